@@ -1,0 +1,63 @@
+"""The device machine of Object 5: one pure step over the table (SPEC 3.1).
+
+Everything that changes an update on the device goes through `step`; what the table does not hold is refused, and a
+refusal changes nothing.
+"""
+
+from typing import final
+
+import attrs
+
+from lwm2m_fota.machines.effects import Effect
+from lwm2m_fota.machines.events import Event
+from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.machines.state import FirmwareMachine
+from lwm2m_fota.machines.table import Answer, Row
+
+
+@final
+@attrs.frozen(weakref_slot=False)
+class Step:
+    """What one event led to.
+
+    Attributes:
+        machine: the machine from now on; the same object if the event was refused.
+        effects: what to carry out, in this order; empty if the event was refused.
+        answer: what to tell the peer whose request this was; None if nobody waits for it.
+        row: the row of the table that was taken; None if the event was refused.
+    """
+
+    machine: FirmwareMachine
+    effects: tuple[Effect, ...]
+    answer: Answer | None
+    row: Row | None
+
+    @property
+    def accepted(self) -> bool:
+        """The table held the event."""
+        return self.row is not None
+
+
+def step(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wall: float | None = None) -> Step:
+    """Take one event.
+
+    Args:
+        machine: the machine as it is.
+        event: what happened.
+        profile: what the device is built to do.
+        wall: the wall clock in seconds since 1970, or None if it is not set.
+
+    Returns:
+        The machine as it will be, what to do, and what to answer.
+    """
+    ...
+
+
+def next_deadline(machine: FirmwareMachine) -> float | None:
+    """The wall time at which `handle_timeout` is due, in seconds since 1970; None if nothing waits for a time."""
+    return machine.times.update_deadline
+
+
+def handle_timeout(machine: FirmwareMachine, profile: FirmwareProfile, wall: float | None) -> Step:
+    """Look at the wall clock: when the deadline passes, after a restart, and whenever the clock was set."""
+    ...

@@ -1,0 +1,87 @@
+"""The device machine of Object 5 as a value: control state, settings, and the times kept apart from both."""
+
+from typing import Final, final
+
+import attrs
+
+from lwm2m_fota.machines.events import Delivery
+from lwm2m_fota.model.enums import Severity, State, UpdateResult
+
+MAX_DEFER_LIMIT_S: Final = 2**63 - 1
+"""The largest Maximum Defer Period that is taken, in seconds."""
+
+MAX_STRING_BYTES: Final = 255
+"""The largest Package URI, PkgName and PkgVersion, in bytes of UTF-8 (Object 5 says 0..255)."""
+
+
+@final
+@attrs.frozen(weakref_slot=False)
+class Settings:
+    """What servers set; no transition touches it.
+
+    Attributes:
+        severity: resource 11 (default Mandatory, Object 5 version 1.1).
+        max_defer_s: resource 13, in seconds; 0 allows no deferral.
+        auto_upgrade: resource 14, object version 1.2.
+    """
+
+    severity: Severity = Severity.MANDATORY
+    max_defer_s: int = 0
+    auto_upgrade: bool = False
+
+
+@final
+@attrs.frozen(weakref_slot=False)
+class Times:
+    """Wall times, in seconds since 1970; None where the clock was not set.
+
+    Attributes:
+        last_change: resource 12, when the State last changed.
+        deferred_at: when the deferral that runs began.
+        update_deadline: when it ends by itself.
+    """
+
+    last_change: float | None = None
+    deferred_at: float | None = None
+    update_deadline: float | None = None
+
+
+DEFAULT_SETTINGS: Final = Settings()
+NO_TIMES: Final = Times()
+
+
+@final
+@attrs.frozen(weakref_slot=False)
+class FirmwareMachine:
+    """One Firmware Update object instance. Compare, hash and keep it freely: it never changes.
+
+    Attributes:
+        state: resource 3.
+        result: resource 5.
+        delivery: how the package of this update comes; None in Idle.
+        received: the package is complete in the stage.
+        uri: resource 1; "" outside a pull.
+        package_name: resource 6; known in Downloaded and Updating.
+        package_version: resource 7, likewise.
+        settings: resources 11, 13 and 14.
+        transfer: the number of the last transfer that was begun.
+        attempt: the number of the last installation that was begun.
+        times: wall times, apart from the control state.
+    """
+
+    state: State = State.IDLE
+    result: UpdateResult = UpdateResult.INITIAL
+    delivery: Delivery | None = None
+    received: bool = False
+    uri: str = ""
+    package_name: str = ""
+    package_version: str = ""
+    settings: Settings = DEFAULT_SETTINGS
+    transfer: int = 0
+    attempt: int = 0
+    times: Times = NO_TIMES
+
+    @property
+    def is_deferred(self) -> bool:
+        """An accepted Update waits for the user or for the end of the Maximum Defer Period."""
+        return self.state is State.DOWNLOADED and self.result is UpdateResult.DEFERRED
