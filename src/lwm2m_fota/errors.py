@@ -97,9 +97,19 @@ class SnapshotError(MalformedError):
 
 
 class BlockwiseError(FotaError):
-    """A block-wise transfer that cannot go on (RFC 7959 section 2.9)."""
+    """A block-wise transfer that cannot go on (RFC 7959 section 2.9).
+
+    Attributes:
+        size1: with 4.13, the largest body in bytes that would have been taken: the Size1 of the answer.
+    """
 
     default_code = Code.REQUEST_ENTITY_INCOMPLETE
+
+    def __init__(
+        self, message: str, *, code: int | None = None, result: UpdateResult | None = None, size1: int | None = None
+    ) -> None:
+        super().__init__(message, code=code, result=result)
+        self.size1 = size1
 
 
 class PackageError(FotaError):
