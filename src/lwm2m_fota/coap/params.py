@@ -19,7 +19,7 @@ class TransmissionParameters:
 
     Attributes:
         ack_timeout_s: ACK_TIMEOUT, the shortest first wait for an acknowledgement, above 0.
-        ack_random_factor: ACK_RANDOM_FACTOR, at least 1; the first wait lies between ACK_TIMEOUT and this many times it.
+        ack_random_factor: ACK_RANDOM_FACTOR, at least 1; the first wait is up to this many times ACK_TIMEOUT.
         max_retransmit: MAX_RETRANSMIT, how often a confirmable message is sent again.
         nstart: NSTART, how many interactions with one peer may be outstanding.
         default_leisure_s: DEFAULT_LEISURE, over which answers to a multicast request are spread.
