@@ -1,0 +1,83 @@
+"""What the runtime asks of a transport, and what a transport tells the runtime.
+
+A transport moves whole datagrams and promises nothing more: they may be lost, doubled or reordered. It has no
+protocol in it; retransmission, order and deduplication belong to the CoAP core (RFC 7252 section 4).
+"""
+
+from collections.abc import Hashable
+from typing import Protocol, TypeAlias
+
+Peer: TypeAlias = Hashable
+"""The address of the other end, as the transport names it.
+
+Equal ends have equal peers, however they were learnt (from a datagram or by `resolve`). Its shape is the transport's
+own; a UDP peer is `(host, port)` over IPv4 and `(host, port, 0, scope)` over IPv6, the host as a number.
+"""
+
+
+class DatagramHandler(Protocol):
+    """Takes what a transport has to tell.
+
+    Calls come from the event loop, one at a time, between `open` and `close`. A turn of the transport is any number of
+    `datagram_received` and `unreachable`, then one `drained`: time to work off the batch and to send.
+    """
+
+    def datagram_received(self, data: bytes, peer: Peer) -> None:
+        """One whole datagram from `peer`, as it came; it may be empty."""
+        ...
+
+    def unreachable(self, peer: Peer) -> None:
+        """The network says that datagrams do not get to `peer`; a hint, for the next one may."""
+        ...
+
+    def drained(self) -> None:
+        """There is no more for now."""
+        ...
+
+
+class DatagramTransport(Protocol):
+    """Sends and receives datagrams, unconnected: one transport serves all peers."""
+
+    async def open(self, handler: DatagramHandler) -> None:
+        """Take the local address and begin to receive.
+
+        A closed transport may be opened again.
+
+        Raises:
+            TransportError: the local address cannot be had.
+            UsageError: the transport is open already.
+        """
+        ...
+
+    def send(self, data: bytes, peer: Peer) -> None:
+        """Send one datagram, or lose it; never blocks, and never calls the handler before it returns.
+
+        Network errors do not raise: what the transport learns of them comes as `unreachable`.
+
+        Raises:
+            UsageError: the transport is not open.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop, at once and for good: the handler hears nothing more. Twice is harmless."""
+        ...
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Host and port that the open transport is bound to; port 0 has become a real one.
+
+        Raises:
+            UsageError: the transport is not open.
+        """
+        ...
+
+    async def resolve(self, host: str, port: int) -> Peer:
+        """The peer behind a host name or address, in the address family of this open transport.
+
+        Raises:
+            InvalidUriError: there is no such host, or no such port.
+            TransportError: the name service cannot tell at present.
+            UsageError: the transport is not open.
+        """
+        ...
