@@ -26,7 +26,7 @@ _HOSTED: Final = frozenset({*DEFAULT_PORTS, "http", "https"})  # schemes whose U
 _URI: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):"
     r"(?://(?P<authority>[^/?#]*))?"
-    r"(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?"
+    r"(?P<path>[^?#\[\]]*)(?:\?(?P<query>[^#\[\]]*))?(?:#(?P<fragment>[^#\[\]]*))?"
 )
 _CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 _AUTHORITY: Final = re.compile(
@@ -78,7 +78,7 @@ class CoapUri:
     @property
     def is_address(self) -> bool:
         """True if the host is an IP address, not a name."""
-        return _address(self.host) is not None
+        return _is_ipv4(self.host) or _is_ipv6(self.host)
 
     @property
     def is_secure(self) -> bool:
@@ -128,16 +128,7 @@ def scheme_of(text: str) -> str:
     Raises:
         InvalidUriError: not a URI (RFC 3986), a bad host or port, or no host where the scheme needs one.
     """
-    parts = _parts(text)
-    scheme = parts["scheme"].lower()
-    authority = parts["authority"]
-    if authority is None and scheme in _HOSTED:
-        raise InvalidUriError(f"{scheme} needs a host")
-    if authority:
-        _split_authority(authority)
-    if authority is not None and scheme in _HOSTED and not _split_authority(authority)["host"]:
-        raise InvalidUriError(f"{scheme} needs a host")
-    return scheme
+    return _parts(text)["scheme"].lower()
 
 
 def parse_uri(text: str) -> CoapUri:
@@ -150,13 +141,13 @@ def parse_uri(text: str) -> CoapUri:
             host, a bad port, a dot segment, or text that is not UTF-8.
         UnsupportedProtocolError: the URI is well-formed, but its scheme is not one of CoAP's.
     """
-    scheme = scheme_of(text)
+    parts = _parts(text)
+    scheme = parts["scheme"].lower()
     if scheme not in DEFAULT_PORTS:
         raise UnsupportedProtocolError(f"not a CoAP scheme: {scheme}")
-    parts = _parts(text)
     if parts["fragment"] is not None:
         raise InvalidUriError("a CoAP URI has no fragment")
-    authority = _split_authority(parts["authority"])
+    authority = _authority(parts["authority"])
     if authority["user"] is not None:
         raise InvalidUriError("a CoAP URI has no user information")
     path = parts["path"]
@@ -170,34 +161,46 @@ def parse_uri(text: str) -> CoapUri:
     )
 
 
-def _parts(text: str) -> dict[str, str]:
+def _parts(text: str) -> re.Match[str]:
     match = _URI.fullmatch(text)
     if match is None or not _CHARACTERS.fullmatch(text):
         raise InvalidUriError("not an absolute URI")
-    return match.groupdict()
+    authority = match["authority"]
+    host = _authority(authority)["host"] if authority else ""
+    if not host and match["scheme"].lower() in _HOSTED:
+        raise InvalidUriError(f"{match['scheme']} needs a host")
+    return match
 
 
-def _split_authority(authority: str) -> dict[str, str]:
+def _authority(authority: str) -> re.Match[str]:
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
         raise InvalidUriError("bad host or port")
-    groups = match.groupdict()
-    if groups["literal"] is not None and _address(groups["literal"]) is None:
+    if match["literal"] is not None and not _is_ipv6(match["literal"]):
         raise InvalidUriError("bad IPv6 address")
-    return groups
+    return match
 
 
-def _host(authority: dict[str, str]) -> str:
+def _host(authority: re.Match[str]) -> str:
     if authority["literal"] is not None:
         return str(ipaddress.IPv6Address(authority["literal"]))
     return _decoded(authority["host"]).lower()
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _is_ipv6(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host)
+        ipaddress.IPv6Address(host)
     except ValueError:
-        return None
+        return False
+    return "%" not in host  # a zone means something to one machine only
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _decoded(text: str) -> str:
