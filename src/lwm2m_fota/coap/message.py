@@ -9,7 +9,7 @@ from typing import Final, final
 
 import attrs
 
-from lwm2m_fota.coap.numbers import ACK, CON, NON, RST, Option
+from lwm2m_fota.coap.numbers import CON, RST, Option
 from lwm2m_fota.errors import MessageFormatError
 from lwm2m_fota.model.codes import describe_code
 
@@ -123,11 +123,12 @@ def encode(message: Message) -> bytes:
     token = message.token
     if len(token) > MAX_TOKEN_BYTES or not 0 <= message.mid <= MAX_MID or not 0 <= message.code <= 0xFF:  # noqa: PLR2004
         raise MessageFormatError("token, message id or code out of range")
-    if message.type not in {CON, NON, ACK, RST}:
+    if not CON <= message.type <= RST:
         raise MessageFormatError("no such message type")
     if message.code == 0 and (token or message.options or message.payload):
         raise MessageFormatError("an Empty message has nothing after its message id")
-    out = bytearray((_VERSION | message.type << 4 | len(token), message.code, message.mid >> 8, message.mid & 0xFF))
+    mid = message.mid
+    out = bytearray((_VERSION | message.type << 4 | len(token), message.code, mid >> 8, mid & 0xFF))
     out += token
     encode_options(out, message.options)
     if message.payload:
@@ -146,12 +147,12 @@ def encode_options(out: bytearray, options: Options) -> None:
     for number, value in options:
         delta = number - last
         length = len(value)
-        if delta < 0 or number > _MAX_OPTION or length > _MAX_OPTION:
-            raise MessageFormatError("options must ascend, and stay in range")
         last = number
-        if delta < _EXTEND_1 and length < _EXTEND_1:
+        if 0 <= delta < _EXTEND_1 and length < _EXTEND_1 and number <= _MAX_OPTION:
             out.append(delta << 4 | length)
         else:
+            if delta < 0 or number > _MAX_OPTION or length > _MAX_OPTION:
+                raise MessageFormatError("options must ascend, and stay in range")
             delta_nibble, delta_tail = _extended(delta)
             length_nibble, length_tail = _extended(length)
             out.append(delta_nibble << 4 | length_nibble)
@@ -213,19 +214,23 @@ def decode_options(data: bytes, at: int) -> tuple[Options, int]:
             if at == end:
                 raise MessageFormatError("payload marker without payload")
             return tuple(options), at
-        delta, at = _nibble(data, at, head >> 4)
-        length, at = _nibble(data, at, head & 0x0F)
+        delta = head >> 4
+        length = head & 0x0F
+        if delta >= _EXTEND_1:
+            delta, at = _extension(data, at, delta)
+        if length >= _EXTEND_1:
+            length, at = _extension(data, at, length)
         number += delta
-        if at + length > end or number > _MAX_OPTION:
+        stop = at + length
+        if stop > end or number > _MAX_OPTION:
             raise MessageFormatError("option runs past the end or out of range")
-        options.append((number, data[at : at + length]))
-        at += length
+        options.append((number, data[at:stop]))
+        at = stop
     return tuple(options), end
 
 
-def _nibble(data: bytes, at: int, nibble: int) -> tuple[int, int]:
-    if nibble < _EXTEND_1:
-        return nibble, at
+def _extension(data: bytes, at: int, nibble: int) -> tuple[int, int]:
+    """The value of a nibble 13 or 14, and where its extra bytes end."""
     extra = nibble - _EXTEND_1 + 1
     if nibble > _EXTEND_2 or at + extra > len(data):
         raise MessageFormatError("bad option header")
