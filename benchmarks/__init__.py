@@ -1,0 +1,1 @@
+"""Measurements of the library, side by side with others: `python -m benchmarks NAME`."""
