@@ -1,30 +1,32 @@
 """One error tree.
 
-FotaError
-├── UsageError                 the caller broke a contract: a bug on our side of the wire
-├── RefusedError               a request that is not legal in the present state (4.05 unless stated)
-├── MalformedError             bytes that break their format (4.00)
-│   ├── MessageFormatError     a CoAP message
-│   ├── ContentError           a payload in an LwM2M content format
-│   │   ├── UnsupportedContentFormatError   (4.15)
-│   │   └── NotAcceptableError              (4.06)
-│   ├── CborError              CBOR that the strict loader refuses
-│   └── SnapshotError          a stored snapshot that cannot be restored
-├── BlockwiseError             a block-wise transfer that cannot go on (4.08, 4.13, ...)
-├── PackageError               a package that must not be installed
-│   ├── UnsupportedPackageError    Result 6
-│   ├── IntegrityError             Result 5
-│   └── PackageTooLargeError       Result 2
-├── UriError                   a Package URI that cannot be fetched
-│   ├── InvalidUriError            Result 7
-│   └── UnsupportedProtocolError   Result 9
-├── TransportError             the peer cannot be reached, or did not answer
-│   ├── PeerTimeoutError
-│   └── PeerResetError
-├── ResponseError              the peer answered with an error code
-├── StorageError               a store failed
-│   └── StorageFullError           Result 2
-└── MissingExtraError          an optional dependency is not installed
+::
+
+    FotaError
+    ├── UsageError                 the caller broke a contract: a bug on our side of the wire
+    ├── RefusedError               a request that is not legal in the present state (4.05 unless stated)
+    ├── MalformedError             bytes that break their format (4.00)
+    │   ├── MessageFormatError     a CoAP message
+    │   ├── ContentError           a payload in an LwM2M content format
+    │   │   ├── UnsupportedContentFormatError   (4.15)
+    │   │   └── NotAcceptableError              (4.06)
+    │   ├── CborError              CBOR that the strict loader refuses
+    │   └── SnapshotError          a stored snapshot that cannot be restored
+    ├── BlockwiseError             a block-wise transfer that cannot go on (4.08, 4.13, ...)
+    ├── PackageError               a package that must not be installed
+    │   ├── UnsupportedPackageError    Result 6
+    │   ├── IntegrityError             Result 5
+    │   └── PackageTooLargeError       Result 2
+    ├── UriError                   a Package URI that cannot be fetched
+    │   ├── InvalidUriError            Result 7
+    │   └── UnsupportedProtocolError   Result 9
+    ├── TransportError             the peer cannot be reached, or did not answer
+    │   ├── PeerTimeoutError
+    │   └── PeerResetError
+    ├── ResponseError              the peer answered with an error code
+    ├── StorageError               a store failed
+    │   └── StorageFullError           Result 2
+    └── MissingExtraError          an optional dependency is not installed
 
 An error carries the CoAP code to answer and the Update Result to publish, where it has one.
 """
