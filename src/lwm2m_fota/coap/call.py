@@ -1,0 +1,186 @@
+"""The state of one call, and what its next request carries."""
+
+from enum import Enum
+from math import inf
+from typing import TYPE_CHECKING, Final, final
+
+from lwm2m_fota.coap.block import MAX_SZX, pack_block
+from lwm2m_fota.coap.block1 import Block1Sender
+from lwm2m_fota.coap.block2 import Block2Receiver
+from lwm2m_fota.coap.calls import Collect, Request, Stream
+from lwm2m_fota.coap.message import Message, Options, encode_options, sort_options
+from lwm2m_fota.coap.numbers import Option
+from lwm2m_fota.coap.peers import PeerState
+from lwm2m_fota.errors import UsageError
+from lwm2m_fota.model.codes import Code, describe_code, is_request
+
+if TYPE_CHECKING:
+    from lwm2m_fota.coap.observe import Freshness
+    from lwm2m_fota.coap.reliability import Outgoing
+
+_BLOCK2: Final = int(Option.BLOCK2)
+_OBSERVE: Final = int(Option.OBSERVE)
+_WITH_BLOCK2: Final = frozenset({int(Code.GET), int(Code.FETCH)})
+
+REGISTER: Final = (_OBSERVE, b"")
+DEREGISTER: Final = (_OBSERVE, b"\x01")
+
+
+@final
+class Phase(Enum):
+    """What a call waits for."""
+
+    ANSWER = "answer"
+    """The peer's answer to the request that is under way."""
+
+    SUPPLY = "supply"
+    """The caller's bytes for the next block up."""
+
+    PROCEED = "proceed"
+    """The caller's word that the last block down is stored."""
+
+    NOTIFICATION = "notification"
+    """The peer's next notification."""
+
+
+@final
+class Call:
+    """One call.
+
+    Attributes:
+        number: its name above.
+        state: whom it asks.
+        request: what it asks, its options sorted.
+        body: how the body of the answer is taken.
+        phase: what it waits for.
+        token: the token of the request that is under way, or None.
+        outgoing: that request's message, or None.
+        expires: monotonic seconds at which the wait for a separate response ends.
+        upload: the blocks up; None without a body, and after the last block was answered.
+        download: the blocks down; None before the first answer, unless the blocks are streamed.
+        head: the first message of the body that is being gathered.
+        parts: the payloads gathered so far.
+        registering: the answer to the registration of an observation is awaited.
+        announced: the first answer of the observation was reported.
+        observed: the token of the observation while it lives.
+        freshness: the newest notification.
+    """
+
+    __slots__ = (
+        "announced",
+        "body",
+        "download",
+        "expires",
+        "freshness",
+        "head",
+        "number",
+        "observed",
+        "outgoing",
+        "parts",
+        "phase",
+        "registering",
+        "request",
+        "state",
+        "token",
+        "upload",
+    )
+
+    def __init__(self, number: int, state: PeerState, request: Request, body: Collect | Stream, restarts: int) -> None:
+        self.number = number
+        self.state = state
+        self.request = request
+        self.body = body
+        self.phase = Phase.ANSWER
+        self.token: bytes | None = None
+        self.outgoing: Outgoing | None = None
+        self.expires = inf
+        self.upload = _upload(request, restarts)
+        self.download = _download(body, restarts)
+        self.head: Message | None = None
+        self.parts: list[bytes] = []
+        self.registering = request.observe
+        self.announced = False
+        self.observed: bytes | None = None
+        self.freshness: Freshness | None = None
+
+
+def checked(request: Request, body: Collect | Stream) -> Request:
+    """The request with its options in order.
+
+    Raises:
+        UsageError: the code is no method, the body is given twice, or notifications are to be streamed.
+        MessageFormatError: an option is out of range.
+    """
+    if not is_request(request.code):
+        raise UsageError(f"{describe_code(request.code)} is not a method")
+    if request.source_bytes is not None and request.payload:
+        raise UsageError("a body is either given or supplied")
+    if request.observe and isinstance(body, Stream):
+        raise UsageError("notifications are collected, not streamed")
+    options = sort_options(request.options)
+    encode_options(bytearray(), options)
+    return Request(
+        request.code,
+        options,
+        request.payload,
+        request.source_bytes,
+        request.confirmable,
+        request.szx,
+        request.observe,
+    )
+
+
+def _upload(request: Request, restarts: int) -> Block1Sender | None:
+    size = len(request.payload) if request.source_bytes is None else request.source_bytes
+    return Block1Sender(size, request.szx, max_restarts=restarts) if size else None
+
+
+def _download(body: Collect | Stream, restarts: int) -> Block2Receiver | None:
+    if isinstance(body, Collect):
+        return None
+    return Block2Receiver(
+        max_body_bytes=body.max_body_bytes, offset=body.offset, etag=body.etag, szx=body.szx, max_restarts=restarts
+    )
+
+
+def next_options(call: Call) -> Options:
+    """The options of the next request of a call.
+
+    Raises:
+        BlockwiseError: the next block has no number.
+    """
+    request, upload, download = call.request, call.upload, call.download
+    extra: Options = ()
+    final = True
+    if upload is not None:
+        extra = upload.options()
+        final = not upload.current().more
+    if final:  # only the last block of a request is answered with a body
+        if download is not None:
+            extra += download.options()
+        elif request.szx < MAX_SZX and request.code in _WITH_BLOCK2:
+            extra += ((_BLOCK2, pack_block(0, False, request.szx)),)  # noqa: FBT003 - the M bit
+        if call.registering:
+            extra += (REGISTER,)
+    return sort_options(request.options + extra) if extra else request.options
+
+
+def next_payload(call: Call) -> bytes:
+    """The payload of the next request of a call whose body is at hand.
+
+    The later blocks of an answer are asked for without the body of the request, except for FETCH: there the body says
+    what is asked for.
+    """
+    request, upload = call.request, call.upload
+    if upload is not None:
+        part = upload.current()
+        return request.payload[part.offset : part.offset + part.length]
+    if request.code == Code.FETCH and len(request.payload) <= 16 << request.szx:
+        return request.payload
+    return b""
+
+
+def whole(head: Message, payload: bytes) -> Message:
+    """A message as if its body had not come in blocks."""
+    options = tuple(option for option in head.options if option[0] != _BLOCK2)
+    return Message(head.type, head.code, head.mid, head.token, options, payload)

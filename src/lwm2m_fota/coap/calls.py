@@ -1,0 +1,85 @@
+"""What a caller gives to an endpoint: requests, responses, and how a body is to be taken."""
+
+from typing import Final, final
+
+import attrs
+
+from lwm2m_fota.coap.block import MAX_SZX
+from lwm2m_fota.coap.message import Options
+
+DEFAULT_MAX_BODY_BYTES: Final = 65_536
+DEFAULT_MAX_STREAM_BYTES: Final = 1 << 30
+
+
+@final
+@attrs.frozen
+class Request:
+    """A request to send.
+
+    Attributes:
+        code: the method.
+        options: without Observe, Block1, Block2, Size1 and Size2: those are the endpoint's.
+        payload: the body; one that exceeds a block is sent block-wise.
+        source_bytes: the size of a body that is not given here but block by block, BlockWanted by `supply`; None if
+            `payload` is the body.
+        confirmable: CON or NON.
+        szx: the largest block to send, and below 6 also the largest to ask for: `16 << szx` bytes.
+        observe: ask to be notified of changes (RFC 7641).
+    """
+
+    code: int
+    options: Options = ()
+    payload: bytes = b""
+    source_bytes: int | None = None
+    confirmable: bool = True
+    szx: int = MAX_SZX
+    observe: bool = False
+
+
+@final
+@attrs.frozen
+class Response:
+    """A response or notification to send; its options are complete, Observe and Block options included.
+
+    Attributes:
+        code: the response code.
+        options: in ascending order of number, or not: they are sorted (equal numbers keep their order).
+        payload: at most one block.
+        idempotent: the answer can be had again: it is not kept for duplicates of the request, which are reported
+            again instead. For answers that are large and cheap, such as a block of a file.
+    """
+
+    code: int
+    options: Options = ()
+    payload: bytes = b""
+    idempotent: bool = False
+
+
+@final
+@attrs.frozen
+class Collect:
+    """Gather the body of the answer, whatever blocks it comes in.
+
+    Attributes:
+        max_body_bytes: a larger body fails the call with TOO_LARGE.
+    """
+
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+
+
+@final
+@attrs.frozen
+class Stream:
+    """Hand the body of the answer out block by block.
+
+    Attributes:
+        offset: where to begin, bytes: what is stored already.
+        etag: the version of what is stored; another version makes the body begin anew.
+        szx: the block size to ask for; None leaves it to the peer.
+        max_body_bytes: a larger body fails the call with TOO_LARGE.
+    """
+
+    offset: int = 0
+    etag: bytes | None = None
+    szx: int | None = None
+    max_body_bytes: int = DEFAULT_MAX_STREAM_BYTES

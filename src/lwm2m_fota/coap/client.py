@@ -1,0 +1,384 @@
+"""The client side: calls, from the request to the whole answer (RFC 7252 section 5.3, RFC 7641, RFC 7959).
+
+A call is a chain of requests: the blocks of the body up, then the blocks of the answer down, each under a token of its
+own, so that a late answer is never taken for another block. An observation keeps the token of its registration.
+"""
+
+from math import inf
+from typing import Final, assert_never, final
+
+from lwm2m_fota.coap.block1 import Finished, NextBlock
+from lwm2m_fota.coap.block2 import Block2Receiver, Received, Refused, Restart, Whole
+from lwm2m_fota.coap.call import DEREGISTER, Call, Phase, checked, next_options, next_payload, whole
+from lwm2m_fota.coap.calls import Collect, Request, Stream
+from lwm2m_fota.coap.events import (
+    BlockArrived,
+    BlockWanted,
+    BodyRestarted,
+    CallFailed,
+    Event,
+    FailureReason,
+    Notified,
+    Peer,
+    ResponseReceived,
+    failure,
+)
+from lwm2m_fota.coap.limits import EndpointLimits
+from lwm2m_fota.coap.message import Message, Options, sort_options
+from lwm2m_fota.coap.messaging import MessageLayer
+from lwm2m_fota.coap.numbers import Option
+from lwm2m_fota.coap.observe import Freshness
+from lwm2m_fota.coap.peers import PeerState
+from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
+from lwm2m_fota.errors import BlockwiseError, FotaError, UsageError
+from lwm2m_fota.model.codes import Code, is_success
+
+_TOKEN_TRIES: Final = 16
+_BLOCK2: Final = int(Option.BLOCK2)
+_ETAG: Final = int(Option.ETAG)
+_SIZE2: Final = int(Option.SIZE2)
+_OBSERVE: Final = int(Option.OBSERVE)
+
+
+@final
+class Client:
+    """The calls of one endpoint to all its peers."""
+
+    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "_limits", "_messages")
+
+    def __init__(self, messages: MessageLayer, entropy: Entropy, limits: EndpointLimits, events: list[Event]) -> None:
+        self._messages = messages
+        self._entropy = entropy
+        self._limits = limits
+        self._events = events
+        self._calls: dict[int, Call] = {}
+        self._last_call = 0
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    # -- what the caller does
+
+    def request(self, peer: Peer, request: Request, body: Collect | Stream, now: float) -> int:
+        """Begin a call; see `Endpoint.request`."""
+        request = checked(request, body)
+        number = self._last_call + 1
+        state = self._messages.peers.admit(peer, now)
+        if state is None:
+            self._fail_early(number, peer, "too many peers")
+        else:
+            call = Call(number, state, request, body, self._limits.body_restarts)
+            if len(state.calls) >= self._limits.calls_per_peer:
+                self._fail_early(number, peer, "too many calls to this peer")
+            else:
+                self._calls[number] = state.calls[number] = call
+                self._ask(call, now)
+        self._last_call = number
+        return number
+
+    def _fail_early(self, number: int, peer: Peer, message: str) -> None:
+        reason = FailureReason.EXHAUSTED
+        self._events.append(CallFailed(number, peer, reason, failure(reason, message)))
+
+    def supply(self, number: int, data: bytes, now: float) -> None:
+        """Give the bytes of a BlockWanted; see `Endpoint.supply`."""
+        call = self._running(number)
+        if call is None:
+            return
+        if call.phase is not Phase.SUPPLY or call.upload is None:
+            raise UsageError(f"call {number} wants no block now")
+        part = call.upload.current()
+        if len(data) != part.length:
+            raise UsageError(f"call {number} wants {part.length} bytes, not {len(data)}")
+        self._send(call, data, now)
+
+    def proceed(self, number: int, now: float) -> None:
+        """Ask for the next block; see `Endpoint.proceed`."""
+        call = self._running(number)
+        if call is None:
+            return
+        if call.phase is not Phase.PROCEED:
+            raise UsageError(f"call {number} has no block to be stored now")
+        self._send(call, next_payload(call), now)
+
+    def cancel(self, number: int, now: float, *, forget: bool) -> None:
+        """End a call; see `Endpoint.cancel`."""
+        call = self._running(number)
+        if call is None:
+            return
+        token = call.observed
+        self._forget(call, now)
+        if token is not None and not forget:
+            self._deregister(call, token, now)
+
+    def _deregister(self, call: Call, token: bytes, now: float) -> None:
+        """Tell the peer, and forget: a notification that is still under way is answered with a Reset."""
+        request = call.request
+        options = sort_options((*request.options, DEREGISTER))
+        payload = request.payload if request.code == Code.FETCH else b""
+        self._messages.submit(call.state, _outgoing(call, token, options, payload), now)
+
+    def _running(self, number: int) -> Call | None:
+        call = self._calls.get(number)
+        if call is None and not 0 < number <= self._last_call:
+            raise UsageError(f"there never was a call {number}")
+        return call
+
+    # -- requests
+
+    def _ask(self, call: Call, now: float) -> None:
+        """Send the next request, or ask the caller for its bytes first."""
+        upload = call.upload
+        if upload is None or call.request.source_bytes is None:
+            self._send(call, next_payload(call), now)
+            return
+        part = upload.current()
+        call.phase = Phase.SUPPLY
+        self._events.append(BlockWanted(call.number, part.offset, part.length))
+
+    def _send(self, call: Call, payload: bytes, now: float) -> None:
+        state = call.state
+        try:
+            options = next_options(call)
+        except BlockwiseError as error:
+            self._fail_protocol(call, error, now)
+            return
+        token = self._new_token(state)
+        if token is None:
+            self._fail(call, FailureReason.EXHAUSTED, "no token is free for this peer", now)
+            return
+        outgoing = _outgoing(call, token, options, payload)
+        call.phase = Phase.ANSWER
+        call.token = token
+        call.outgoing = outgoing
+        state.tokens[token] = call
+        if not outgoing.confirmable:
+            self._await(call, now)
+        if not self._messages.submit(state, outgoing, now):
+            self._fail(call, FailureReason.EXHAUSTED, "too many messages wait for this peer", now)
+
+    def _new_token(self, state: PeerState) -> bytes | None:
+        for _ in range(_TOKEN_TRIES):
+            token = self._entropy.token(self._limits.token_bytes)
+            if token not in state.tokens:
+                return token
+        return None
+
+    def _await(self, call: Call, now: float) -> None:
+        """The answer may now take as long as a separate response may."""
+        wait_s = self._limits.response_wait_s
+        if wait_s is None:
+            wait_s = call.state.parameters.max_transmit_wait_s
+        call.expires = now + wait_s
+        self._messages.peers.alarm(call.state, call.expires)
+
+    def acknowledged(self, outgoing: Outgoing, now: float) -> None:
+        """A request was acknowledged without its response: it will come separately."""
+        call = self._calls.get(outgoing.call)
+        if call is not None and call.outgoing is outgoing:
+            self._await(call, now)
+
+    # -- answers
+
+    def responded(self, state: PeerState, message: Message, now: float) -> None:
+        """Take a response or notification."""
+        call = state.tokens.get(message.token)
+        if call is None:
+            return
+        if message.token == call.token:
+            self._close_request(call, now)
+            self._answer(call, message, now)
+        else:
+            self._notification(call, message, now)
+
+    def _close_request(self, call: Call, now: float) -> None:
+        """Nothing more is expected under the token of the last request."""
+        if call.token is not None:
+            del call.state.tokens[call.token]
+            call.token = None
+        if call.outgoing is not None:
+            self._messages.withdraw(call.state, call.outgoing, now)
+            call.outgoing = None
+        call.expires = inf
+
+    def _answer(self, call: Call, message: Message, now: float) -> None:
+        upload = call.upload
+        if upload is not None:
+            try:
+                sent = upload.accept(message)
+            except BlockwiseError as error:
+                self._fail_protocol(call, error, now)
+                return
+            if not isinstance(sent, Finished):
+                if not isinstance(sent, NextBlock) and call.request.source_bytes is not None:
+                    self._events.append(BodyRestarted(call.number, sent.reason))
+                self._ask(call, now)
+                return
+            call.upload = None
+        if call.registering:
+            self._register(call, message, now)
+        self._take_body(call, message, now)
+
+    def _register(self, call: Call, message: Message, now: float) -> None:
+        call.registering = False
+        value = message.uint(_OBSERVE)
+        if value is not None and is_success(message.code):
+            call.observed = message.token
+            call.freshness = Freshness(value, now)
+            call.state.tokens[message.token] = call
+
+    def _notification(self, call: Call, message: Message, now: float) -> None:
+        value = message.uint(_OBSERVE)
+        if value is None or not is_success(message.code):
+            self._end_observation(call)
+        elif call.freshness is None or not call.freshness.accept(value, now):
+            return
+        self._close_request(call, now)
+        _drop_body(call)
+        self._take_body(call, message, now)
+
+    def _end_observation(self, call: Call) -> None:
+        if call.observed is not None:
+            del call.state.tokens[call.observed]
+            call.observed = None
+
+    def _take_body(self, call: Call, message: Message, now: float) -> None:
+        download = call.download
+        if download is None:
+            if message.first(_BLOCK2) is None or not is_success(message.code):
+                if len(message.payload) > call.body.max_body_bytes:
+                    self._fail(call, FailureReason.TOO_LARGE, "the body is larger than allowed", now)
+                else:
+                    self._deliver(call, message, now)
+                return
+            download = call.download = Block2Receiver(
+                max_body_bytes=call.body.max_body_bytes, szx=None, max_restarts=self._limits.body_restarts
+            )
+        have = download.offset
+        try:
+            fetched = download.accept(message)
+        except BlockwiseError as error:
+            self._fail_protocol(call, error, now)
+            return
+        match fetched:
+            case Received():
+                self._received(call, message, fetched, now)
+            case Whole():
+                self._whole(call, message, have, now)
+            case Restart():
+                self._restart(call, fetched.reason, now)
+            case Refused():
+                self._end_observation(call)
+                self._deliver(call, message, now)
+            case _:
+                assert_never(fetched)
+
+    def _received(self, call: Call, message: Message, block: Received, now: float) -> None:
+        if isinstance(call.body, Collect):
+            call.head = call.head or message
+            call.parts.append(block.payload)
+            if block.last:
+                self._deliver(call, whole(call.head, b"".join(call.parts)), now)
+                return
+        elif block.payload or block.last:
+            self._events.append(
+                BlockArrived(
+                    call.number, block.offset, block.payload, block.last, block.size2, block.etag, message.code
+                )
+            )
+            if block.last:
+                self._deliver(call, whole(message, b""), now)
+            else:
+                call.phase = Phase.PROCEED
+            return
+        self._send(call, next_payload(call), now)
+
+    def _whole(self, call: Call, message: Message, have: int, now: float) -> None:
+        if isinstance(call.body, Collect):
+            self._deliver(call, message, now)
+            return
+        if have:
+            self._events.append(BodyRestarted(call.number, "the body came whole"))
+        size2, etag = message.uint(_SIZE2), message.first(_ETAG)
+        self._events.append(BlockArrived(call.number, 0, message.payload, True, size2, etag, message.code))  # noqa: FBT003 - last
+        self._deliver(call, whole(message, b""), now)
+
+    def _restart(self, call: Call, reason: str, now: float) -> None:
+        call.head = None
+        call.parts.clear()
+        if isinstance(call.body, Stream):
+            self._events.append(BodyRestarted(call.number, reason))
+        self._send(call, next_payload(call), now)
+
+    # -- ends
+
+    def _deliver(self, call: Call, message: Message, now: float) -> None:
+        peer = call.state.address
+        if call.observed is None:
+            self._forget(call, now)
+            self._events.append(ResponseReceived(call.number, peer, message))
+            return
+        _drop_body(call)
+        call.phase = Phase.NOTIFICATION
+        if call.announced:
+            self._events.append(Notified(call.number, peer, message))
+        else:
+            call.announced = True
+            self._events.append(ResponseReceived(call.number, peer, message, observing=True))
+
+    def lost(self, outgoing: Outgoing, reason: FailureReason, now: float) -> None:
+        """A request was refused, or went unanswered after all retransmissions."""
+        call = self._calls.get(outgoing.call)
+        if call is not None and call.outgoing is outgoing:
+            message = "the peer refused the request" if reason is FailureReason.RESET else "the peer does not answer"
+            self._fail(call, reason, message, now)
+
+    def unreachable(self, state: PeerState, now: float) -> None:
+        """Fail what waits for this peer."""
+        for call in list(state.calls.values()):
+            if call.outgoing is not None:
+                self._fail(call, FailureReason.UNREACHABLE, "the peer is unreachable", now)
+
+    def expire(self, state: PeerState, now: float) -> None:
+        """Fail what has waited too long, and set the next alarm."""
+        for call in list(state.calls.values()):
+            if call.expires <= now:
+                self._fail(call, FailureReason.TIMEOUT, "no response came after the acknowledgement", now)
+            elif call.expires < inf:
+                self._messages.peers.alarm(state, call.expires)
+
+    def _fail_protocol(self, call: Call, error: BlockwiseError, now: float) -> None:
+        too_large = error.code == Code.REQUEST_ENTITY_TOO_LARGE
+        reason = FailureReason.TOO_LARGE if too_large else FailureReason.PROTOCOL
+        self._end(call, reason, error, now)
+
+    def _fail(self, call: Call, reason: FailureReason, message: str, now: float) -> None:
+        self._end(call, reason, failure(reason, message), now)
+
+    def _end(self, call: Call, reason: FailureReason, error: FotaError, now: float) -> None:
+        self._forget(call, now)
+        self._events.append(CallFailed(call.number, call.state.address, reason, error))
+
+    def _forget(self, call: Call, now: float) -> None:
+        del self._calls[call.number]
+        del call.state.calls[call.number]
+        self._end_observation(call)
+        self._close_request(call, now)
+
+
+def _drop_body(call: Call) -> None:
+    call.head = None
+    call.parts.clear()
+    call.download = None
+
+
+def _outgoing(call: Call, token: bytes, options: Options, payload: bytes) -> Outgoing:
+    return Outgoing(
+        confirmable=call.request.confirmable,
+        code=call.request.code,
+        token=token,
+        options=options,
+        payload=payload,
+        purpose=Purpose.REQUEST,
+        call=call.number,
+    )
