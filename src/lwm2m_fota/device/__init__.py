@@ -1,1 +1,1 @@
-"""device"""
+"""The device side: the client, the firmware object and the installer."""

@@ -1,1 +1,1 @@
-"""runtime"""
+"""The asyncio pump: feed a pure core, persist, carry its effects out, arm one timer."""

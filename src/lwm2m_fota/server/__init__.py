@@ -1,1 +1,1 @@
-"""server"""
+"""The server side: registrations, packages and the updater."""

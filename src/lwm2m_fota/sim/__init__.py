@@ -1,1 +1,1 @@
-"""sim"""
+"""Simulation: a virtual clock, a lossy network, devices with faults."""

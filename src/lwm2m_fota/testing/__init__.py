@@ -1,1 +1,1 @@
-"""testing"""
+"""Conformance suites, strategies and fixtures for tests; no other room imports this one."""
