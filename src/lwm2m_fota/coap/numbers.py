@@ -3,6 +3,8 @@
 from enum import IntEnum
 from typing import Final, final
 
+from lwm2m_fota.model.formats import ContentFormat as ContentFormat  # noqa: PLC0414 - a re-export
+
 CON: Final = 0
 NON: Final = 1
 ACK: Final = 2
@@ -40,23 +42,6 @@ class Option(IntEnum):
     ECHO = 252
     NO_RESPONSE = 258
     REQUEST_TAG = 292
-
-
-@final
-class ContentFormat(IntEnum):
-    """Content-Format and Accept values that LwM2M uses."""
-
-    TEXT = 0
-    LINK = 40
-    OPAQUE = 42
-    CBOR = 60
-    SENML_JSON = 110
-    SENML_CBOR = 112
-    SENML_ETCH_JSON = 320
-    SENML_ETCH_CBOR = 322
-    TLV = 11542
-    OMA_JSON = 11543
-    LWM2M_CBOR = 11544
 
 
 def is_critical(number: int) -> bool:

@@ -1,1 +1,1 @@
-"""content"""
+"""LwM2M content formats: payloads to and from `Entries`, by `codec.encode` and `codec.decode`."""
