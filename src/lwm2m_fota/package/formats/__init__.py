@@ -1,1 +1,1 @@
-"""package/formats"""
+"""The package formats, each behind the same interface."""
