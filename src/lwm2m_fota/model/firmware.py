@@ -4,7 +4,7 @@ Source: the registry entries urn:oma:lwm2m:oma:5, urn:oma:lwm2m:oma:5:1.1 and ur
 Id 4 was never allocated.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Final, final
 
@@ -33,7 +33,7 @@ class FirmwareResource(IntEnum):
     CANCEL = 10
     SEVERITY = 11
     LAST_STATE_CHANGE_TIME = 12
-    MAX_DEFER_PERIOD = 13
+    MAXIMUM_DEFER_PERIOD = 13
     AUTOMATIC_UPGRADE = 14
 
 
@@ -154,7 +154,7 @@ _TABLE: Final = (
         meaning="When State changed; set just before it does.",
     ),
     ResourceDefinition(
-        id=FirmwareResource.MAX_DEFER_PERIOD,
+        id=FirmwareResource.MAXIMUM_DEFER_PERIOD,
         name="Maximum Defer Period",
         operations=_RW,
         type=ValueType.UNSIGNED,
@@ -201,3 +201,8 @@ def _firmware(version: str, urn: str, lwm2m_version: str) -> ObjectDefinition:
 FIRMWARE_1_0: Final = _firmware("1.0", "urn:oma:lwm2m:oma:5", "1.0")
 FIRMWARE_1_1: Final = _firmware("1.1", "urn:oma:lwm2m:oma:5:1.1", "1.1")
 FIRMWARE_1_2: Final = _firmware("1.2", "urn:oma:lwm2m:oma:5:1.2", "1.1")
+
+FIRMWARE_VERSIONS: Final[Mapping[str, ObjectDefinition]] = {
+    each.version: each for each in (FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2)
+}
+"""Object 5 by object version."""
