@@ -1,0 +1,179 @@
+"""What the server's update machine wants done: values, carried out by whoever drives it.
+
+A numbered effect is answered by the event that carries its `command`. The machine is to be stored before an effect
+leaves: after a restart it reads first and never repeats a request that may have arrived.
+"""
+
+from typing import final
+
+import attrs
+
+from lwm2m_fota.machines.update_outcome import Diagnosis, Outcome
+from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
+from lwm2m_fota.model.enums import State, UpdateResult
+from lwm2m_fota.model.paths import Path
+
+
+@final
+@attrs.frozen
+class Read:
+    """Read these resources in any way that the device knows; answered by `ReadAnswered` or `ReadFailed`."""
+
+    command: int
+    paths: tuple[Path, ...]
+
+
+@final
+@attrs.frozen
+class Observe:
+    """Observe each of these resources anew; answered by `ObserveAnswered` or `RequestFailed`."""
+
+    command: int
+    paths: tuple[Path, ...]
+
+
+@final
+@attrs.frozen
+class Unobserve:
+    """End the observations; not answered."""
+
+    paths: tuple[Path, ...]
+
+
+@final
+@attrs.frozen
+class WriteUri:
+    """Write the URL of the published package, with this scheme; answered by `WriteAnswered` or `RequestFailed`."""
+
+    command: int
+    path: Path
+    scheme: str
+
+
+@final
+@attrs.frozen
+class ClearUri:
+    """Write an empty Package URI; answered by `WriteAnswered` or `RequestFailed`."""
+
+    command: int
+    path: Path
+
+
+@final
+@attrs.frozen
+class WriteNul:
+    """Write a Package of one NUL byte; answered by `WriteAnswered` or `RequestFailed`."""
+
+    command: int
+    path: Path
+
+
+@final
+@attrs.frozen
+class Push:
+    """Stream the package to this resource by Block1, from its start; answered by `PushAnswered` or `RequestFailed`."""
+
+    command: int
+    path: Path
+
+
+@final
+@attrs.frozen
+class StopPush:
+    """Send no further block of this push; not answered."""
+
+    command: int
+
+
+@final
+@attrs.frozen
+class Execute:
+    """Execute this resource, without arguments; answered by `ExecuteAnswered` or `RequestFailed`."""
+
+    command: int
+    path: Path
+
+
+@final
+@attrs.frozen
+class PublishPackage:
+    """Make the package available under this scheme, for this device; the `WriteUri` that follows needs its URL."""
+
+    scheme: str
+
+
+@final
+@attrs.frozen
+class WithdrawPackage:
+    """The package need not be available any more."""
+
+
+@final
+@attrs.frozen
+class StepChanged:
+    """A step began; `stage` differs from the one before if a stage began with it."""
+
+    stage: UpdateStage
+    step: UpdateStep
+
+
+@final
+@attrs.frozen
+class Progressed:
+    """This many bytes of the package have been sent or served."""
+
+    bytes_done: int
+    bytes_total: int
+
+
+@final
+@attrs.frozen
+class Shown:
+    """The device shows something new; None is not known."""
+
+    state: State | None
+    result: UpdateResult | None
+    version: str | None
+
+
+@final
+@attrs.frozen
+class Warned:
+    """Something odd, which does not end the update."""
+
+    diagnosis: Diagnosis
+
+
+@final
+@attrs.frozen
+class Finished:
+    """The update has ended."""
+
+    outcome: Outcome
+
+
+Note = StepChanged | Progressed | Shown | Warned | Finished
+
+
+@final
+@attrs.frozen
+class Report:
+    """A line for the event log of the update; nothing is to be done on the wire."""
+
+    note: Note
+
+
+UpdateEffect = (
+    Read
+    | Observe
+    | Unobserve
+    | WriteUri
+    | ClearUri
+    | WriteNul
+    | Push
+    | StopPush
+    | Execute
+    | PublishPackage
+    | WithdrawPackage
+    | Report
+)
