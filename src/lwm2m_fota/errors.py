@@ -26,6 +26,7 @@
     ├── ResponseError              the peer answered with an error code
     ├── StorageError               a store failed
     │   └── StorageFullError           Result 2
+    ├── SimulationError            a simulated run that cannot go on
     └── MissingExtraError          an optional dependency is not installed
 
 An error carries the CoAP code to answer and the Update Result to publish, where it has one.
@@ -192,6 +193,10 @@ class StorageFullError(StorageError):
 
     default_code = Code.REQUEST_ENTITY_TOO_LARGE
     default_result = UpdateResult.NOT_ENOUGH_STORAGE
+
+
+class SimulationError(FotaError):
+    """A simulated run that cannot go on: everything waits, its time is over, or it asked for something real."""
 
 
 class MissingExtraError(FotaError, ImportError):

@@ -1,1 +1,1 @@
-"""Simulation: a virtual clock, a lossy network, devices with faults."""
+"""Simulation: a virtual clock and a faulty network, for whole fleets in one process and from one seed."""

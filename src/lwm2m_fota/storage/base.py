@@ -60,7 +60,7 @@ class PackageSource(Protocol):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(eq=False)
 class SealedImage:
     """A staged image that can no longer change: a `PackageSource`.
 
@@ -72,7 +72,7 @@ class SealedImage:
     """
 
     size_bytes: int
-    _reader: Callable[[int, int], bytes] = attrs.field(repr=False, eq=False)
+    _reader: Callable[[int, int], bytes] = attrs.field(repr=False)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Read `length` bytes from `offset` on; fewer only where the image ends.

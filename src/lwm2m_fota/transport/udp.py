@@ -1,0 +1,241 @@
+"""UDP over asyncio's readiness callbacks: one unconnected socket, IPv4 or IPv6.
+
+A raw socket with `add_reader` and a bounded drain loop, because asyncio's own datagram transport makes room for
+256 KiB before every datagram, and has no end of a batch at which answers could be sent together.
+
+ICMP errors are not asked for (IP_RECVERR): anybody can forge them, and a device that restarts answers with them for a
+while. So `unreachable` comes only for datagrams that this host itself could not send.
+"""
+
+import asyncio
+import errno
+import socket
+from collections import deque
+from typing import Any, Final, TypeAlias, cast, final
+
+from lwm2m_fota.errors import InvalidUriError, TransportError, UsageError
+from lwm2m_fota.transport.base import DatagramHandler, Peer
+
+DEFAULT_MAX_DATAGRAM_BYTES: Final = 2048  # CoAP needs 1152 (RFC 7252 section 4.6)
+DEFAULT_RECEIVE_BUFFER_BYTES: Final = 1 << 20
+DEFAULT_SEND_QUEUE_DATAGRAMS: Final = 1024
+DRAIN_DATAGRAMS: Final = 64  # read in one turn, so that a flood does not starve the timers
+
+_UNREACHABLE_ERRNOS: Final = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL, errno.ECONNREFUSED}
+)
+_NO_SUCH_NAME: Final = frozenset(
+    getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)
+)
+_MAX_PORT: Final = 65535
+
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+
+
+def normalised(address: SocketAddress) -> SocketAddress:
+    """The one form of a socket address: without the flow label, which may differ between datagrams of one peer."""
+    if len(address) == 4:  # noqa: PLR2004 - host, port, flow, scope: IPv6
+        return (address[0], address[1], 0, address[3])
+    return address
+
+
+class _Link:
+    """An open socket with its handler."""
+
+    __slots__ = ("_closed", "_handler", "_loop", "_lost", "_owner", "_waiting", "sock")
+
+    def __init__(
+        self, owner: "UdpTransport", sock: socket.socket, handler: DatagramHandler, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.sock = sock
+        self._owner = owner
+        self._handler = handler
+        self._loop = loop
+        self._waiting: deque[tuple[bytes, Peer]] = deque()
+        self._lost: dict[Peer, None] = {}  # in order, each once
+        self._closed = False
+        loop.add_reader(sock, self._readable)
+
+    def _readable(self) -> None:
+        handler, receive, limit = self._handler, self.sock.recvfrom, self._owner.max_datagram_bytes
+        try:
+            for _ in range(DRAIN_DATAGRAMS):
+                try:
+                    data, address = receive(limit + 1)
+                except BlockingIOError:
+                    break
+                except OSError:  # some systems report here what an earlier datagram met
+                    continue
+                if len(data) > limit:
+                    self._owner.oversized += 1
+                    continue
+                handler.datagram_received(data, normalised(address))
+        finally:
+            handler.drained()
+
+    def send(self, data: bytes, peer: Peer) -> None:
+        if self._waiting:
+            self._wait(data, peer)
+        elif not self._sent(data, peer):
+            self._wait(data, peer)
+            self._loop.add_writer(self.sock, self._writable)
+
+    def _wait(self, data: bytes, peer: Peer) -> None:
+        if len(self._waiting) < self._owner.send_queue_datagrams:
+            self._waiting.append((data, peer))
+        else:
+            self._owner.unsent += 1
+
+    def _sent(self, data: bytes, peer: Peer) -> bool:
+        """Send or lose it; False if the socket is full."""
+        try:
+            self.sock.sendto(data, cast("Any", peer))
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._owner.unsent += 1
+            if error.errno in _UNREACHABLE_ERRNOS:
+                if not self._lost:
+                    self._loop.call_soon(self._report_lost)
+                self._lost[peer] = None
+        return True
+
+    def _writable(self) -> None:
+        while self._waiting:
+            if not self._sent(*self._waiting[0]):
+                return
+            self._waiting.popleft()
+        self._loop.remove_writer(self.sock)
+
+    def _report_lost(self) -> None:
+        if self._closed:
+            return
+        lost, self._lost = self._lost, {}
+        for peer in lost:
+            self._handler.unreachable(peer)
+        self._handler.drained()
+
+    def close(self) -> None:
+        self._closed = True
+        self._waiting.clear()
+        self._loop.remove_reader(self.sock)
+        self._loop.remove_writer(self.sock)
+        self.sock.close()
+
+
+@final
+class UdpTransport:
+    """A `DatagramTransport` over UDP. Its peers are socket addresses, see `normalised`.
+
+    Args:
+        host: the local address; `::` takes IPv6 and IPv4, whose peers are then `::ffff:` addresses.
+        port: the local port; 0 takes a free one.
+        max_datagram_bytes: longer datagrams that arrive are dropped whole.
+        receive_buffer_bytes: what to ask of the kernel, for bursts; it may grant less.
+        send_queue_datagrams: how many wait while the socket is full; more are lost.
+
+    Attributes:
+        oversized: datagrams dropped because of their length, since the object was made.
+        unsent: datagrams that did not leave this host, since the object was made.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        max_datagram_bytes: int = DEFAULT_MAX_DATAGRAM_BYTES,
+        receive_buffer_bytes: int = DEFAULT_RECEIVE_BUFFER_BYTES,
+        send_queue_datagrams: int = DEFAULT_SEND_QUEUE_DATAGRAMS,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._receive_buffer_bytes = receive_buffer_bytes
+        self._link: _Link | None = None
+        self.max_datagram_bytes = max_datagram_bytes
+        self.send_queue_datagrams = send_queue_datagrams
+        self.oversized = 0
+        self.unsent = 0
+
+    def _opened(self) -> _Link:
+        if self._link is None:
+            raise UsageError("the transport is not open")
+        return self._link
+
+    async def open(self, handler: DatagramHandler) -> None:
+        """Bind the socket and begin to receive.
+
+        Raises:
+            TransportError: the address cannot be had.
+            UsageError: it is open already.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            infos = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+            if self._link is not None:
+                raise UsageError("the transport is open already")
+            family, _, _, _, address = infos[0]
+            sock = self._bound(family, address)
+        except (OSError, OverflowError, ValueError) as error:
+            raise TransportError(f"cannot bind to {self._host} port {self._port}: {error}") from error
+        self._link = _Link(self, sock, handler, loop)
+
+    def _bound(self, family: int, address: tuple[Any, ...]) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            sock.settimeout(0)  # never block
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.bind(address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def send(self, data: bytes, peer: Peer) -> None:
+        """Send one datagram, or lose it.
+
+        Raises:
+            UsageError: the transport is not open.
+        """
+        self._opened().send(data, peer)
+
+    async def close(self) -> None:
+        """Close the socket; what still waits to be sent is lost."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Host and port that the socket is bound to.
+
+        Raises:
+            UsageError: the transport is not open.
+        """
+        host, port, *_ = self._opened().sock.getsockname()
+        return host, port
+
+    async def resolve(self, host: str, port: int) -> Peer:
+        """The socket address of a host, in the family of this socket.
+
+        Raises:
+            InvalidUriError: there is no such host, or no such port.
+            TransportError: the name service cannot tell at present.
+            UsageError: the transport is not open.
+        """
+        family = self._opened().sock.family
+        if not host or not 0 < port <= _MAX_PORT:
+            raise InvalidUriError(f"nothing can be at host {host!r}, port {port}")
+        # IPv4 hosts are reached from an IPv6 socket by their mapped addresses
+        flags = socket.AI_V4MAPPED if family == socket.AF_INET6 else 0
+        loop = asyncio.get_running_loop()
+        try:
+            infos = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_DGRAM, flags=flags)
+        except socket.gaierror as error:
+            kind = InvalidUriError if error.errno in _NO_SUCH_NAME else TransportError
+            raise kind(f"cannot resolve {host!r}: {error.strerror}") from error
+        except ValueError as error:  # not a name at all: empty or long labels, NUL
+            raise InvalidUriError(f"cannot resolve {host!r}: {error}") from error
+        return normalised(cast("SocketAddress", infos[0][4]))
