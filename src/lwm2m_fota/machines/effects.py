@@ -32,17 +32,29 @@ class OpenStage:
 @final
 @attrs.frozen
 class StartPull:
-    """Fetch the package.
+    """Fetch the package from its first byte.
 
     Attributes:
         uri: as written by the server; it may be useless, then the pull ends at once with Result 7 or 9.
         transfer: the number of this transfer, for reports that may be late.
-        resume: the stage holds what came before a restart; go on from the stored checkpoint if it fits.
     """
 
     uri: str
     transfer: int
-    resume: bool = False
+
+
+@final
+@attrs.frozen
+class ResumePull:
+    """Fetch what is missing after a restart: the stage holds the first part; go on from the checkpoint if it fits.
+
+    Attributes:
+        uri: as in `StartPull`.
+        transfer: as in `StartPull`.
+    """
+
+    uri: str
+    transfer: int
 
 
 @final
@@ -97,4 +109,6 @@ class Notify:
     resource_ids: tuple[int, ...]
 
 
-Effect: TypeAlias = Persist | OpenStage | StartPull | StopTransfer | VerifyImage | DiscardImage | BeginInstall | Notify
+Effect: TypeAlias = (
+    Persist | OpenStage | StartPull | ResumePull | StopTransfer | VerifyImage | DiscardImage | BeginInstall | Notify
+)

@@ -4,20 +4,20 @@ Everything that changes an update on the device goes through `step`; what the ta
 refusal changes nothing.
 """
 
-from typing import final
-
-import attrs
+from typing import Final, NamedTuple, final
 
 from lwm2m_fota.machines.effects import Effect
-from lwm2m_fota.machines.events import Event
+from lwm2m_fota.machines.events import ClockRead, Event, EventKind
 from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.machines.rows import Row
 from lwm2m_fota.machines.state import FirmwareMachine
-from lwm2m_fota.machines.table import Answer, Row
+from lwm2m_fota.machines.table import Answer
+
+_CLOCK_READ: Final = ClockRead()
 
 
 @final
-@attrs.frozen(weakref_slot=False)
-class Step:
+class Step(NamedTuple):
     """What one event led to.
 
     Attributes:
@@ -50,14 +50,31 @@ def step(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wall:
     Returns:
         The machine as it will be, what to do, and what to answer.
     """
-    ...
+    table = profile.table
+    cell = (machine.state, kind_of(machine, event, profile, wall))
+    plan = table.plans.get(cell)
+    if plan is None:
+        return Step(machine, (), table.refusals.get(cell), None)
+    row, change, builders, answer = plan
+    after = change(machine, row, event, wall)
+    effects = [build(machine, after, event) for build in builders]
+    return Step(after, tuple([effect for effect in effects if effect is not None]), answer, row)
+
+
+def kind_of(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wall: float | None) -> EventKind:
+    """Which kind of event this is for the machine as it is: the first reading whose guard holds."""
+    for reading in profile.table.readings[type(event)]:
+        guard = reading.guard
+        if guard is None or guard(machine, event, wall, profile.schemes):
+            return reading.kind
+    return EventKind.OUT_OF_TURN
 
 
 def next_deadline(machine: FirmwareMachine) -> float | None:
     """The wall time at which `handle_timeout` is due, in seconds since 1970; None if nothing waits for a time."""
-    return machine.times.update_deadline
+    return machine.deferral.deadline if machine.deferral else None
 
 
 def handle_timeout(machine: FirmwareMachine, profile: FirmwareProfile, wall: float | None) -> Step:
     """Look at the wall clock: when the deadline passes, after a restart, and whenever the clock was set."""
-    ...
+    return step(machine, _CLOCK_READ, profile, wall)

@@ -3,14 +3,14 @@
 A policy is an enum member, so a row of the table names the choice that it belongs to and no code asks for it.
 """
 
-from enum import StrEnum
-from typing import TypeAlias, final
+from enum import Enum
+from typing import Final, TypeAlias, final
 
 import attrs
 
 
 @final
-class ResetScope(StrEnum):
+class ResetScope(Enum):
     """Where a reset (Package = one NUL byte, or Package URI = "") is obeyed (SPEC 3.1 T3, T14, T22; OMA issue 219).
 
     The object text says always, the figure shows it from Downloaded only. The default follows the text: a server
@@ -22,7 +22,7 @@ class ResetScope(StrEnum):
 
 
 @final
-class FailureTarget(StrEnum):
+class FailureTarget(Enum):
     """Where a failed installation lands while the image is still there (SPEC 3.1 T26; OMA issue 393).
 
     The default is Downloaded: it is the only target of the 1.0 text and allowed by all versions, and the server may
@@ -34,7 +34,7 @@ class FailureTarget(StrEnum):
 
 
 @final
-class WrongStateWrite(StrEnum):
+class WrongStateWrite(Enum):
     """The answer to a Package or Package URI write that the state does not allow (SPEC 3.1 R-b, T16, T24; 3.4).
 
     The default says what is wrong: the method, in this state. Updating answers 4.05 under both (T28).
@@ -45,7 +45,7 @@ class WrongStateWrite(StrEnum):
 
 
 @final
-class SynchronousUriFailure(StrEnum):
+class SynchronousUriFailure(Enum):
     """What a Package URI does that is known to be useless when it is written (SPEC 3.1 T12, T13; OMA issue 136).
 
     The default answers 2.04 and passes through Downloading, so that every failed update looks the same to a server;
@@ -57,7 +57,7 @@ class SynchronousUriFailure(StrEnum):
 
 
 @final
-class ZeroLengthPackage(StrEnum):
+class ZeroLengthPackage(Enum):
     """What an empty Package write means (SPEC 3.4, 19 item 5).
 
     The default refuses with 4.00: peers disagree on the meaning, and a refusal destroys nothing.
@@ -69,7 +69,7 @@ class ZeroLengthPackage(StrEnum):
 
 
 @final
-class RepeatedPush(StrEnum):
+class RepeatedPush(Enum):
     """What a new first block does while a push is being received (SPEC 3.1 T16, 9.1).
 
     The default starts the transfer again (RFC 7959 section 2.5): an interrupted push must not block the next one.
@@ -80,7 +80,7 @@ class RepeatedPush(StrEnum):
 
 
 @final
-class ClocklessDeferral(StrEnum):
+class ClocklessDeferral(Enum):
     """What a deferral does on a device whose wall clock is not set (SPEC 3.1 T19, 3.3).
 
     The default installs at once: without a clock the end of the Maximum Defer Period cannot be kept.
@@ -91,7 +91,7 @@ class ClocklessDeferral(StrEnum):
 
 
 @final
-class ClockSetBack(StrEnum):
+class ClockSetBack(Enum):
     """What happens to a deferral when the wall clock is found before the deferral began (SPEC 3.3).
 
     The default counts the whole period once more from now, so the wait stays bounded whatever the clock did.
@@ -126,6 +126,8 @@ class FirmwarePolicies:
     clockless_deferral: ClocklessDeferral = ClocklessDeferral.INSTALL_AT_ONCE
     clock_set_back: ClockSetBack = ClockSetBack.RESTART_PERIOD
 
+
+DEFAULT_POLICIES: Final = FirmwarePolicies()
 
 Policy: TypeAlias = (
     ResetScope

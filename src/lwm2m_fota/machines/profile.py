@@ -5,7 +5,7 @@ from typing import final
 import attrs
 
 from lwm2m_fota.errors import UsageError
-from lwm2m_fota.machines.policies import FirmwarePolicies
+from lwm2m_fota.machines.policies import DEFAULT_POLICIES, FirmwarePolicies
 from lwm2m_fota.machines.readings import Version
 from lwm2m_fota.machines.table import VERSIONS, Table, table_for
 from lwm2m_fota.model.enums import DeliveryMethod, ProtocolSupport
@@ -31,7 +31,7 @@ class FirmwareProfile:
     version: Version = "1.1"
     delivery: DeliveryMethod = DeliveryMethod.BOTH
     protocols: tuple[ProtocolSupport, ...] = (ProtocolSupport.COAP,)
-    policies: FirmwarePolicies = FirmwarePolicies()
+    policies: FirmwarePolicies = DEFAULT_POLICIES
     table: Table = attrs.field(init=False, eq=False, repr=False)
     schemes: frozenset[str] = attrs.field(init=False, eq=False, repr=False)
 

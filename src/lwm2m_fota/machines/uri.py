@@ -2,13 +2,22 @@
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from lwm2m_fota.model.enums import UpdateResult
 
 MAX_URI_BYTES: Final = 255
-_URI_CHARACTERS: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+"""The range of resource 1; a URI is ASCII, so bytes are characters."""
+
+MAX_PORT: Final = 65535
+
+_URI: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+    r"(?:[\w\-.~%!$&'()*+,;=:]*@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w\-.~%!$&'()*+,;=]+)"
+    r"(?::(?P<port>\d{0,5}))?"
+    r"(?:[/?#][\w\-.~:/?#\[\]@!$&'()*+,;=%]*)?",
+    re.ASCII,
+)
 
 
 def judge_uri(uri: str, schemes: frozenset[str]) -> UpdateResult | None:
@@ -21,19 +30,18 @@ def judge_uri(uri: str, schemes: frozenset[str]) -> UpdateResult | None:
     Returns:
         `INVALID_URI` (7), `UNSUPPORTED_PROTOCOL` (9), or None where a fetch may be tried.
     """
-    scheme, colon, _ = uri.partition(":")
-    if not colon or not _SCHEME.fullmatch(scheme) or len(uri) > MAX_URI_BYTES or not _URI_CHARACTERS.fullmatch(uri):
+    match = _match(uri)
+    if match is None:
         return UpdateResult.INVALID_URI
-    if scheme.lower() not in schemes:
-        return UpdateResult.UNSUPPORTED_PROTOCOL
-    return None if host_of(uri) else UpdateResult.INVALID_URI
+    return None if match["scheme"].lower() in schemes else UpdateResult.UNSUPPORTED_PROTOCOL
 
 
 def host_of(uri: str) -> str:
-    """The host that the URI names, in lower case and without brackets; "" where there is none or its port is wrong."""
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port
-    except ValueError:
-        return ""
-    return parts.hostname or ""
+    """The host that the URI names, in lower case and without brackets; "" where it is no URI that names a host."""
+    match = _match(uri)
+    return match["host"].lower().strip("[]") if match else ""
+
+
+def _match(uri: str) -> re.Match[str] | None:
+    match = _URI.fullmatch(uri) if len(uri) <= MAX_URI_BYTES else None
+    return match if match and int(match["port"] or 0) <= MAX_PORT else None
