@@ -8,11 +8,11 @@ from typing import Final, TypeAlias
 from lwm2m_fota.machines.effects import (
     BeginInstall,
     DiscardImage,
+    Do,
     Effect,
     Notify,
     OpenStage,
     Persist,
-    ResumePull,
     StartPull,
     StopTransfer,
     VerifyImage,
@@ -74,16 +74,16 @@ def notify_without_time(before: FirmwareMachine, after: FirmwareMachine, _event:
     return _notification(_changed(before, after) & ~_TIME_BIT)
 
 
-BUILDERS: Final[Mapping[type[Effect], Builder]] = MappingProxyType(
+BUILDERS: Final[Mapping[Do, Builder]] = MappingProxyType(
     {
-        Persist: lambda _before, _after, _event: _PERSIST,
-        OpenStage: _open_stage,
-        StartPull: lambda _before, after, _event: StartPull(after.uri, after.transfer),
-        ResumePull: lambda _before, after, _event: ResumePull(after.uri, after.transfer),
-        StopTransfer: lambda _before, _after, _event: _STOP_TRANSFER,
-        VerifyImage: lambda _before, after, _event: VerifyImage(after.transfer),
-        DiscardImage: lambda _before, _after, _event: _DISCARD_IMAGE,
-        BeginInstall: lambda _before, after, _event: BeginInstall(after.attempt),
-        Notify: _notify,
+        Do.PERSIST: lambda _before, _after, _event: _PERSIST,
+        Do.OPEN_STAGE: _open_stage,
+        Do.START_PULL: lambda _before, after, _event: StartPull(after.uri, after.transfer),
+        Do.RESUME_PULL: lambda _before, after, _event: StartPull(after.uri, after.transfer, resume=True),
+        Do.STOP_TRANSFER: lambda _before, _after, _event: _STOP_TRANSFER,
+        Do.VERIFY_IMAGE: lambda _before, after, _event: VerifyImage(after.transfer),
+        Do.DISCARD_IMAGE: lambda _before, _after, _event: _DISCARD_IMAGE,
+        Do.BEGIN_INSTALL: lambda _before, after, _event: BeginInstall(after.attempt),
+        Do.NOTIFY: _notify,
     }
 )

@@ -4,6 +4,7 @@
 and before `BeginInstall`. An effect that fails is reported as an event (`TransferFailed`, `InstallFailed`).
 """
 
+from enum import StrEnum
 from typing import TypeAlias, final
 
 import attrs
@@ -32,29 +33,17 @@ class OpenStage:
 @final
 @attrs.frozen
 class StartPull:
-    """Fetch the package from its first byte.
+    """Fetch the package.
 
     Attributes:
         uri: as written by the server; it may be useless, then the pull ends at once with Result 7 or 9.
         transfer: the number of this transfer, for reports that may be late.
+        resume: the stage holds what came before a restart: go on from the stored checkpoint if it fits.
     """
 
     uri: str
     transfer: int
-
-
-@final
-@attrs.frozen
-class ResumePull:
-    """Fetch what is missing after a restart: the stage holds the first part; go on from the checkpoint if it fits.
-
-    Attributes:
-        uri: as in `StartPull`.
-        transfer: as in `StartPull`.
-    """
-
-    uri: str
-    transfer: int
+    resume: bool = False
 
 
 @final
@@ -109,6 +98,19 @@ class Notify:
     resource_ids: tuple[int, ...]
 
 
-Effect: TypeAlias = (
-    Persist | OpenStage | StartPull | ResumePull | StopTransfer | VerifyImage | DiscardImage | BeginInstall | Notify
-)
+Effect: TypeAlias = Persist | OpenStage | StartPull | StopTransfer | VerifyImage | DiscardImage | BeginInstall | Notify
+
+
+@final
+class Do(StrEnum):
+    """The effects as the table names them."""
+
+    PERSIST = "Persist"
+    OPEN_STAGE = "OpenStage"
+    START_PULL = "StartPull"
+    RESUME_PULL = "StartPull (resume)"
+    STOP_TRANSFER = "StopTransfer"
+    VERIFY_IMAGE = "VerifyImage"
+    DISCARD_IMAGE = "DiscardImage"
+    BEGIN_INSTALL = "BeginInstall"
+    NOTIFY = "Notify"

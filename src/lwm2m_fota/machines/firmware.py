@@ -72,7 +72,7 @@ def kind_of(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wa
 
 def next_deadline(machine: FirmwareMachine) -> float | None:
     """The wall time at which `handle_timeout` is due, in seconds since 1970; None if nothing waits for a time."""
-    return machine.deferral.deadline if machine.deferral else None
+    return machine.times.update_deadline
 
 
 def handle_timeout(machine: FirmwareMachine, profile: FirmwareProfile, wall: float | None) -> Step:

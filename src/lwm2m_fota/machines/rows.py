@@ -9,18 +9,7 @@ from typing import Final, final
 
 import attrs
 
-from lwm2m_fota.machines.effects import (
-    BeginInstall,
-    DiscardImage,
-    Effect,
-    Notify,
-    OpenStage,
-    Persist,
-    ResumePull,
-    StartPull,
-    StopTransfer,
-    VerifyImage,
-)
+from lwm2m_fota.machines.effects import Do
 from lwm2m_fota.machines.events import Delivery, EventKind
 from lwm2m_fota.machines.policies import (
     ClockSetBack,
@@ -81,7 +70,7 @@ class Row:
     target: State
     result: UpdateResult | None
     change: Change
-    effects: tuple[type[Effect], ...]
+    effects: tuple[Do, ...]
     answer: Code | None
     source: str
     since: Version = "1.0"
@@ -116,19 +105,19 @@ _C = Change
 
 # What is to be done, by what happens. Persist first: nothing below it may be lost with it.
 _NOTHING: Final = ()
-_SAVE: Final = (Persist,)
-_SHOW: Final = (Persist, Notify)
-_OPEN_PUSH: Final = (Persist, OpenStage, Notify)
-_REOPEN_PUSH: Final = (Persist, StopTransfer, DiscardImage, OpenStage, Notify)
-_OPEN_PULL: Final = (Persist, OpenStage, Notify, StartPull)
-_FAIL_PULL: Final = (Persist, Notify, StartPull)  # the pull ends at once: no stage is erased for it
-_AGAIN_PULL: Final = (Persist, OpenStage, StartPull)
-_GO_ON_PULL: Final = (Persist, ResumePull)
-_VERIFY: Final = (Persist, VerifyImage)
-_STOP: Final = (Persist, StopTransfer, DiscardImage, Notify)
-_DISCARD: Final = (Persist, DiscardImage, Notify)
-_SWEEP: Final = (DiscardImage,)
-_INSTALL: Final = (Persist, Notify, BeginInstall)  # notify first: the installation may restart the device
+_SAVE: Final = (Do.PERSIST,)
+_SHOW: Final = (Do.PERSIST, Do.NOTIFY)
+_OPEN_PUSH: Final = (Do.PERSIST, Do.OPEN_STAGE, Do.NOTIFY)
+_REOPEN_PUSH: Final = (Do.PERSIST, Do.STOP_TRANSFER, Do.DISCARD_IMAGE, Do.OPEN_STAGE, Do.NOTIFY)
+_OPEN_PULL: Final = (Do.PERSIST, Do.OPEN_STAGE, Do.NOTIFY, Do.START_PULL)
+_FAIL_PULL: Final = (Do.PERSIST, Do.NOTIFY, Do.START_PULL)  # the pull ends at once: no stage is erased for it
+_AGAIN_PULL: Final = (Do.PERSIST, Do.OPEN_STAGE, Do.START_PULL)
+_GO_ON_PULL: Final = (Do.PERSIST, Do.RESUME_PULL)
+_VERIFY: Final = (Do.PERSIST, Do.VERIFY_IMAGE)
+_STOP: Final = (Do.PERSIST, Do.STOP_TRANSFER, Do.DISCARD_IMAGE, Do.NOTIFY)
+_DISCARD: Final = (Do.PERSIST, Do.DISCARD_IMAGE, Do.NOTIFY)
+_SWEEP: Final = (Do.DISCARD_IMAGE,)
+_INSTALL: Final = (Do.PERSIST, Do.NOTIFY, Do.BEGIN_INSTALL)  # notify first: the installation may restart the device
 
 _OK: Final = Code.CHANGED
 _GO_ON: Final = Code.CONTINUE

@@ -35,9 +35,7 @@ def snapshot(machine: FirmwareMachine) -> dict[str, object]:
         "auto_upgrade": machine.settings.auto_upgrade,
         "transfer": machine.transfer,
         "attempt": machine.attempt,
-        "last_change": machine.last_change,
-        "deferred_since": machine.deferral.since if machine.deferral else None,
-        "update_deadline": machine.deferral.deadline if machine.deferral else None,
+        **machine.times._asdict(),
     }
 
 

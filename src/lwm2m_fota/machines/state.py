@@ -44,6 +44,21 @@ class Deferral:
     deadline: float
 
 
+@final
+class Times(NamedTuple):
+    """The wall times of a machine together, in seconds since 1970; None where there is none.
+
+    Attributes:
+        last_change: resource 12, when the State last changed.
+        deferred_since: when the deferral that runs began.
+        update_deadline: when it ends by itself.
+    """
+
+    last_change: float | None
+    deferred_since: float | None
+    update_deadline: float | None
+
+
 DEFAULT_SETTINGS: Final = Settings()
 
 
@@ -86,3 +101,10 @@ class FirmwareMachine(NamedTuple):
     def is_deferred(self) -> bool:
         """An accepted Update waits for the user or for the end of the Maximum Defer Period."""
         return self.state is State.DOWNLOADED and self.result is UpdateResult.DEFERRED
+
+    @property
+    def times(self) -> Times:
+        """The wall times together."""
+        if self.deferral is None:
+            return Times(self.last_change, None, None)
+        return Times(self.last_change, self.deferral.since, self.deferral.deadline)

@@ -13,7 +13,7 @@ import attrs
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines.building import BUILDERS, Builder, notify_without_time
 from lwm2m_fota.machines.changes import CHANGES, Changer
-from lwm2m_fota.machines.effects import Notify
+from lwm2m_fota.machines.effects import Do
 from lwm2m_fota.machines.events import Event, EventKind
 from lwm2m_fota.machines.policies import FirmwarePolicies, Policy
 from lwm2m_fota.machines.readings import READINGS, REQUESTS, Reading, Version
@@ -133,7 +133,7 @@ def _one_a_cell(rows: Iterable[Row]) -> dict[Cell, Row]:
 
 
 def _plan(row: Row, version: Version) -> Plan:
-    builders = {**BUILDERS, Notify: notify_without_time} if version == "1.0" else BUILDERS
+    builders = {**BUILDERS, Do.NOTIFY: notify_without_time} if version == "1.0" else BUILDERS
     answer = None if row.answer is None else Answer(row.answer)
     return Plan(row, CHANGES[row.change], tuple(builders[effect] for effect in row.effects), answer)
 
