@@ -1,13 +1,24 @@
 """The neutral form between content formats and objects: a flat list of paths with their values."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
+from lwm2m_fota.cbor import Tag
+from lwm2m_fota.content.dates import parse_date
 from lwm2m_fota.errors import ContentError
-from lwm2m_fota.model.paths import Path
-from lwm2m_fota.model.resources import ResourceDefinition, Value
+from lwm2m_fota.model.paths import MAX_PARTS, Path
+from lwm2m_fota.model.registry import Definitions
+from lwm2m_fota.model.resources import ObjectLink, ResourceDefinition, Value, ValueType, fits_type
 
 Entries = list[tuple[Path, Value]]
 """A path ends at a single resource or at a resource instance; no path comes twice."""
+
+_RESOURCE_PARTS: Final = 3
+_LINK: Final = re.compile(r"([0-9]{1,5}):([0-9]{1,5})", re.ASCII)
+_TAG_DATE: Final = 0
+_TAG_EPOCH: Final = 1
+_MAX_DOUBLE_INT: Final = 2**53
 
 
 def validate(resource: ResourceDefinition, value: Value | Mapping[int, Value]) -> None:
@@ -23,3 +34,98 @@ def validate(resource: ResourceDefinition, value: Value | Mapping[int, Value]) -
     reason = resource.fault(value)
     if reason is not None:
         raise ContentError(reason)
+
+
+def is_single(base: Path, resource: ResourceDefinition | None) -> bool:
+    """True if a path has one value: a resource that is not multiple (as far as known), or a resource instance."""
+    if len(base.ids) == MAX_PARTS:
+        return True
+    return len(base.ids) == _RESOURCE_PARTS and not (resource is not None and resource.multiple)
+
+
+def type_of(path: Path, definitions: Definitions) -> ValueType | None:
+    """The data type of the resource at a path; None if it is not known."""
+    resource = definitions.resource(path)
+    return None if resource is None else resource.type
+
+
+def natural_type(value: Value) -> ValueType:
+    """The type that a Python value has where no definition says otherwise."""
+    match value:
+        case bool():
+            return ValueType.BOOLEAN
+        case int():
+            return ValueType.INTEGER
+        case float():
+            return ValueType.FLOAT
+        case str():
+            return ValueType.STRING
+        case bytes():
+            return ValueType.OPAQUE
+        case ObjectLink():
+            return ValueType.OBJLNK
+
+
+def adopt(value: object, kind: ValueType | None) -> Value:
+    """Take a value from a format that names its own types, as a value of the resource's type.
+
+    A float that is a whole number is taken for an integer and an integer for a float, text for an object link, and
+    for Time also tags 0 and 1 and a date in text: specifications and clients disagree on the form of Time.
+
+    Args:
+        value: what the format held.
+        kind: the type of the resource; None if it is not known, which takes any value as it is.
+
+    Raises:
+        ContentError: the value does not fit the type.
+    """
+    if kind is None:
+        if isinstance(value, str | int | float | bytes | ObjectLink):
+            return value
+        raise ContentError(f"a value cannot be {type(value).__name__}")
+    adopted = _converted(value, kind)
+    if fits_type(adopted, kind):
+        return adopted  # type: ignore[return-value] # fits_type has seen that it is a Value
+    raise ContentError(f"{type(value).__name__} is no {kind.value or 'value of an executable resource'}")
+
+
+def _converted(value: object, kind: ValueType) -> object:
+    match kind:
+        case ValueType.TIME:
+            value = _time(value)
+            return _whole(value)
+        case ValueType.INTEGER | ValueType.UNSIGNED:
+            return _whole(value)
+        case ValueType.FLOAT if isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        case ValueType.OBJLNK if isinstance(value, str):
+            return parse_link_value(value)
+        case _:
+            return value
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and abs(value) <= _MAX_DOUBLE_INT and value.is_integer() else value
+
+
+def _time(value: object) -> object:
+    if isinstance(value, Tag) and value.number == _TAG_EPOCH:
+        return value.value
+    if isinstance(value, Tag) and value.number == _TAG_DATE:
+        value = value.value
+    return parse_date(value) if isinstance(value, str) else value
+
+
+def parse_link_value(text: str) -> ObjectLink:
+    """Read `33629:1`.
+
+    Raises:
+        ContentError: not two ids of 0..65535.
+    """
+    match = _LINK.fullmatch(text)
+    if match is None:
+        raise ContentError(f"not an object link: {text[:16]!r}")
+    try:
+        return ObjectLink(int(match[1]), int(match[2]))
+    except ValueError as error:
+        raise ContentError(str(error)) from error

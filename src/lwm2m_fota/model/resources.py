@@ -124,7 +124,7 @@ class ResourceDefinition:
         return None
 
     def _fault(self, value: Value) -> str | None:
-        if not _is_of_type(value, self.type):
+        if not fits_type(value, self.type):
             what = self.type.value or "executable"
             return f"{self.name} is {what}: {type(value).__name__} does not fit, or is out of its range"
         measure = len(value.encode()) if isinstance(value, str) else value
@@ -149,7 +149,8 @@ _PYTHON_TYPES: Final[dict[ValueType, tuple[type, ...]]] = {
 }
 
 
-def _is_of_type(value: Value, kind: ValueType) -> bool:
+def fits_type(value: object, kind: ValueType) -> bool:
+    """True if a value has the Python type of an LwM2M type and lies within 64 bits, finite, or UTF-8."""
     if not isinstance(value, _PYTHON_TYPES[kind]) or isinstance(value, bool) != (kind is ValueType.BOOLEAN):
         return False
     if isinstance(value, str):

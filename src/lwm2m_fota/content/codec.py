@@ -1,0 +1,150 @@
+"""One door to all content formats that carry values."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, final
+
+import attrs
+
+from lwm2m_fota.content import opaque, senml_cbor, text, tlv
+from lwm2m_fota.content.values import Entries, is_single, natural_type, type_of
+from lwm2m_fota.errors import ContentError, NotAcceptableError, UnsupportedContentFormatError, UsageError
+from lwm2m_fota.model.formats import ContentFormat
+from lwm2m_fota.model.paths import MAX_PARTS, Path
+from lwm2m_fota.model.registry import Definitions
+from lwm2m_fota.model.resources import ObjectDefinition, ResourceDefinition, fits_type
+
+_RESOURCE_PARTS: Final = 3
+
+
+@final
+@attrs.frozen
+class _Format:
+    """How one content format is written and read, and which paths it can carry."""
+
+    encode: Callable[[Entries, Path, Definitions], bytes]
+    decode: Callable[[bytes, Path, Definitions], Entries]
+    fits: Callable[[Path, ResourceDefinition | None], bool]
+
+
+def _anything(base: Path, resource: ResourceDefinition | None) -> bool:
+    del base, resource
+    return True
+
+
+def _below_one_object(base: Path, resource: ResourceDefinition | None) -> bool:
+    del resource
+    return bool(base.ids)
+
+
+_FORMATS: Final[Mapping[int, _Format]] = {
+    ContentFormat.TEXT: _Format(text.encode, text.decode, is_single),
+    ContentFormat.OPAQUE: _Format(opaque.encode, opaque.decode, opaque.fits),
+    ContentFormat.SENML_CBOR: _Format(senml_cbor.encode, senml_cbor.decode, _anything),
+    ContentFormat.TLV: _Format(tlv.encode, tlv.decode, _below_one_object),
+}
+_OLD_NUMBERS: Final[Mapping[int, int]] = {
+    1541: ContentFormat.TEXT,
+    1542: ContentFormat.TLV,
+    1543: ContentFormat.OMA_JSON,
+}
+"""Of clients from before LwM2M 1.0; understood, never sent."""
+
+
+def encode(entries: Entries, content_format: int, base: Path, definitions: Definitions) -> bytes:
+    """Write the values of a path.
+
+    Args:
+        entries: all at or below `base`; each path ends at a resource or a resource instance.
+        content_format: one that `choose_format` gives.
+        base: what is read or written.
+        definitions: for the types.
+
+    Raises:
+        NotAcceptableError: the format cannot carry this path, or is not written here.
+        ContentError: a value is not of its resource's type, or its path is not the path of a value.
+        UsageError: an entry that is not below `base`.
+    """
+    chosen = _FORMATS.get(content_format)
+    if chosen is None:
+        raise NotAcceptableError(f"content format {content_format} is not written here")
+    for path, value in entries:
+        if not base.contains(path):
+            raise UsageError(f"{path} does not lie below {base}")
+        _check_shape(path, definitions)
+        kind = type_of(path, definitions) or natural_type(value)
+        if not fits_type(value, kind):
+            raise ContentError(f"{path}: {type(value).__name__} is no {kind.value or 'value of what is executed'}")
+    return chosen.encode(entries, base, definitions)
+
+
+def decode(
+    payload: bytes, content_format: int, base: Path, definitions: Definitions, *, keep_unknown: bool = True
+) -> Entries:
+    """Read the values of a path, in whichever known format they come: peers do not always heed Accept.
+
+    Ranges are not checked: a peer may know values that we do not. See `values.validate`.
+
+    Args:
+        payload: the body.
+        content_format: as stated by the peer; the numbers from before LwM2M 1.0 are understood.
+        base: what was read or written.
+        definitions: for the types.
+        keep_unknown: if false, values of resources that are not in `definitions` are left out; if true they have the
+            type that the format shows, which in TLV is bytes.
+
+    Raises:
+        UnsupportedContentFormatError: a format that is not known, or that cannot carry this path.
+        ContentError: the payload is not valid in its format, or not for this path.
+        CborError: the payload is not CBOR where it ought to be.
+    """
+    number = _OLD_NUMBERS.get(content_format, content_format)
+    chosen = _FORMATS.get(number)
+    if chosen is None:
+        raise UnsupportedContentFormatError(f"content format {content_format} is not understood")
+    entries = chosen.decode(payload, base, definitions)
+    seen: set[Path] = set()
+    for path, _ in entries:
+        _check_shape(path, definitions)
+        if path in seen:
+            raise ContentError(f"{path} comes twice")
+        seen.add(path)
+    if keep_unknown:
+        return entries
+    return [(path, value) for path, value in entries if definitions.resource(path) is not None]
+
+
+def _check_shape(path: Path, definitions: Definitions) -> None:
+    """A value stands at a resource, or at a resource instance if its resource is known to be multiple."""
+    resource = definitions.resource(path)
+    parts = len(path.ids)
+    if parts < _RESOURCE_PARTS or (resource is not None and resource.multiple != (parts == MAX_PARTS)):
+        raise ContentError(f"{path} is not the path of a value")
+
+
+def choose_format(
+    accept: int | None,
+    base: Path,
+    definition: ObjectDefinition | None,
+    preferred: int = ContentFormat.SENML_CBOR,
+) -> int:
+    """The content format of an answer.
+
+    Args:
+        accept: what the peer asks for, or None if it leaves the choice.
+        base: what is read.
+        definition: of its object, as far as known.
+        preferred: what to take if the choice is left and the format can carry the path; else SenML CBOR is taken.
+
+    Raises:
+        NotAcceptableError: the format asked for is not written here, or cannot carry this path.
+    """
+    resource = None
+    if definition is not None and base.resource_id is not None:
+        resource = definition.resource(base.resource_id)
+    wanted = preferred if accept is None else accept
+    chosen = _FORMATS.get(wanted)
+    if chosen is not None and chosen.fits(base, resource):
+        return wanted
+    if accept is None:
+        return ContentFormat.SENML_CBOR
+    raise NotAcceptableError(f"{base} cannot be read in content format {accept}")
