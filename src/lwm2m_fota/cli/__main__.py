@@ -1,0 +1,5 @@
+"""`python -m lwm2m_fota.cli`."""
+
+from lwm2m_fota.cli import main
+
+main()

@@ -1,0 +1,215 @@
+"""A LwM2M client over CoAP: it registers, answers its server, notifies observers, and hosts objects of yours."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from typing import final
+
+import attrs
+
+from lwm2m_fota.coap.endpoint import Request, Response
+from lwm2m_fota.coap.events import RequestReceived
+from lwm2m_fota.coap.uri import CoapUri, parse_uri
+from lwm2m_fota.device.firmware import FirmwareDevice
+from lwm2m_fota.device.objects import DeviceIdentity, device_object, server_object
+from lwm2m_fota.errors import FotaError, UnsupportedProtocolError
+from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchLimits
+from lwm2m_fota.lwm2m.objects import Lwm2mObject
+from lwm2m_fota.lwm2m.registration import Phase, Registrar, RegistrationRequest, RegistrationSettings
+from lwm2m_fota.model.codes import Code, is_success
+from lwm2m_fota.model.paths import Path
+from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.transport.base import Peer
+
+
+@final
+class OpenTo(Enum):
+    """Whose requests a client answers: those of the server that it is registered at, or anyone's (for tests)."""
+
+    SERVER = "server"
+    ANYONE = "anyone"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ClientSettings:
+    """How a client behaves.
+
+    Attributes:
+        registration: endpoint name, lifetime, retries.
+        identity: what Object 3 tells.
+        server_id: the short server id of Object 1.
+        open_to: see `OpenTo`.
+        confirmable_notifications: CON, so that none is lost unnoticed; NON saves the acknowledgements.
+        dispatch: bounds of the request side.
+    """
+
+    registration: RegistrationSettings
+    identity: DeviceIdentity = attrs.field(factory=DeviceIdentity)
+    server_id: int = 1
+    open_to: OpenTo = OpenTo.SERVER
+    confirmable_notifications: bool = True
+    dispatch: DispatchLimits = attrs.field(factory=DispatchLimits)
+
+
+@final
+class Lwm2mClient:
+    """A device at one server: Objects 1 and 3, its firmware, and further objects.
+
+    Args:
+        pump: the CoAP endpoint; the client opens and closes it.
+        server_uri: `coap://HOST[:PORT]`.
+        firmware: Object 5; the client starts and stops it, and calls its health check passed once registered.
+        reboot: what Object 3's Reboot does.
+        settings: how it behaves.
+        objects: further objects.
+    """
+
+    def __init__(
+        self,
+        pump: Pump,
+        server_uri: str,
+        firmware: FirmwareDevice,
+        settings: ClientSettings,
+        *,
+        reboot: Callable[[], None],
+        objects: Iterable[Lwm2mObject] = (),
+    ) -> None:
+        self._server: CoapUri = parse_uri(server_uri)
+        if self._server.scheme != "coap":
+            raise UnsupportedProtocolError(f"{self._server.scheme} is not spoken here")
+        self._pump = pump
+        self._settings = settings
+        self._firmware = firmware
+        self._peer: Peer | None = None
+        self._registrar: Registrar | None = None
+        self._registered = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+        account = server_object(
+            server_id=settings.server_id,
+            lifetime=self._lifetime,
+            set_lifetime=self._set_lifetime,
+            update_registration=self.update_registration,
+        )
+        device = device_object(settings.identity, lambda: firmware.version, reboot)
+        self._dispatcher = Dispatcher((account, device, firmware, *objects), settings.dispatch)
+        for each in self._dispatcher.objects.values():
+            each.listen(self._changed)
+        pump.on_request = self._on_request
+        pump.on_observer_lost = self._observer_lost
+
+    async def __aenter__(self) -> "Lwm2mClient":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open the endpoint, take up what the firmware was doing, and register; returns before it is registered.
+
+        Raises:
+            TransportError: the local address cannot be had.
+            StorageError, SnapshotError: what the firmware stored cannot be read.
+        """
+        await self._pump.open()
+        await self._firmware.start()
+        registrar = Registrar(self._settings.registration, self._dispatcher.object_links(), self._pump.now())
+        self._registrar = registrar
+        self._main = asyncio.get_running_loop().create_task(self._stay_registered(registrar))
+
+    async def stop(self, *, deregister: bool = False) -> None:
+        """Stop; what the firmware staged stays for the next start.
+
+        Args:
+            deregister: tell the server first.
+        """
+        if deregister and self._registrar is not None and self._main is not None:
+            self._registrar.leave(self._pump.now())
+            self._wake.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._main
+        if self._main is not None:
+            self._main.cancel()
+            await asyncio.gather(self._main, return_exceptions=True)
+        await self._firmware.stop()
+        await self._pump.close()
+
+    async def registered(self) -> None:
+        """Wait until the server has accepted the registration."""
+        await self._registered.wait()
+
+    @property
+    def is_registered(self) -> bool:
+        """The server knows this client."""
+        return self._registrar is not None and self._registrar.is_registered
+
+    def update_registration(self) -> None:
+        """Send a registration update at once, e.g. after a change of address."""
+        if self._registrar is not None:
+            self._registrar.update_now(self._pump.now())
+            self._wake.set()
+
+    def _lifetime(self) -> int:
+        return self._settings.registration.lifetime_s if self._registrar is None else self._registrar.lifetime_s
+
+    def _set_lifetime(self, lifetime_s: int) -> None:
+        if self._registrar is not None:
+            self._registrar.set_lifetime(lifetime_s, self._pump.now())
+            self._wake.set()
+
+    # -- registration
+
+    async def _stay_registered(self, registrar: Registrar) -> None:
+        while True:
+            self._wake.clear()
+            request = registrar.poll(self._pump.now())
+            if request is not None:
+                await self._send(registrar, request)
+                continue
+            deadline = registrar.next_deadline()
+            if deadline is None:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._wake.wait()
+
+    async def _send(self, registrar: Registrar, request: RegistrationRequest) -> None:
+        before = registrar.phase
+        try:
+            peer = await self._pump.resolve(self._server.host, self._server.port)
+            answer = await self._pump.call(peer, Request(request.code, request.options, request.payload))
+        except FotaError:
+            registrar.failed(self._pump.now())
+        else:
+            if before is Phase.REGISTERING and is_success(answer.code):
+                self._peer = peer
+                self._dispatcher.observers.clear()
+            registrar.answered(answer, self._pump.now())
+        if registrar.is_registered:
+            self._registered.set()
+            if before is Phase.REGISTERING:
+                self._firmware.healthy()
+        else:
+            self._registered.clear()
+
+    # -- requests and notifications
+
+    def _on_request(self, received: RequestReceived, now: float) -> Response:
+        if self._settings.open_to is OpenTo.SERVER and received.peer != self._peer:
+            return Response(Code.UNAUTHORIZED)
+        return self._dispatcher.handle(received.message, received.peer, now)
+
+    def _changed(self, paths: Sequence[Path]) -> None:
+        now = self._pump.now()
+        for observer in self._dispatcher.observers.affected(paths):
+            response = self._dispatcher.notification(observer, now)
+            if not is_success(response.code):
+                self._dispatcher.observers.remove(observer.peer, observer.token)
+            confirmable = self._settings.confirmable_notifications
+            self._pump.notify(observer.peer, observer.token, response, confirmable=confirmable)
+
+    def _observer_lost(self, peer: Peer, token: bytes) -> None:
+        self._dispatcher.observers.remove(peer, token)

@@ -1,0 +1,107 @@
+"""How a device gets a package from a URI: a small door, and the CoAP way through it."""
+
+from typing import Protocol, final
+
+from lwm2m_fota.coap.endpoint import Request, Stream
+from lwm2m_fota.coap.events import BlockArrived
+from lwm2m_fota.coap.uri import parse_uri
+from lwm2m_fota.errors import ResponseError
+from lwm2m_fota.model.codes import Code, is_success
+from lwm2m_fota.runtime.pump import Pump
+
+
+class FetchSink(Protocol):
+    """Where the bytes of a package go; its errors end the fetch."""
+
+    def block(self, offset: int, payload: bytes, *, etag: bytes | None, size_bytes: int | None, last: bool) -> None:
+        """Take the bytes that follow what is there.
+
+        Args:
+            offset: of the first byte in the package.
+            payload: at least one byte, but for an empty package.
+            etag: names this version of the package at its origin, if the origin says so.
+            size_bytes: the whole size, if the origin tells it; an estimate.
+            last: the package ends here.
+        """
+        ...
+
+    def restarted(self, reason: str) -> None:
+        """The origin has another version: what was taken is void, and the next block has offset 0."""
+        ...
+
+
+class PackageFetcher(Protocol):
+    """Fetches packages over one or more URI schemes."""
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """The URI schemes that it speaks."""
+        ...
+
+    async def fetch(self, uri: str, sink: FetchSink, *, offset: int, etag: bytes | None) -> None:
+        """Fetch the rest of a package, from `offset` on.
+
+        Args:
+            uri: where.
+            sink: takes the bytes, in order.
+            offset: how many bytes are there already; 0 without an `etag`.
+            etag: of what is there. If the origin has another version, `sink.restarted` is called first.
+
+        Raises:
+            UriError: it is no URI that can be fetched, or its host cannot be resolved.
+            ResponseError: the origin refused.
+            TransportError: the origin cannot be reached, or stopped answering.
+            BlockwiseError: the origin broke the rules of block-wise transfer.
+            FotaError: what the sink raised.
+        """
+        ...
+
+
+@final
+class _Blocks:
+    """Hands the blocks of a CoAP download to a sink."""
+
+    __slots__ = ("_sink",)
+
+    def __init__(self, sink: FetchSink) -> None:
+        self._sink = sink
+
+    def block(self, arrived: BlockArrived) -> None:
+        self._sink.block(
+            arrived.offset, arrived.payload, etag=arrived.etag, size_bytes=arrived.size2, last=arrived.last
+        )
+
+    def restarted(self, reason: str) -> None:
+        self._sink.restarted(reason)
+
+
+@final
+class CoapFetcher:
+    """Fetches `coap://` URIs with Block2 over an endpoint that is open already.
+
+    Args:
+        pump: the endpoint; the one of the management session will do.
+        szx: the largest block to ask for, as exponent; None lets the origin choose.
+        max_body_bytes: larger packages are refused.
+    """
+
+    def __init__(self, pump: Pump, *, szx: int | None = None, max_body_bytes: int = 1 << 30) -> None:
+        self._pump = pump
+        self._szx = szx
+        self._max_body_bytes = max_body_bytes
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """Plain CoAP over UDP."""
+        return frozenset({"coap"})
+
+    async def fetch(self, uri: str, sink: FetchSink, *, offset: int, etag: bytes | None) -> None:
+        """Fetch with Block2; see `PackageFetcher`."""
+        target = parse_uri(uri)
+        peer = await self._pump.resolve(target.host, target.port)
+        request = Request(Code.GET, target.request_options())
+        stream = Stream(offset=offset, etag=etag, szx=self._szx, max_body_bytes=self._max_body_bytes)
+        answer = await self._pump.download(peer, request, _Blocks(sink), stream)
+        if not is_success(answer.code):
+            diagnostic = bytes(answer.payload[:200]).decode("utf-8", "replace")
+            raise ResponseError(f"GET {uri}", response_code=answer.code, diagnostic=diagnostic)

@@ -1,0 +1,135 @@
+"""A single-instance object that is a table of values, such as Device (3) or Server (1)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import final
+
+import attrs
+
+from lwm2m_fota.content.values import Entries, validate
+from lwm2m_fota.errors import ContentError, RefusedError
+from lwm2m_fota.lwm2m.objects import ChangeListener
+from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write
+from lwm2m_fota.model.codes import Code
+from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.resources import ObjectDefinition, Operations, Value
+
+Reader = Callable[[], Value | Mapping[int, Value]]
+Writer = Callable[[Value], None]
+Executor = Callable[[bytes], None]
+
+
+def read_entries(
+    definition: ObjectDefinition, path: Path, values: Mapping[int, Value | Mapping[int, Value]]
+) -> Entries:
+    """The entries that a Read of `path` answers.
+
+    Args:
+        definition: of the object.
+        path: object, instance or resource; with an object path the instance is 0.
+        values: by resource id; a mapping for a multiple resource.
+
+    Raises:
+        RefusedError: 4.05 for a resource that cannot be read, 4.04 for one that is not there.
+    """
+    base = path if path.instance_id is not None else path / 0
+    if path.resource_id is not None:
+        resource = definition.resource(path.resource_id)
+        if resource is None or path.resource_id not in values:
+            code = Code.NOT_FOUND if resource is None or Operations.READ in resource.operations else None
+            raise RefusedError("the resource cannot be read", code=code)
+        return _select(path, values[path.resource_id])
+    entries: Entries = []
+    for resource_id in sorted(values):
+        entries.extend(_select(base / resource_id, values[resource_id]))
+    return entries
+
+
+def _select(path: Path, value: Value | Mapping[int, Value]) -> Entries:
+    if not isinstance(value, Mapping):
+        return [(path, value)]
+    if len(path.ids) > 3:  # noqa: PLR2004 - a resource instance
+        if path.ids[3] not in value:
+            raise RefusedError("no such resource instance", code=Code.NOT_FOUND)
+        return [(path, value[path.ids[3]])]
+    return [(path / index, each) for index, each in sorted(value.items())]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ValueObject:
+    """One instance (0) whose resources are functions of yours.
+
+    Attributes:
+        definition: what the object consists of.
+        readers: by resource id.
+        writers: by resource id; one may raise ContentError.
+        executors: by resource id; called with the arguments.
+    """
+
+    definition: ObjectDefinition
+    readers: Mapping[int, Reader]
+    writers: Mapping[int, Writer] = attrs.field(factory=dict)
+    executors: Mapping[int, Executor] = attrs.field(factory=dict)
+    _listeners: list[ChangeListener] = attrs.field(factory=list, init=False)
+
+    def instances(self) -> Sequence[int]:
+        """Always instance 0."""
+        return (0,)
+
+    def resources(self, instance_id: int) -> Sequence[int]:
+        """Everything that has a function."""
+        del instance_id
+        return sorted({*self.readers, *self.writers, *self.executors})
+
+    def streams(self, path: Path) -> bool:
+        """Nothing is streamed."""
+        del path
+        return False
+
+    def listen(self, listener: ChangeListener) -> None:
+        """Tell of changes by `changed`."""
+        self._listeners.append(listener)
+
+    def changed(self, *resource_ids: int) -> None:
+        """Say that resources have new values."""
+        paths = [Path.of(self.definition.id, 0, resource_id) for resource_id in resource_ids]
+        for listener in self._listeners:
+            listener(paths)
+
+    def handle(self, operation: Operation, now: float) -> Answer:
+        """Read, Write and Execute.
+
+        Raises:
+            RefusedError, ContentError: with the code to answer.
+        """
+        del now
+        match operation:
+            case Read(path):
+                values = {resource_id: read() for resource_id, read in self.readers.items()}
+                return Answer(Code.CONTENT, read_entries(self.definition, path, values))
+            case Write(path, entries):
+                return self._write(entries)
+            case Execute(path, arguments):
+                executor = self.executors.get(path.ids[2])
+                if executor is None:
+                    raise RefusedError("not executable")
+                executor(arguments)
+                return CHANGED
+            case _:
+                raise RefusedError("not supported by this object")
+
+    def _write(self, entries: Entries) -> Answer:
+        targets: list[tuple[int, Writer, Value]] = []
+        for path, value in entries:
+            resource_id = path.resource_id
+            if resource_id is None or resource_id not in self.writers:
+                raise RefusedError("the resource cannot be written")
+            definition = self.definition.resource(resource_id)
+            if definition is None:
+                raise ContentError("no such resource")
+            validate(definition, value)
+            targets.append((resource_id, self.writers[resource_id], value))
+        for resource_id, writer, value in targets:
+            writer(value)
+            self.changed(resource_id)
+        return CHANGED

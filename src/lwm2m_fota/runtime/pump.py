@@ -1,0 +1,384 @@
+"""The one pump: it drives a pure CoAP endpoint over a datagram transport on asyncio.
+
+Every turn has four steps: feed what arrived, hand out events, transmit, re-arm the one timer. There is no protocol in
+here, and no task for a block or an exchange.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, final
+
+from lwm2m_fota.coap.endpoint import Collect, Endpoint, EndpointLimits, Entropy, Request, Response, Stream
+from lwm2m_fota.coap.events import (
+    BlockArrived,
+    BlockWanted,
+    BodyRestarted,
+    CallFailed,
+    Event,
+    Notified,
+    ObserverLost,
+    RequestReceived,
+    ResponseReceived,
+)
+from lwm2m_fota.coap.message import Message
+from lwm2m_fota.coap.params import TransmissionParameters
+from lwm2m_fota.errors import FotaError, TransportError
+from lwm2m_fota.runtime.entropy import SystemEntropy
+from lwm2m_fota.storage.base import PackageSource
+from lwm2m_fota.transport.base import DatagramTransport, Peer
+
+DEFAULT_MAX_BODY_BYTES = 65536
+
+
+class BlockSink(Protocol):
+    """Where the blocks of a download go."""
+
+    def block(self, arrived: BlockArrived) -> None:
+        """Store one block; blocks come in order. An error ends the download with that error."""
+        ...
+
+    def restarted(self, reason: str) -> None:
+        """The body changed on the server: what was stored is void, the next block has offset 0."""
+        ...
+
+
+class RequestHandler(Protocol):
+    """What answers requests."""
+
+    def __call__(self, received: RequestReceived, now: float) -> Response | None:
+        """The response, or None if `Pump.respond` will be called later."""
+        ...
+
+
+class _Call:
+    """What a running call delivers to."""
+
+    __slots__ = ("future", "on_notify", "on_progress", "sink", "source")
+
+    def __init__(self, future: "asyncio.Future[Message]") -> None:
+        self.future = future
+        self.source: PackageSource | None = None
+        self.on_progress: Callable[[int], None] | None = None
+        self.sink: BlockSink | None = None
+        self.on_notify: Callable[[Message], None] | None = None
+
+
+@final
+class Observation:
+    """A running observation; `first` is the answer that began it."""
+
+    __slots__ = ("_call", "_pump", "first")
+
+    def __init__(self, pump: "Pump", call: int, first: Message) -> None:
+        self._pump = pump
+        self._call = call
+        self.first = first
+
+    def cancel(self) -> None:
+        """End the observation at the peer; twice is harmless."""
+        self._pump.cancel(self._call)
+
+    def forget(self) -> None:
+        """End the observation here alone: the peer has lost it already."""
+        self._pump.forget(self._call)
+
+
+@final
+class Pump:
+    """One endpoint, one transport, one timer.
+
+    Attributes:
+        on_request: answers requests; without one they are answered 4.04.
+        on_observer_lost: told when a peer no longer takes our notifications.
+    """
+
+    def __init__(
+        self,
+        transport: DatagramTransport,
+        *,
+        entropy: Entropy | None = None,
+        parameters: TransmissionParameters | None = None,
+        limits: EndpointLimits | None = None,
+    ) -> None:
+        self._transport = transport
+        self.entropy: Entropy = entropy or SystemEntropy()
+        self._endpoint = Endpoint(
+            entropy=self.entropy,
+            parameters=parameters or TransmissionParameters(),
+            limits=limits or EndpointLimits(),
+        )
+        self.on_request: RequestHandler | None = None
+        self.on_observer_lost: Callable[[Peer, bytes], None] | None = None
+        self._calls: dict[int, _Call] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._turning = False
+        self._opened = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Host and port of the open transport."""
+        return self._transport.local_address
+
+    def now(self) -> float:
+        """The loop's monotonic time, seconds."""
+        return self._running_loop().time()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    async def open(self) -> None:
+        """Open the transport and begin to serve.
+
+        Raises:
+            TransportError: the address cannot be had.
+        """
+        self._running_loop()
+        await self._transport.open(self)
+        self._opened = True
+
+    async def close(self) -> None:
+        """Close the transport; running calls fail with TransportError."""
+        self._opened = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            if not call.future.done():
+                call.future.set_exception(TransportError("the endpoint was closed"))
+                call.future.exception()  # observed: a caller that is gone must not be reported
+        await self._transport.close()
+
+    async def resolve(self, host: str, port: int) -> Peer:
+        """The transport address of a host.
+
+        Raises:
+            TransportError: the name has no address.
+        """
+        return await self._transport.resolve(host, port)
+
+    def set_parameters(self, peer: Peer, parameters: TransmissionParameters) -> None:
+        """Transmission parameters for one peer."""
+        self._endpoint.set_parameters(peer, parameters)
+
+    # -- the transport's side
+
+    def datagram_received(self, data: bytes, peer: Peer) -> None:
+        """Feed one datagram; `drained` ends the batch."""
+        self._endpoint.receive(data, peer, self.now())
+
+    def unreachable(self, peer: Peer) -> None:
+        """The transport was told that nobody listens there."""
+        self._endpoint.unreachable(peer, self.now())
+
+    def drained(self) -> None:
+        """The transport has nothing more for now."""
+        self._turn()
+
+    # -- the four steps
+
+    def _turn(self) -> None:
+        if self._turning or not self._opened:
+            return
+        self._turning = True
+        endpoint, send = self._endpoint, self._transport.send
+        try:
+            while events := endpoint.take_events():
+                for event in events:
+                    self._hand_out(event)
+            for data, peer in endpoint.take_datagrams():
+                send(data, peer)
+        finally:
+            self._turning = False
+        self._arm()
+
+    def _arm(self) -> None:
+        deadline = self._endpoint.next_deadline()
+        timer = self._timer
+        if deadline is None:
+            if timer is not None:
+                timer.cancel()
+                self._timer = None
+            return
+        if timer is not None:
+            if timer.when() <= deadline:
+                return  # it fires early and looks again: cheaper than a new timer for each datagram
+            timer.cancel()
+        self._timer = self._running_loop().call_at(deadline, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        now = self.now()
+        deadline = self._endpoint.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._endpoint.handle_timeout(now)
+        self._turn()
+
+    def _hand_out(self, event: Event) -> None:
+        match event:
+            case BlockArrived():
+                self._block_arrived(event)
+            case BlockWanted():
+                self._block_wanted(event)
+            case RequestReceived():
+                self._request_received(event)
+            case ResponseReceived():
+                self._finished(event)
+            case Notified():
+                call = self._calls.get(event.call)
+                if call is not None and call.on_notify is not None:
+                    call.on_notify(event.message)
+            case BodyRestarted():
+                call = self._calls.get(event.call)
+                if call is not None and call.sink is not None:
+                    call.sink.restarted(str(event.reason))
+            case CallFailed():
+                call = self._calls.pop(event.call, None)
+                if call is not None and not call.future.done():
+                    call.future.set_exception(event.error)
+            case ObserverLost():
+                if self.on_observer_lost is not None:
+                    self.on_observer_lost(event.peer, event.token)
+
+    def _block_arrived(self, event: BlockArrived) -> None:
+        call = self._calls.get(event.call)
+        if call is None or call.sink is None:
+            return
+        try:
+            call.sink.block(event)
+        except FotaError as error:
+            self._abort(event.call, error)
+            return
+        if not event.last:
+            self._endpoint.proceed(event.call, self.now())
+
+    def _block_wanted(self, event: BlockWanted) -> None:
+        call = self._calls.get(event.call)
+        if call is None or call.source is None:
+            return
+        try:
+            data = call.source.read_at(event.offset, event.length)
+        except FotaError as error:
+            self._abort(event.call, error)
+            return
+        if call.on_progress is not None:
+            call.on_progress(event.offset)
+        self._endpoint.supply(event.call, data, self.now())
+
+    def _request_received(self, event: RequestReceived) -> None:
+        now = self.now()
+        response = self.on_request(event, now) if self.on_request is not None else Response(0x84)
+        if response is not None:
+            self._endpoint.respond(event.exchange, response, now)
+
+    def _finished(self, event: ResponseReceived) -> None:
+        call = self._calls.get(event.call)
+        if call is None:
+            return
+        if not event.observing:
+            del self._calls[event.call]
+        if not call.future.done():
+            call.future.set_result(event.message)
+
+    def _abort(self, call_id: int, error: FotaError) -> None:
+        call = self._calls.pop(call_id)
+        self._endpoint.cancel(call_id, self.now(), forget=True)
+        if not call.future.done():
+            call.future.set_exception(error)
+
+    # -- calls
+
+    def respond(self, exchange: int, response: Response) -> None:
+        """Answer a request that `on_request` left open."""
+        self._endpoint.respond(exchange, response, self.now())
+        self._turn()
+
+    def notify(self, peer: Peer, token: bytes, response: Response, *, confirmable: bool) -> None:
+        """Send a notification to an observer."""
+        self._endpoint.notify(peer, token, response, self.now(), confirmable=confirmable)
+        self._turn()
+
+    async def call(
+        self, peer: Peer, request: Request, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    ) -> Message:
+        """Send a request and await its whole answer.
+
+        Raises:
+            TransportError: no answer (PeerTimeoutError), a reset (PeerResetError), or the endpoint was closed.
+            BlockwiseError: the body is too large or comes wrongly.
+        """
+        return await self._run(peer, request, Collect(max_body_bytes), _Call(self._running_loop().create_future()))
+
+    async def upload(
+        self, peer: Peer, request: Request, source: PackageSource, on_progress: Callable[[int], None] | None = None
+    ) -> Message:
+        """Send a body block by block from `source`; `on_progress` hears the bytes acknowledged.
+
+        Raises:
+            TransportError, BlockwiseError: as `call`.
+            StorageError: the source cannot be read.
+        """
+        call = _Call(self._running_loop().create_future())
+        call.source = source
+        call.on_progress = on_progress
+        return await self._run(peer, request, Collect(DEFAULT_MAX_BODY_BYTES), call)
+
+    async def download(self, peer: Peer, request: Request, sink: BlockSink, stream: Stream) -> Message:
+        """Fetch a body block by block into `sink`; the answer's code tells whether there was one.
+
+        Raises:
+            TransportError, BlockwiseError: as `call`.
+            FotaError: what `sink` raised.
+        """
+        call = _Call(self._running_loop().create_future())
+        call.sink = sink
+        return await self._run(peer, request, stream, call)
+
+    async def observe(
+        self, peer: Peer, request: Request, on_notify: Callable[[Message], None]
+    ) -> Observation:
+        """Begin an observation; `on_notify` hears every fresh notification after the first answer.
+
+        Raises:
+            TransportError, BlockwiseError: as `call`.
+        """
+        call = _Call(self._running_loop().create_future())
+        call.on_notify = on_notify
+        call_id = self._start(peer, request, Collect(DEFAULT_MAX_BODY_BYTES), call)
+        try:
+            first = await call.future
+        except asyncio.CancelledError:
+            self.forget(call_id)
+            raise
+        return Observation(self, call_id, first)
+
+    def cancel(self, call_id: int) -> None:
+        """End a call or an observation, telling the peer where it must know."""
+        if self._calls.pop(call_id, None) is not None:
+            self._endpoint.cancel(call_id, self.now())
+            self._turn()
+
+    def forget(self, call_id: int) -> None:
+        """End a call or an observation without a word to the peer."""
+        if self._calls.pop(call_id, None) is not None:
+            self._endpoint.cancel(call_id, self.now(), forget=True)
+            self._turn()
+
+    def _start(self, peer: Peer, request: Request, body: Collect | Stream, call: _Call) -> int:
+        if not self._opened:
+            raise TransportError("the endpoint is not open")
+        call_id = self._endpoint.request(peer, request, self.now(), body=body)
+        self._calls[call_id] = call
+        self._turn()
+        return call_id
+
+    async def _run(self, peer: Peer, request: Request, body: Collect | Stream, call: _Call) -> Message:
+        call_id = self._start(peer, request, body, call)
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            self.forget(call_id)
+            raise
