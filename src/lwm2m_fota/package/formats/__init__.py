@@ -1,1 +1,1 @@
-"""The package formats, each behind the same interface."""
+"""The package formats that are understood, each on its own; others are added through `FormatRegistry`."""

@@ -1,0 +1,212 @@
+"""The MCUboot format: whether an image holds together and who signed it (SPEC section 16).
+
+The digest of an image covers its header, its body and its protected records; signatures are over that digest. The
+records behind are covered by nothing, so nothing is believed from there but the digest and the signatures themselves.
+"""
+
+from typing import ClassVar, Final, final
+
+import attrs
+
+from lwm2m_fota.package.crypto import KeyAlgorithm, PublicKey
+from lwm2m_fota.package.formats.base import PackageParser
+from lwm2m_fota.package.formats.mcuboot_read import DEFAULT_MAX_TLV_BYTES, McubootImage, McubootReader
+from lwm2m_fota.package.formats.mcuboot_tlv import (
+    IMAGE_MAGIC,
+    INFO_BYTES,
+    ImageDependency,
+    ImageHeader,
+    TlvType,
+    decode_counter,
+)
+from lwm2m_fota.package.trust import Trust, UnknownTlv
+from lwm2m_fota.package.types import Component, Dependency, Verdict
+from lwm2m_fota.package.verdicts import Refusal, refusal_error
+
+DEFAULT_MAX_PURE_BYTES: Final = 0
+
+_MAGIC: Final = IMAGE_MAGIC.to_bytes(4, "little")
+_ALGORITHM_OF: Final = {TlvType.ED25519: KeyAlgorithm.ED25519, TlvType.ECDSA_SIG: KeyAlgorithm.ECDSA_P256}
+_UNSUPPORTED_SIGNATURES: Final = frozenset({TlvType.RSA2048_PSS, TlvType.RSA3072_PSS})
+
+# What must not be believed outside of the protected area, and is refused there.
+_PROTECTED_ONLY: Final = frozenset({TlvType.DEPENDENCY, TlvType.SEC_CNT, TlvType.UUID_VID, TlvType.UUID_CID})
+_KNOWN_PROTECTED: Final = _PROTECTED_ONLY | {
+    TlvType.BOOT_RECORD,
+    TlvType.DECOMP_SIZE,
+    TlvType.DECOMP_SHA,
+    TlvType.DECOMP_SIGNATURE,
+    TlvType.COMP_DEC_SIZE,
+}
+
+
+@final
+@attrs.frozen(kw_only=True)
+class McubootFormat:
+    """MCUboot images, signed with Ed25519 or ECDSA P-256 or not at all; encrypted ones are not supported.
+
+    Attributes:
+        max_tlv_bytes: the largest TLV area that is held in memory, of each of the two.
+        max_pure_bytes: a pure Ed25519 signature (SIG_PURE) is over the image and not over its digest, so the image
+            has to be held whole. Images up to this length are; 0, the default, supports no pure signature.
+        max_trailing_bytes: how many bytes may follow the image. They are covered by no signature, and what
+            `imgtool sign --pad` or `--confirm` writes there would tell a boot loader to skip the trial boot; so the
+            default is 0. They are in no component of the verified package.
+    """
+
+    name: ClassVar[str] = "mcuboot"
+    prefix_bytes: ClassVar[int] = len(_MAGIC)
+
+    max_tlv_bytes: int = DEFAULT_MAX_TLV_BYTES
+    max_pure_bytes: int = DEFAULT_MAX_PURE_BYTES
+    max_trailing_bytes: int = 0
+
+    def sniff(self, prefix: bytes) -> bool:
+        """Whether it begins with the magic number of images; that of version 1 (0x96f3b83c) is not supported."""
+        return prefix == _MAGIC
+
+    def open(self, trust: Trust, *, expected_size_bytes: int | None) -> PackageParser:
+        """Begin an image."""
+        return _McubootParser(self, trust, expected_size_bytes)
+
+
+@final
+class _McubootParser:
+    __slots__ = ("_expected_size_bytes", "_reader", "_trust")
+
+    def __init__(self, limits: McubootFormat, trust: Trust, expected_size_bytes: int | None) -> None:
+        self._trust = trust
+        self._expected_size_bytes = expected_size_bytes
+        self._reader = McubootReader(
+            check_header=self._check_header,
+            max_tlv_bytes=limits.max_tlv_bytes,
+            max_kept_bytes=limits.max_pure_bytes,
+            max_trailing_bytes=limits.max_trailing_bytes,
+        )
+
+    def feed(self, data: memoryview) -> None:
+        self._reader.feed(data)
+
+    def finish(self) -> Verdict:
+        return _judge(self._reader.finish(), self._trust)
+
+    def _check_header(self, header: ImageHeader) -> None:
+        """What can be known before the body arrives."""
+        at_least = header.hashed_bytes + INFO_BYTES
+        if at_least > self._trust.max_package_bytes:
+            raise refusal_error(
+                Refusal.TOO_LARGE, f"an image of {at_least} bytes, at most {self._trust.max_package_bytes}"
+            )
+        if self._expected_size_bytes is not None and at_least > self._expected_size_bytes:
+            raise refusal_error(
+                Refusal.TRUNCATED, f"an image of {at_least} bytes in a file of {self._expected_size_bytes}"
+            )
+        if header.is_encrypted:
+            raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "the image is encrypted")
+
+
+def _judge(image: McubootImage, trust: Trust) -> Verdict:
+    _check_records(image, trust)
+    counters = image.protected_values(TlvType.SEC_CNT)
+    if len(counters) > 1:
+        raise refusal_error(Refusal.MALFORMED, "more than one security counter")
+    is_pure = _is_pure(image)
+    digest = _digest(image, required=not is_pure)
+    version = str(image.header.version)
+    return Verdict(
+        components=(Component(name="image", version=version, offset_bytes=0, length_bytes=image.image_bytes),),
+        version=version,
+        security_counter=decode_counter(counters[0]) if counters else None,
+        dependencies=tuple(map(_dependency, image.protected_values(TlvType.DEPENDENCY))),
+        signed_by=_signed_by(image, trust, digest, is_pure=is_pure),
+    )
+
+
+def _check_records(image: McubootImage, trust: Trust) -> None:
+    for record in image.records:
+        if record.type in _PROTECTED_ONLY:
+            raise refusal_error(Refusal.MALFORMED, f"{record.name} outside of the protected area")
+    if trust.unknown_protected_tlv is UnknownTlv.IGNORE:
+        return
+    for record in image.protected:
+        if record.type not in _KNOWN_PROTECTED and not record.is_vendor:
+            raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, f"protected record {record.name} is not understood")
+
+
+def _dependency(value: bytes) -> Dependency:
+    found = ImageDependency.decode(value)
+    return Dependency(name=str(found.image_id), minimum_version=str(found.minimum_version))
+
+
+def _is_pure(image: McubootImage) -> bool:
+    marks = image.values(TlvType.SIG_PURE)
+    if marks not in {(), (b"\x01",)}:
+        raise refusal_error(Refusal.MALFORMED, "SIG_PURE is not one byte 01")
+    return bool(marks)
+
+
+def _digest(image: McubootImage, *, required: bool) -> bytes | None:
+    """The digest that the image holds and that is right; None only if there is none and none is required."""
+    if image.values(TlvType.SHA384):
+        raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "SHA-384")
+    found = (*image.values(TlvType.SHA256), *image.values(TlvType.SHA512))
+    if not found and not required:
+        return None
+    if len(found) != 1:
+        raise refusal_error(Refusal.MALFORMED, f"{len(found)} digests in the image, there must be one")
+    if not image.digest_holds:
+        raise refusal_error(Refusal.DIGEST_MISMATCH, "the image is not what its digest says")
+    return found[0]
+
+
+def _signed_by(image: McubootImage, trust: Trust, digest: bytes | None, *, is_pure: bool) -> bytes | None:
+    """The hash of the first trusted key whose signature holds.
+
+    Each signature is preceded by the record that names its key; there may be several pairs.
+    """
+    named: PublicKey | None = None
+    known = foreign = unsupported = False
+    for record in image.records if trust.keys else ():
+        if record.type in {TlvType.KEYHASH, TlvType.PUBKEY}:
+            named = _find_key(trust, record.value)
+        elif record.type in _UNSUPPORTED_SIGNATURES:
+            unsupported = True
+        elif record.type in _ALGORITHM_OF:
+            if named is None:
+                foreign = True
+            elif named.algorithm is _ALGORITHM_OF[TlvType(record.type)]:
+                known = True
+                if _holds(named, record.value, image, None if is_pure else digest):
+                    return named.key_hash
+    if known:
+        raise refusal_error(Refusal.BAD_SIGNATURE, "the signature of a trusted key does not hold")
+    if trust.require_signature and foreign:
+        raise refusal_error(Refusal.UNTRUSTED_KEY, "no signature is by a trusted key")
+    if trust.require_signature and unsupported:
+        raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "RSA signatures are not supported")
+    return None
+
+
+def _find_key(trust: Trust, name: bytes) -> PublicKey | None:
+    """The trusted key of this name: its hash, or the key itself in DER."""
+    return next((key for key in trust.keys if name in {key.key_hash, key.key_hash_sha512, key.der}), None)
+
+
+def _holds(key: PublicKey, signature: bytes, image: McubootImage, digest: bytes | None) -> bool:
+    """Whether a signature holds, over the digest; without one, over the hashed part itself."""
+    if digest is None:
+        return _holds_pure(key, signature, image)
+    if key.algorithm is KeyAlgorithm.ECDSA_P256 and digest is not image.sha256 and len(digest) != len(image.sha256):
+        raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "ECDSA P-256 over SHA-512")
+    return key.verify_digest(signature, digest)
+
+
+def _holds_pure(key: PublicKey, signature: bytes, image: McubootImage) -> bool:
+    if key.algorithm is not KeyAlgorithm.ED25519:
+        raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "a pure signature that is not Ed25519")
+    if image.hashed is None:
+        raise refusal_error(
+            Refusal.UNSUPPORTED_ALGORITHM,
+            f"a pure signature over {image.header.hashed_bytes} bytes, more than McubootFormat.max_pure_bytes",
+        )
+    return key.verify(signature, image.hashed)
