@@ -45,17 +45,15 @@ class FailureReason(Enum):
 
 def failure(reason: FailureReason, message: str) -> FotaError:
     """The error of our tree that says the same as a reason."""
-    match reason:
-        case FailureReason.TIMEOUT:
-            return PeerTimeoutError(message)
-        case FailureReason.RESET:
-            return PeerResetError(message)
-        case FailureReason.UNREACHABLE | FailureReason.EXHAUSTED:
-            return TransportError(message)
-        case FailureReason.PROTOCOL:
-            return BlockwiseError(message)
-        case FailureReason.TOO_LARGE:
-            return BlockwiseError(message, code=Code.REQUEST_ENTITY_TOO_LARGE)
+    if reason is FailureReason.TIMEOUT:
+        return PeerTimeoutError(message)
+    if reason is FailureReason.RESET:
+        return PeerResetError(message)
+    if reason is FailureReason.PROTOCOL:
+        return BlockwiseError(message)
+    if reason is FailureReason.TOO_LARGE:
+        return BlockwiseError(message, code=Code.REQUEST_ENTITY_TOO_LARGE)
+    return TransportError(message)
 
 
 @final

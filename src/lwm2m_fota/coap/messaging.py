@@ -199,11 +199,14 @@ class MessageLayer:
             return None
         outgoing = state.in_flight.get(message.mid)
         if outgoing is not None:
+            if outgoing.purpose is Purpose.NOTIFICATION:
+                _drop_notifications(state, outgoing.token)
             self._settle(state, outgoing, now)
             return Arrival(ArrivalKind.RESET, state, message, token=outgoing.token, outgoing=outgoing)
         token = state.noted.pop(message.mid, None)
         if token is None:
             return None
+        _drop_notifications(state, token)
         return Arrival(ArrivalKind.RESET, state, message, token=token)
 
     # -- outgoing
@@ -282,14 +285,21 @@ class MessageLayer:
                 continue
             del state.in_flight[outgoing.mid]
             state.ids.unsettled(outgoing.mid, now)
+            if outgoing.purpose is Purpose.NOTIFICATION:
+                _drop_notifications(state, outgoing.token)
             if outgoing.confirmable:
                 given_up.append(outgoing)
         self.pump(state, now)
         return given_up
 
     def next_alarm(self, state: PeerState) -> None:
-        """Set the alarm for what is in flight, and for the message id that the queue waits for."""
+        """Set the alarm for what is in flight; `pump` has set the one for the message id that the queue waits for."""
         for outgoing in state.in_flight.values():
             self.peers.alarm(state, outgoing.deadline)
-        if state.queue and len(state.in_flight) < state.parameters.nstart:
-            self.peers.alarm(state, state.ids.free_at)
+
+
+def _drop_notifications(state: PeerState, token: bytes) -> None:
+    """An observer is lost: nothing more is sent to it."""
+    state.queue[:] = [
+        waiting for waiting in state.queue if waiting.purpose is not Purpose.NOTIFICATION or waiting.token != token
+    ]

@@ -144,10 +144,7 @@ class Serving:
         return self._messages.submit(state, outgoing, now)
 
     def lost(self, state: PeerState, token: bytes, reason: FailureReason) -> None:
-        """The peer refused a notification or left it unacknowledged: no more of them."""
-        state.queue[:] = [
-            waiting for waiting in state.queue if waiting.purpose is not Purpose.NOTIFICATION or waiting.token != token
-        ]
+        """The peer refused a notification or left it unacknowledged."""
         self._events.append(ObserverLost(state.address, token, reason))
 
     def expire(self, state: PeerState, now: float) -> None:
