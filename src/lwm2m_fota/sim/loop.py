@@ -83,10 +83,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, *, limit_s: float = DEFAULT_LIMIT_S) -> None:
-        if not 0 < limit_s <= MAX_LIMIT_S:
-            raise UsageError(f"a virtual loop runs between 0 and {MAX_LIMIT_S} s, not {limit_s} s")
         self._clock = _Clock(limit_s, self._describe)
         super().__init__(self._clock)
+        if not 0 < limit_s <= MAX_LIMIT_S:
+            self.close()
+            raise UsageError(f"a virtual loop runs between 0 and {MAX_LIMIT_S} s, not {limit_s} s")
 
     def _describe(self) -> str:
         tasks = sorted(_place(task) for task in asyncio.all_tasks(self))

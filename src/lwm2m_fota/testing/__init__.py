@@ -1,1 +1,19 @@
-"""Conformance suites, strategies and fixtures for tests; no other room imports this one."""
+"""Conformance suites that implementers of transports and stores run against their own.
+
+Subclass a suite under a name that pytest collects, and implement its factories:
+
+    class TestMyStore(StateStoreConformance):
+        def make(self, folder: Path) -> StateStore:
+            return MyStore(folder / "state")
+
+Needs the extra `testing`.
+"""
+
+from lwm2m_fota.errors import MissingExtraError
+
+try:
+    import pytest
+except ImportError as error:
+    raise MissingExtraError("lwm2m_fota.testing needs pytest: pip install 'lwm2m-fota[testing]'") from error
+
+pytest.register_assert_rewrite("lwm2m_fota.testing.transports", "lwm2m_fota.testing.stores")

@@ -169,6 +169,8 @@ class UdpTransport:
             TransportError: the address cannot be had.
             UsageError: it is open already.
         """
+        if not 0 <= self._port <= _MAX_PORT:  # the system would take it modulo 65536
+            raise TransportError(f"cannot bind to port {self._port}: there is none")
         loop = asyncio.get_running_loop()
         try:
             infos = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
@@ -176,7 +178,7 @@ class UdpTransport:
                 raise UsageError("the transport is open already")
             family, _, _, _, address = infos[0]
             sock = self._bound(family, address)
-        except (OSError, OverflowError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise TransportError(f"cannot bind to {self._host} port {self._port}: {error}") from error
         self._link = _Link(self, sock, handler, loop)
 
