@@ -17,8 +17,8 @@ MAX_LINKS: Final = 4096
 _TARGET: Final = re.compile(r"<([^<>\"\s\x00-\x1f]*)>")
 _NAME: Final = re.compile(r"[!#$&+\-.^_`|~0-9A-Za-z]+\*?")
 _QUOTED: Final = r"\"((?:[^\"\\]|\\.)*)\""
-_TOKEN: Final = r"([\x21\x23-\x2b\x2d-\x3a\x3d\x3f-\x5b\x5d-\x7e]+)"
-_ATTRIBUTE: Final = re.compile(rf"[ \t]*;[ \t]*({_NAME.pattern})(?:={_QUOTED}|={_TOKEN})?", re.DOTALL)
+_UNQUOTED: Final = r"([\x21\x23-\x2b\x2d-\x3a\x3d\x3f-\x5b\x5d-\x7e]+)"
+_ATTRIBUTE: Final = re.compile(rf"[ \t]*;[ \t]*({_NAME.pattern})(?:={_QUOTED}|={_UNQUOTED})?", re.DOTALL)
 _SEPARATOR: Final = re.compile(r"[ \t]*,[ \t]*")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _TO_ESCAPE: Final = re.compile(r"([\"\\])")
