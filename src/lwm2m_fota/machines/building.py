@@ -26,36 +26,55 @@ Builder: TypeAlias = Callable[[FirmwareMachine, FirmwareMachine, Event], Effect 
 NOTIFY_ORDER: Final = (12, 1, 6, 7, 5, 3, 11, 13, 14)
 """The time of the change before the Result before the State (SPEC 3.1); bit n of a mask is the n-th."""
 
-_TIME_BIT: Final = 1
-_PERSIST: Final = Persist()
-_STOP_TRANSFER: Final = StopTransfer()
-_DISCARD_IMAGE: Final = DiscardImage()
+_TEXTS: Final = slice(4, 7)  # uri, package_name, package_version of the machine
+_TIME, _URI, _NAME, _VERSION, _RESULT, _STATE, _SEVERITY, _MAX_DEFER, _AUTO_UPGRADE = (1 << bit for bit in range(9))
+
+CONSTANT: Final[Mapping[Do, Effect]] = MappingProxyType(
+    {
+        Do.PERSIST: Persist(),
+        Do.STOP_TRANSFER: StopTransfer(),
+        Do.DISCARD_IMAGE: DiscardImage(),
+    }
+)
+"""The effects that are always the same."""
 
 
 def _open_stage(_before: FirmwareMachine, after: FirmwareMachine, event: Event) -> Effect:
-    return OpenStage(event.size_bytes if isinstance(event, PackageBegun) else None, after.transfer)
+    return OpenStage(event.size_bytes if type(event) is PackageBegun else None, after.transfer)
+
+
+def _start_pull(_before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect:
+    return StartPull(after.uri, after.transfer)
+
+
+def _resume_pull(_before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect:
+    return StartPull(after.uri, after.transfer, resume=True)
+
+
+def _verify_image(_before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect:
+    return VerifyImage(after.transfer)
+
+
+def _begin_install(_before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect:
+    return BeginInstall(after.attempt)
 
 
 def _changed(before: FirmwareMachine, after: FirmwareMachine) -> int:
     """The resources whose value changed, as a mask over `NOTIFY_ORDER`."""
-    mask = 0
-    if before.last_change != after.last_change:
-        mask = _TIME_BIT
-    if before.uri != after.uri:
-        mask |= 2
-    if before.package_name != after.package_name:
-        mask |= 4
-    if before.package_version != after.package_version:
-        mask |= 8
-    if before.result is not after.result:
-        mask |= 16
+    mask = _RESULT if before.result is not after.result else 0
     if before.state is not after.state:
-        mask |= 32
+        mask |= _STATE
+        if before.last_change != after.last_change:
+            mask |= _TIME
+    if before[_TEXTS] != after[_TEXTS]:
+        mask |= (before.uri != after.uri) * _URI
+        mask |= (before.package_name != after.package_name) * _NAME
+        mask |= (before.package_version != after.package_version) * _VERSION
     if before.settings is not after.settings:
         old, new = before.settings, after.settings
-        mask |= (old.severity != new.severity) << 6
-        mask |= (old.max_defer_s != new.max_defer_s) << 7
-        mask |= (old.auto_upgrade != new.auto_upgrade) << 8
+        mask |= (old.severity != new.severity) * _SEVERITY
+        mask |= (old.max_defer_s != new.max_defer_s) * _MAX_DEFER
+        mask |= (old.auto_upgrade != new.auto_upgrade) * _AUTO_UPGRADE
     return mask
 
 
@@ -71,19 +90,17 @@ def _notify(before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> E
 
 def notify_without_time(before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect | None:
     """The builder of `Notify` for object version 1.0, which has no resource 12."""
-    return _notification(_changed(before, after) & ~_TIME_BIT)
+    return _notification(_changed(before, after) & ~_TIME)
 
 
 BUILDERS: Final[Mapping[Do, Builder]] = MappingProxyType(
     {
-        Do.PERSIST: lambda _before, _after, _event: _PERSIST,
         Do.OPEN_STAGE: _open_stage,
-        Do.START_PULL: lambda _before, after, _event: StartPull(after.uri, after.transfer),
-        Do.RESUME_PULL: lambda _before, after, _event: StartPull(after.uri, after.transfer, resume=True),
-        Do.STOP_TRANSFER: lambda _before, _after, _event: _STOP_TRANSFER,
-        Do.VERIFY_IMAGE: lambda _before, after, _event: VerifyImage(after.transfer),
-        Do.DISCARD_IMAGE: lambda _before, _after, _event: _DISCARD_IMAGE,
-        Do.BEGIN_INSTALL: lambda _before, after, _event: BeginInstall(after.attempt),
+        Do.START_PULL: _start_pull,
+        Do.RESUME_PULL: _resume_pull,
+        Do.VERIFY_IMAGE: _verify_image,
+        Do.BEGIN_INSTALL: _begin_install,
         Do.NOTIFY: _notify,
     }
 )
+"""How the others are made."""

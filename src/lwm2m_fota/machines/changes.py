@@ -13,6 +13,8 @@ from lwm2m_fota.model.enums import Severity
 Changer: TypeAlias = Callable[..., FirmwareMachine]
 """`changer(machine, row, event, wall)`: the machine after the transition."""
 
+_new: Final = tuple.__new__  # half the time of the class's own, which takes the fields one by one
+
 _BYTES_A_CHARACTER: Final = 4  # the most that UTF-8 takes
 
 
@@ -34,19 +36,22 @@ def _made(
     machine: FirmwareMachine, row: Row, wall: float | None, attempt: int, deferral: Deferral | None
 ) -> FirmwareMachine:
     """The same update in another state; a change of State is timed."""
-    return FirmwareMachine(
-        row.target,
-        machine.result if row.result is None else row.result,
-        machine.delivery,
-        machine.received,
-        machine.uri,
-        machine.package_name,
-        machine.package_version,
-        machine.settings,
-        machine.transfer,
-        attempt,
-        machine.last_change if row.target is machine.state else wall,
-        deferral,
+    return _new(
+        FirmwareMachine,
+        (
+            row.target,
+            machine.result if row.result is None else row.result,
+            machine.delivery,
+            machine.received,
+            machine.uri,
+            machine.package_name,
+            machine.package_version,
+            machine.settings,
+            machine.transfer,
+            attempt,
+            machine.last_change if row.target is machine.state else wall,
+            deferral,
+        ),
     )
 
 
@@ -69,18 +74,21 @@ def _install(machine: FirmwareMachine, row: Row, _event: object, wall: float | N
 
 
 def _begun(machine: FirmwareMachine, row: Row, wall: float | None, delivery: Delivery, uri: str) -> FirmwareMachine:
-    return FirmwareMachine(
-        row.target,
-        machine.result if row.result is None else row.result,
-        delivery,
-        False,  # noqa: FBT003 - positional is a third faster
-        uri,
-        "",
-        "",
-        machine.settings,
-        machine.transfer + 1,
-        machine.attempt,
-        machine.last_change if row.target is machine.state else wall,
+    return _new(
+        FirmwareMachine,
+        (
+            row.target,
+            machine.result if row.result is None else row.result,
+            delivery,
+            False,
+            uri,
+            "",
+            "",
+            machine.settings,
+            machine.transfer + 1,
+            machine.attempt,
+            machine.last_change if row.target is machine.state else wall,
+        ),
     )
 
 
@@ -108,19 +116,22 @@ def _named(
     attempt: int,
     deferral: Deferral | None,
 ) -> FirmwareMachine:
-    return FirmwareMachine(
-        row.target,
-        machine.result if row.result is None else row.result,
-        machine.delivery,
-        machine.received,
-        machine.uri,
-        _clip(event.name),
-        _clip(event.version),
-        machine.settings,
-        machine.transfer,
-        attempt,
-        machine.last_change if row.target is machine.state else wall,
-        deferral,
+    return _new(
+        FirmwareMachine,
+        (
+            row.target,
+            machine.result if row.result is None else row.result,
+            machine.delivery,
+            machine.received,
+            machine.uri,
+            _clip(event.name),
+            _clip(event.version),
+            machine.settings,
+            machine.transfer,
+            attempt,
+            machine.last_change if row.target is machine.state else wall,
+            deferral,
+        ),
     )
 
 
@@ -141,18 +152,21 @@ def _name_and_install(
 
 
 def _clear(machine: FirmwareMachine, row: Row, _event: object, wall: float | None) -> FirmwareMachine:
-    return FirmwareMachine(
-        row.target,
-        machine.result if row.result is None else row.result,
-        None,
-        False,  # noqa: FBT003 - positional is a third faster
-        "",
-        "",
-        "",
-        machine.settings,
-        machine.transfer,
-        machine.attempt,
-        machine.last_change if row.target is machine.state else wall,
+    return _new(
+        FirmwareMachine,
+        (
+            row.target,
+            machine.result if row.result is None else row.result,
+            None,
+            False,
+            "",
+            "",
+            "",
+            machine.settings,
+            machine.transfer,
+            machine.attempt,
+            machine.last_change if row.target is machine.state else wall,
+        ),
     )
 
 

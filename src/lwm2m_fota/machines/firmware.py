@@ -13,6 +13,7 @@ from lwm2m_fota.machines.rows import Row
 from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.machines.table import Answer
 
+_new: Final = tuple.__new__  # as in `changes`
 _CLOCK_READ: Final = ClockRead()
 
 
@@ -55,10 +56,12 @@ def step(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wall:
     plan = table.plans.get(cell)
     if plan is None:
         return Step(machine, (), table.refusals.get(cell), None)
-    row, change, builders, answer = plan
+    row, change, effects, builders, answer = plan
     after = change(machine, row, event, wall)
-    effects = [build(machine, after, event) for build in builders]
-    return Step(after, tuple([effect for effect in effects if effect is not None]), answer, row)
+    made = list(effects)
+    for index, build in builders:
+        made[index] = build(machine, after, event)
+    return _new(Step, (after, tuple(filter(None, made)), answer, row))
 
 
 def kind_of(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wall: float | None) -> EventKind:

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple, TypeAlias, final
 import attrs
 
 from lwm2m_fota.errors import UsageError
-from lwm2m_fota.machines.building import BUILDERS, Builder, notify_without_time
+from lwm2m_fota.machines.building import BUILDERS, CONSTANT, Builder, notify_without_time
 from lwm2m_fota.machines.changes import CHANGES, Changer
-from lwm2m_fota.machines.effects import Do
+from lwm2m_fota.machines.effects import Do, Effect
 from lwm2m_fota.machines.events import Event, EventKind
 from lwm2m_fota.machines.policies import FirmwarePolicies, Policy
 from lwm2m_fota.machines.readings import READINGS, REQUESTS, Reading, Version
@@ -74,13 +74,15 @@ class Plan(NamedTuple):
     Attributes:
         row: the row.
         change: what it does to the machine.
-        builders: how its effects are made.
+        effects: its effects, with None where one is made for each step.
+        builders: how those are made, by position.
         answer: what the peer is told, if one waits for it.
     """
 
     row: Row
     change: Changer
-    builders: tuple[Builder, ...]
+    effects: tuple[Effect | None, ...]
+    builders: tuple[tuple[int, Builder], ...]
     answer: Answer | None
 
 
@@ -134,8 +136,13 @@ def _one_a_cell(rows: Iterable[Row]) -> dict[Cell, Row]:
 
 def _plan(row: Row, version: Version) -> Plan:
     builders = {**BUILDERS, Do.NOTIFY: notify_without_time} if version == "1.0" else BUILDERS
-    answer = None if row.answer is None else Answer(row.answer)
-    return Plan(row, CHANGES[row.change], tuple(builders[effect] for effect in row.effects), answer)
+    return Plan(
+        row=row,
+        change=CHANGES[row.change],
+        effects=tuple(CONSTANT.get(do) for do in row.effects),
+        builders=tuple((index, builders[do]) for index, do in enumerate(row.effects) if do in builders),
+        answer=None if row.answer is None else Answer(row.answer),
+    )
 
 
 def _row_belongs(row: Row, version: Version, delivery: DeliveryMethod, choices: frozenset[Policy]) -> bool:
