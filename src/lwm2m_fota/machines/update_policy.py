@@ -158,6 +158,8 @@ class UpdatePolicy:
         max_executes: how often Update may be executed.
         max_busy: how often a 5.03 to a transfer or to Update is met by asking again.
         poll_s: pause between two reads of a watched device, seconds.
+        settle_s: pause before a second look at a device that is Idle and shows nothing telling: its State may be
+            ahead of its Result, seconds.
         retry_s: pause before a transfer or Update is tried again, seconds.
     """
 
@@ -175,6 +177,7 @@ class UpdatePolicy:
     max_executes: int = 2
     max_busy: int = 20
     poll_s: float = _limit(30.0)
+    settle_s: float = _limit(2.0)
     retry_s: float = _limit(30.0)
 
     def __attrs_post_init__(self) -> None:

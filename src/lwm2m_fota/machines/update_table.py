@@ -1,0 +1,498 @@
+"""The law of the server's update machine: what each step does about each thing that can be learnt.
+
+`TABLE[(step, cue)]` is the row. A cue that has no row in a step is ignored and changes nothing. A row leads to a step,
+to the end, or to a junction: a list of branches, of which the first whose guard holds is taken. `update_judge` makes
+cues of events; `update` carries rows out; neither decides anything that a row could decide.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, final
+
+import attrs
+
+from lwm2m_fota.errors import UsageError
+from lwm2m_fota.machines.update_state import Kind
+from lwm2m_fota.machines.update_steps import UpdateStep
+
+
+@final
+class Cue(StrEnum):
+    """What an event comes to, seen from the present step."""
+
+    REGISTERED = "registered"
+    REGISTERED_WITHOUT = "registered without Object 5"
+    LOST = "deregistered or lapsed"
+    RESTARTED = "server restarted"
+    OBSERVED = "observation answered"
+    OBSERVE_FAILED = "observation failed"
+    ACCEPTED = "request answered 2.xx"
+    BUSY = "request answered 5.03"
+    REFUSED = "request refused"
+    BROKEN = "push broken off by an answer"
+    NO_ANSWER = "request without an answer"
+    NO_PULL = "device does not pull"
+    NO_PUSH = "device does not take a push"
+    NO_PROTOCOL = "no protocol in common"
+    UNREAD = "read failed"
+    IDLE = "Idle"
+    IDLE_UNSETTLED = "Idle, nothing told, first look"
+    IDLE_WAITING = "Idle, as before this attempt"
+    IDLE_GONE = "Idle again without a result"
+    IDLE_UNVERSIONED = "Idle without a result or a version"
+    IDLE_UPDATED = "Idle, new version, no result"
+    IDLE_DONE = "Idle, result 1"
+    IDLE_CUT = "Idle, result 4"
+    IDLE_FAILED = "Idle, another error"
+    DOWNLOADING = "Downloading"
+    DOWNLOADED = "Downloaded"
+    DOWNLOADED_FAILED = "Downloaded, an error"
+    DEFERRED = "Downloaded, result 11"
+    UPDATING = "Updating"
+    VERSION_READ = "version read"
+    NOTIFIED = "notified"
+    SENT = "bytes pushed"
+    SERVED = "bytes served"
+    POLL = "time to read"
+    SILENCE = "limit of the step"
+    STAGE_LIMIT = "limit of the stage"
+    TOTAL_LIMIT = "limit of the whole"
+    CANCEL = "cancel"
+
+
+@final
+class Here(StrEnum):
+    """Targets that leave the step as it is."""
+
+    STAY = "stay"
+    READ = "stay and read"
+
+
+@final
+class Junction(StrEnum):
+    """Where the way on depends on more than step and cue."""
+
+    START = "start over"
+    TRANSFER = "begin the transfer"
+    NEXT_RESET = "next way to reset"
+    SILENT_PULL = "silent pull"
+    STALLED_PUSH = "stalled push"
+    RETRY = "transfer again"
+    BUSY = "transfer later"
+    RESUME = "watch or push again"
+    DOWNLOADED = "package is there"
+    DEFER = "deferred"
+    HOLD = "still Downloaded"
+    EXECUTE_AGAIN = "execute again"
+    EXECUTE_REFUSED = "Update was refused"
+    EXECUTE_BUSY = "execute later"
+    SILENT_EXECUTE = "silent after Update"
+    SILENT_INSTALL = "silent installation"
+    DONE = "result 1"
+    AFTER = "after the end"
+    NEXT_TIDY = "next way to tidy"
+    TIDY_TOO_LATE = "Updating after the end"
+    TIDY_DONE = "installed after the end"
+
+
+@final
+class Guard(StrEnum):
+    """What a branch asks."""
+
+    OBSERVES = "the policy observes"
+    BY_PUSH = "the package is pushed"
+    METHOD_LEFT = "another way to reset is left"
+    SHOWS_IDLE = "the device shows Idle"
+    SHOWS_DOWNLOADING = "the device shows Downloading"
+    SHOWS_DOWNLOADED = "the device shows Downloaded"
+    MOVED = "the device began"
+    TRANSFER_LEFT = "another attempt is allowed"
+    BUSY_LEFT = "another 5.03 is allowed"
+    UPGRADES_ITSELF = "Automatic Upgrade is on"
+    CANCEL_ASKED = "a cancellation is asked for"
+    MAY_EXECUTE = "the policy allows another Update, and none was accepted"
+    UNREGISTERED = "the device is not registered"
+    VERSION_KNOWN = "the version was read with the result"
+    CANCELLING = "the outcome is Cancelled"
+    NOTHING_TO_TIDY = "nothing is left on the device, or the policy leaves it"
+
+
+@final
+class Mark(StrEnum):
+    """What a row notes beside its target."""
+
+    REOBSERVE = "observe again"
+    FIRST_METHOD = "first way to reset"
+    FRESH = "any error shown from now on is new"
+    MOVED = "the device began"
+    ACCEPTED = "Update was accepted"
+    UNCOUNT_TRANSFER = "this attempt does not count; one more 5.03"
+    UNCOUNT_EXECUTE = "this Update does not count; one more 5.03"
+    CANCEL = "a cancellation is asked for"
+    TOO_LATE = "the cancellation came too late"
+
+
+@final
+@attrs.frozen
+class End:
+    """The end: a kind of outcome, and its code.
+
+    `by_result` lets an error that the device itself reports in this attempt go before the code.
+    """
+
+    kind: Kind
+    code: str | None = None
+    by_result: bool = False
+
+
+Target = UpdateStep | Junction | Here | End
+
+
+@final
+@attrs.frozen
+class Row:
+    """One cell: where it leads, what it notes, what it warns of, and where it comes from."""
+
+    target: Target
+    marks: tuple[Mark, ...] = ()
+    warn: str | None = None
+    source: str = ""
+
+
+@final
+@attrs.frozen
+class Branch:
+    """One way out of a junction; without a guard it is always open."""
+
+    guard: Guard | None
+    target: Target
+    marks: tuple[Mark, ...] = ()
+    warn: str | None = None
+
+
+_S, _C, _J = UpdateStep, Cue, Junction
+STAY, READ = Here.STAY, Here.READ
+
+
+def _fail(code: str | None = None) -> End:
+    """A failure; without a code, what the device reports says it all."""
+    return End(Kind.FAILED, code, by_result=True)
+
+
+def _stop(code: str) -> End:
+    """A failure on our own finding, whatever result the device still shows."""
+    return End(Kind.FAILED, code)
+
+
+def _time_out(code: str) -> End:
+    return End(Kind.TIMED_OUT, code)
+
+
+def _undetermined(code: str) -> End:
+    return End(Kind.UNDETERMINED, code)
+
+
+_SUCCESS: Final = End(Kind.SUCCEEDED)
+_CANCELLED: Final = End(Kind.CANCELLED)
+
+_READS_FIRST: Final = (_S.LEARN, _S.OTHER_UPDATE, _S.RESET_CHECK, _S.RESET_LATER)
+_ATTACHED: Final = (_S.OBSERVE, _S.RESET, *_READS_FIRST)
+_PREPARING: Final = (_S.REGISTRATION, *_ATTACHED)
+_URI_CHECKS: Final = (_S.URI_REFUSED, _S.URI_UNCERTAIN)
+_PUSH_CHECKS: Final = (_S.PUSH_REFUSED, _S.PUSH_UNCERTAIN)
+_FOLLOWS: Final = (*_URI_CHECKS, *_PUSH_CHECKS, _S.DOWNLOAD, _S.VERIFY)
+_LOOKS_AT_TRANSFER: Final = (*_FOLLOWS, _S.TRANSFER_LATER)
+_TRANSFERRING: Final = (_S.WRITE_URI, _S.PUSH, *_LOOKS_AT_TRANSFER)
+_ASKED_ONCE: Final = (_S.EXECUTE_REFUSED, _S.EXECUTE_UNCERTAIN)
+_NOT_BEGUN: Final = (_S.AUTOMATIC, _S.EXECUTE_LATER, _S.DEFERRED)
+_LOOKS_AT_INSTALL: Final = (*_ASKED_ONCE, *_NOT_BEGUN, _S.INSTALL)
+_UNPROVEN: Final = (_S.EXECUTE, *_LOOKS_AT_INSTALL)
+_EXECUTING: Final = (*_UNPROVEN, _S.VERSION)
+_TIDYING: Final = (_S.TIDY, _S.TIDY_CHECK, _S.TIDY_WAIT)
+_WATCHES_TIDYING: Final = (_S.TIDY_CHECK, _S.TIDY_WAIT)
+_LEFTOVERS: Final = (_C.DOWNLOADING, _C.DOWNLOADED)
+
+# (steps, cues, target, source[, marks[, warn]])
+_Block = tuple[Iterable[UpdateStep], Iterable[Cue], Row]
+
+
+def _block(
+    steps: Iterable[UpdateStep],
+    cues: Iterable[Cue],
+    target: Target,
+    source: str,
+    *marks: Mark,
+    warn: str | None = None,
+) -> _Block:
+    return steps, cues, Row(target, marks, warn, source)
+
+
+_PREPARING_ROWS: Final[tuple[_Block, ...]] = (
+    _block(_PREPARING, [_C.REGISTERED], _J.START, "SPEC 3.2.7"),
+    _block(_ATTACHED, [_C.RESTARTED], _J.START, "DESIGN law 4"),
+    _block(_PREPARING, [_C.REGISTERED_WITHOUT], _stop("prepare.no-object"), "SERVICE R6"),
+    _block(_ATTACHED, [_C.LOST], _S.REGISTRATION, "SPEC 3.2.7"),
+    _block(_PREPARING, [_C.CANCEL], _CANCELLED, "SERVICE R10"),
+    _block([_S.REGISTRATION], [_C.STAGE_LIMIT], _time_out("prepare.not-registered"), "SERVICE R22"),
+    _block(_ATTACHED, [_C.STAGE_LIMIT], _time_out("prepare.stage-limit"), "SERVICE R22"),
+    _block([_S.OBSERVE], [_C.OBSERVED], _S.LEARN, "SPEC 3.2.2"),
+    _block([_S.OBSERVE], [_C.OBSERVE_FAILED, _C.SILENCE], _S.LEARN, "SERVICE R28", warn="observe.failed"),
+    _block([_S.LEARN], [_C.NO_PULL], _stop("prepare.pull-unsupported"), "SPEC 2 resource 9"),
+    _block([_S.LEARN], [_C.NO_PUSH], _stop("prepare.push-unsupported"), "SPEC 2 resource 9"),
+    _block([_S.LEARN], [_C.NO_PROTOCOL], _stop("prepare.no-common-protocol"), "SPEC 2 resource 8"),
+    _block([_S.LEARN, _S.RESET_CHECK], [_C.IDLE], _J.TRANSFER, "SPEC 3.2.1"),
+    _block([_S.LEARN, _S.OTHER_UPDATE, _S.RESET_LATER], _LEFTOVERS, _J.NEXT_RESET, "SPEC 3.2.1", Mark.FIRST_METHOD),
+    _block([_S.LEARN, _S.RESET_CHECK, _S.RESET_LATER], [_C.UPDATING], _S.OTHER_UPDATE, "SPEC 3.2.1"),
+    _block([_S.OTHER_UPDATE, _S.RESET_LATER], [_C.IDLE], _S.LEARN, "SPEC 3.2.1"),
+    _block([_S.OTHER_UPDATE], [_C.UPDATING], STAY, "SPEC 3.1 T28"),
+    _block([_S.RESET_CHECK], _LEFTOVERS, STAY, "FIELD a 2.04 is no proof"),
+    _block(_READS_FIRST, [_C.UNREAD], STAY, "FIELD 5.03: ask again later"),
+    _block(_READS_FIRST, [_C.POLL], READ, "SERVICE R28"),
+    _block([_S.OTHER_UPDATE, _S.RESET_CHECK, _S.RESET_LATER], [_C.NOTIFIED], READ, "FIELD State before Result"),
+    _block([_S.RESET], [_C.NOTIFIED], STAY, "FIELD State before Result"),
+    _block([_S.LEARN], [_C.SILENCE], _time_out("prepare.unreadable"), "SERVICE pains: silent stall"),
+    _block([_S.OTHER_UPDATE], [_C.SILENCE], _time_out("prepare.device-updating"), "SERVICE pains: silent stall"),
+    _block([_S.RESET], [_C.ACCEPTED, _C.NO_ANSWER, _C.SILENCE], _S.RESET_CHECK, "FIELD a 2.04 is no proof"),
+    _block([_S.RESET], [_C.BUSY], _S.RESET_LATER, "FIELD 5.03: ask again later"),
+    _block([_S.RESET], [_C.REFUSED], _J.NEXT_RESET, "SPEC 3.4"),
+    _block([_S.RESET_CHECK], [_C.SILENCE], _J.NEXT_RESET, "SERVICE: a reset step that hangs"),
+    _block([_S.RESET_LATER], [_C.SILENCE], _time_out("prepare.device-busy"), "FIELD 5.03: ask again later"),
+)
+
+_TRANSFERRING_ROWS: Final[tuple[_Block, ...]] = (
+    _block(_TRANSFERRING, [_C.REGISTERED_WITHOUT], _stop("transfer.object-gone"), "SERVICE R6"),
+    _block(_TRANSFERRING, [_C.LOST], STAY, "FIELD a lapsed registration is not the end"),
+    _block(_TRANSFERRING, [_C.CANCEL], _CANCELLED, "SERVICE R10"),
+    _block(_TRANSFERRING, [_C.STAGE_LIMIT], _time_out("transfer.stage-limit"), "SERVICE R22"),
+    _block(_LOOKS_AT_TRANSFER, [_C.REGISTERED, _C.RESTARTED], READ, "SPEC 3.2.7", Mark.REOBSERVE),
+    _block([_S.WRITE_URI], [_C.REGISTERED, _C.RESTARTED], _S.URI_UNCERTAIN, "SPEC 3.2.7", Mark.REOBSERVE),
+    _block([_S.PUSH], [_C.REGISTERED], READ, "FIELD a lapsed registration is not the end", Mark.REOBSERVE),
+    _block([_S.PUSH], [_C.RESTARTED], _S.PUSH_UNCERTAIN, "SPEC 3.3 a push is not resumable", Mark.REOBSERVE),
+    _block(_TRANSFERRING, [_C.OBSERVED], STAY, "SPEC 3.2.7"),
+    _block(_TRANSFERRING, [_C.OBSERVE_FAILED], STAY, "SERVICE R28", warn="observe.failed"),
+    _block(_LOOKS_AT_TRANSFER, [_C.NOTIFIED], READ, "FIELD State before Result"),
+    _block([_S.WRITE_URI, _S.PUSH], [_C.NOTIFIED], STAY, "FIELD 5.03 during a push"),
+    _block(_LOOKS_AT_TRANSFER, [_C.POLL], READ, "FIELD a fast transition is lost"),
+    _block((*_LOOKS_AT_TRANSFER, _S.PUSH), [_C.UNREAD], STAY, "FIELD 5.03: ask again later"),
+    _block([_S.WRITE_URI], [_C.ACCEPTED], _S.DOWNLOAD, "SPEC 3.1 T2"),
+    _block([_S.WRITE_URI, _S.PUSH], [_C.BUSY], _J.BUSY, "FIELD 5.03: ask again later", Mark.UNCOUNT_TRANSFER),
+    _block([_S.WRITE_URI], [_C.REFUSED], _S.URI_REFUSED, "FIELD unsupported scheme", Mark.FRESH),
+    _block([_S.WRITE_URI], [_C.NO_ANSWER, _C.SILENCE], _S.URI_UNCERTAIN, "DESIGN law 6"),
+    _block([_S.WRITE_URI, _S.DOWNLOAD, _S.URI_REFUSED], [_C.SERVED], STAY, "SERVICE pains: progress", Mark.MOVED),
+    _block([_S.URI_UNCERTAIN], [_C.SERVED], _S.DOWNLOAD, "SERVICE pains: progress", Mark.MOVED),
+    _block([_S.PUSH], [_C.SENT], STAY, "SERVICE pains: progress"),
+    _block([_S.PUSH], [_C.ACCEPTED], _S.VERIFY, "FIELD a push whose check fails: 2.04", Mark.FRESH),
+    _block([_S.PUSH], [_C.REFUSED], _S.PUSH_REFUSED, "FIELD push without space", Mark.FRESH),
+    _block([_S.PUSH], [_C.BROKEN], _S.PUSH_UNCERTAIN, "SPEC 9.1, 18", Mark.FRESH),
+    _block([_S.PUSH], [_C.NO_ANSWER], _S.PUSH_UNCERTAIN, "SERVICE: an interrupted push"),
+    _block([_S.PUSH], [_C.SILENCE], _J.STALLED_PUSH, "SERVICE pains: progress"),
+    # What the device shows.
+    _block(_FOLLOWS, [_C.IDLE_UNSETTLED], STAY, "FIELD State before Result"),
+    _block([_S.PUSH], [_C.IDLE_UNSETTLED, _C.IDLE_WAITING], STAY, "FIELD State 0 during a push"),
+    _block([_S.DOWNLOAD, _S.VERIFY], [_C.IDLE_WAITING], STAY, "FIELD a 2.04 is no proof"),
+    _block(
+        [_S.TRANSFER_LATER],
+        [_C.IDLE_UNSETTLED, _C.IDLE_WAITING, _C.IDLE_CUT, _C.IDLE_GONE],
+        _J.TRANSFER,
+        "SERVICE: an interrupted push",
+    ),
+    _block([_S.URI_REFUSED], [_C.IDLE_WAITING, _C.IDLE_GONE], _fail("transfer.uri-refused"), "SPEC 3.1 T16"),
+    _block([_S.PUSH_REFUSED], [_C.IDLE_WAITING, _C.IDLE_GONE], _fail("transfer.push-refused"), "SPEC 3.1 T16"),
+    _block([_S.URI_UNCERTAIN, _S.PUSH_UNCERTAIN], [_C.IDLE_WAITING], _J.RETRY, "SERVICE: an interrupted push"),
+    _block(
+        [_S.PUSH, _S.DOWNLOAD, _S.VERIFY, _S.URI_UNCERTAIN, _S.PUSH_UNCERTAIN],
+        [_C.IDLE_GONE],
+        _J.RETRY,
+        "SERVICE: reset in mid-download",
+    ),
+    _block((_S.PUSH, *_FOLLOWS), [_C.IDLE_CUT], _J.RETRY, "SPEC 3.1 T9"),
+    _block((_S.PUSH, *_LOOKS_AT_TRANSFER), [_C.IDLE_FAILED], _fail(), "SPEC 3.1 T7-T13"),
+    _block(_LOOKS_AT_TRANSFER, [_C.IDLE_UPDATED], _SUCCESS, "SPEC 3.1 T21", warn="execute.result-lost"),
+    _block([_S.PUSH, _S.DOWNLOAD, _S.VERIFY, _S.PUSH_REFUSED], [_C.DOWNLOADING], STAY, "SPEC 3.1 T5"),
+    _block(_URI_CHECKS, [_C.DOWNLOADING], _S.DOWNLOAD, "SPEC 3.1 T2"),
+    _block([_S.PUSH_UNCERTAIN], [_C.DOWNLOADING], _J.RETRY, "SPEC 9.1 a new block 0 overwrites"),
+    _block([_S.TRANSFER_LATER], [_C.DOWNLOADING], _J.RESUME, "SPEC 9.1 a new block 0 overwrites"),
+    _block(_LOOKS_AT_TRANSFER, [_C.DOWNLOADED], _J.DOWNLOADED, "FIELD State 0 during a push"),
+    _block(_LOOKS_AT_TRANSFER, [_C.DOWNLOADED_FAILED], _fail(), "FIELD Result 8 in Downloaded or Idle"),
+    _block(_LOOKS_AT_TRANSFER, [_C.DEFERRED], _S.DEFERRED, "SPEC 3.1 T19, T21"),
+    _block(_LOOKS_AT_TRANSFER, [_C.UPDATING], _S.INSTALL, "SPEC 3.1 T21"),
+    # Silence.
+    _block([_S.DOWNLOAD], [_C.SILENCE], _J.SILENT_PULL, "SERVICE pains: silent stall"),
+    _block([_S.VERIFY], [_C.SILENCE], _time_out("transfer.no-progress"), "SERVICE pains: silent stall"),
+    _block([_S.URI_REFUSED], [_C.SILENCE], _fail("transfer.uri-refused"), "SERVICE pains: silent stall"),
+    _block([_S.PUSH_REFUSED], [_C.SILENCE], _fail("transfer.push-refused"), "SERVICE pains: silent stall"),
+    _block([_S.URI_UNCERTAIN, _S.PUSH_UNCERTAIN], [_C.SILENCE], _time_out("transfer.no-answer"), "DESIGN law 6"),
+    _block([_S.TRANSFER_LATER], [_C.SILENCE], _time_out("transfer.device-busy"), "FIELD 5.03: ask again later"),
+)
+
+_EXECUTING_ROWS: Final[tuple[_Block, ...]] = (
+    _block(
+        (*_LOOKS_AT_INSTALL, _S.VERSION),
+        [_C.REGISTERED, _C.REGISTERED_WITHOUT, _C.RESTARTED],
+        READ,
+        "FIELD Result 1 is shown once",
+        Mark.REOBSERVE,
+    ),
+    _block(
+        [_S.EXECUTE],
+        [_C.REGISTERED, _C.REGISTERED_WITHOUT, _C.RESTARTED],
+        _S.EXECUTE_UNCERTAIN,
+        "DESIGN law 4",
+        Mark.REOBSERVE,
+    ),
+    _block(_EXECUTING, [_C.LOST], STAY, "SERVICE: deregistration taken for a failure"),
+    _block(_EXECUTING, [_C.OBSERVED], STAY, "SPEC 3.2.7"),
+    _block(_EXECUTING, [_C.OBSERVE_FAILED], STAY, "SERVICE R28", warn="observe.failed"),
+    _block(_UNPROVEN, [_C.STAGE_LIMIT], _time_out("execute.stage-limit"), "SERVICE R22"),
+    _block([_S.VERSION], [_C.STAGE_LIMIT, _C.TOTAL_LIMIT, _C.SILENCE], _SUCCESS, "SERVICE R9"),
+    _block([_S.VERSION], [_C.VERSION_READ, _C.UNREAD], _SUCCESS, "SERVICE R9"),
+    _block([_S.VERSION], [_C.CANCEL], STAY, "SPEC 3.1 T28", Mark.CANCEL),
+    _block([_S.EXECUTE], [_C.NOTIFIED], STAY, "FIELD State before Result"),
+    _block([_S.EXECUTE], [_C.ACCEPTED], _S.INSTALL, "FIELD 2.04 is accepted", Mark.ACCEPTED),
+    _block([_S.EXECUTE], [_C.BUSY], _J.EXECUTE_BUSY, "FIELD 5.03: ask again later", Mark.UNCOUNT_EXECUTE),
+    _block([_S.EXECUTE], [_C.REFUSED], _S.EXECUTE_REFUSED, "SPEC 3.4"),
+    _block([_S.EXECUTE], [_C.NO_ANSWER, _C.SILENCE], _S.EXECUTE_UNCERTAIN, "DESIGN law 6"),
+    _block((_S.EXECUTE, _S.INSTALL, *_ASKED_ONCE), [_C.CANCEL], STAY, "SPEC 3.1 T28", Mark.CANCEL),
+    _block(_NOT_BEGUN, [_C.CANCEL], _CANCELLED, "SPEC 3.1 T23"),
+    _block(_LOOKS_AT_INSTALL, [_C.NOTIFIED], READ, "FIELD State before Result"),
+    _block((*_LOOKS_AT_INSTALL, _S.VERSION), [_C.POLL], READ, "FIELD a fast transition is lost"),
+    _block(_LOOKS_AT_INSTALL, [_C.UNREAD, _C.IDLE_UNSETTLED, _C.DOWNLOADING], STAY, "DESIGN law 6"),
+    # What the device shows.
+    _block(_LOOKS_AT_INSTALL, [_C.IDLE_DONE], _J.DONE, "SERVICE R3"),
+    _block(_LOOKS_AT_INSTALL, [_C.IDLE_UPDATED], _SUCCESS, "FIELD nothing was persisted", warn="execute.result-lost"),
+    _block(_LOOKS_AT_INSTALL, [_C.IDLE_FAILED, _C.IDLE_CUT, _C.DOWNLOADED_FAILED], _fail(), "FIELD Result 8"),
+    _block(
+        [_S.AUTOMATIC, _S.EXECUTE_UNCERTAIN, _S.INSTALL, _S.DEFERRED],
+        [_C.IDLE_GONE],
+        _undetermined("execute.no-evidence"),
+        "FIELD nothing was persisted",
+    ),
+    _block([_S.AUTOMATIC, _S.DEFERRED], [_C.IDLE_UNVERSIONED], _S.INSTALL, "SERVICE R9"),
+    _block([_S.EXECUTE_UNCERTAIN, _S.INSTALL], [_C.IDLE_UNVERSIONED], STAY, "SERVICE R9"),
+    _block([_S.EXECUTE_REFUSED], [_C.IDLE_GONE, _C.IDLE_UNVERSIONED], _fail("execute.refused"), "SPEC 3.1 T4"),
+    _block([_S.EXECUTE_LATER], [_C.IDLE_GONE, _C.IDLE_UNVERSIONED], _fail("execute.package-lost"), "SPEC 3.1 T22"),
+    _block([_S.AUTOMATIC], [_C.DOWNLOADED], STAY, "SPEC 3.1 T21"),
+    _block([_S.EXECUTE_REFUSED], [_C.DOWNLOADED], _J.EXECUTE_REFUSED, "SPEC 3.1 T4"),
+    _block([_S.EXECUTE_UNCERTAIN], [_C.DOWNLOADED], _J.EXECUTE_AGAIN, "DESIGN law 4"),
+    _block([_S.EXECUTE_LATER], [_C.DOWNLOADED], _S.EXECUTE, "FIELD 5.03: ask again later"),
+    _block([_S.INSTALL], [_C.DOWNLOADED], _J.HOLD, "SPEC 3.2.6"),
+    _block([_S.DEFERRED], [_C.DOWNLOADED], _S.INSTALL, "SPEC 3.1 T20"),
+    _block([*_ASKED_ONCE, _S.AUTOMATIC, _S.EXECUTE_LATER, _S.INSTALL], [_C.DEFERRED], _J.DEFER, "SPEC 3.1 T19"),
+    _block([_S.DEFERRED], [_C.DEFERRED], STAY, "SPEC 3.1 T19"),
+    _block([*_ASKED_ONCE, *_NOT_BEGUN], [_C.UPDATING], _S.INSTALL, "SPEC 3.1 T18, T20"),
+    _block([_S.INSTALL], [_C.UPDATING], STAY, "SPEC 3.1 T18"),
+    # Silence.
+    _block([_S.AUTOMATIC], [_C.SILENCE], _S.EXECUTE, "SPEC 3.1 T21", warn="execute.not-automatic"),
+    _block([_S.EXECUTE_REFUSED], [_C.SILENCE], _fail("execute.refused"), "SERVICE pains: silent stall"),
+    _block([_S.EXECUTE_UNCERTAIN], [_C.SILENCE], _J.SILENT_EXECUTE, "SERVICE pains: silent stall"),
+    _block([_S.INSTALL], [_C.SILENCE], _J.SILENT_INSTALL, "SERVICE pains: silent stall"),
+    _block([_S.EXECUTE_LATER], [_C.SILENCE], _time_out("execute.device-busy"), "FIELD 5.03: ask again later"),
+    _block([_S.DEFERRED], [_C.SILENCE], _time_out("execute.deferred"), "SPEC 3.1 T19"),
+)
+
+_CLEANUP_ROWS: Final[tuple[_Block, ...]] = (
+    _block(_TIDYING, [_C.STAGE_LIMIT], _S.FINISHED, "SERVICE R9: cleanup never masks", warn="cleanup.not-idle"),
+    _block(_TIDYING, [_C.LOST], STAY, "SERVICE R9: cleanup never masks"),
+    _block(_TIDYING, [_C.REGISTERED_WITHOUT], _S.FINISHED, "SERVICE R9: cleanup never masks", warn="cleanup.not-idle"),
+    _block([_S.TIDY], [_C.REGISTERED, _C.RESTARTED], _S.TIDY_CHECK, "SPEC 3.2.7"),
+    _block([_S.TIDY], [_C.ACCEPTED, _C.NO_ANSWER, _C.BUSY, _C.SILENCE], _S.TIDY_CHECK, "SERVICE R10"),
+    _block([_S.TIDY], [_C.REFUSED], _J.NEXT_TIDY, "SERVICE R10"),
+    _block([_S.TIDY], [_C.NOTIFIED], STAY, "FIELD State before Result"),
+    _block(_WATCHES_TIDYING, [_C.REGISTERED, _C.RESTARTED, _C.NOTIFIED, _C.POLL], READ, "SERVICE R28"),
+    _block(_WATCHES_TIDYING, [_C.UNREAD, _C.DOWNLOADING, _C.DOWNLOADED], STAY, "SERVICE R10"),
+    _block(_WATCHES_TIDYING, [_C.IDLE], _S.FINISHED, "SERVICE R10"),
+    _block(_WATCHES_TIDYING, [_C.IDLE_DONE, _C.IDLE_UPDATED], _J.TIDY_DONE, "SPEC 3.1 T25"),
+    _block(_WATCHES_TIDYING, [_C.UPDATING], _J.TIDY_TOO_LATE, "SPEC 3.1 T28"),
+    _block([_S.TIDY_CHECK], [_C.SILENCE], _J.NEXT_TIDY, "SERVICE R10"),
+)
+
+_TOTAL_ROWS: Final[tuple[_Block, ...]] = (
+    _block((*_PREPARING, *_TRANSFERRING, *_UNPROVEN), [_C.TOTAL_LIMIT], _time_out("total.limit"), "SERVICE R22"),
+)
+
+
+def expand(blocks: Iterable[_Block]) -> dict[tuple[UpdateStep, Cue], Row]:
+    """Every cell of the blocks.
+
+    Raises:
+        UsageError: two blocks speak of one cell.
+    """
+    table: dict[tuple[UpdateStep, Cue], Row] = {}
+    for steps, cues, row in blocks:
+        for cell in ((step, cue) for step in steps for cue in cues):
+            if cell in table:
+                raise UsageError(f"two rows for {cell[0]} and {cell[1]}")
+            table[cell] = row
+    return table
+
+
+TABLE: Final[Mapping[tuple[UpdateStep, Cue], Row]] = MappingProxyType(
+    expand((*_PREPARING_ROWS, *_TRANSFERRING_ROWS, *_EXECUTING_ROWS, *_CLEANUP_ROWS, *_TOTAL_ROWS))
+)
+"""The law, cell by cell."""
+
+JUNCTIONS: Final[Mapping[Junction, tuple[Branch, ...]]] = MappingProxyType(
+    {
+        _J.START: (Branch(Guard.OBSERVES, _S.OBSERVE), Branch(None, _S.LEARN)),
+        _J.TRANSFER: (Branch(Guard.BY_PUSH, _S.PUSH), Branch(None, _S.WRITE_URI)),
+        _J.NEXT_RESET: (
+            Branch(Guard.METHOD_LEFT, _S.RESET),
+            Branch(Guard.SHOWS_DOWNLOADING, _stop("prepare.stuck-downloading")),
+            Branch(None, _stop("prepare.stuck-downloaded")),
+        ),
+        _J.SILENT_PULL: (
+            Branch(Guard.MOVED, _time_out("transfer.no-progress")),
+            Branch(None, _time_out("transfer.not-started")),
+        ),
+        _J.STALLED_PUSH: (
+            Branch(Guard.TRANSFER_LEFT, _S.PUSH_UNCERTAIN, warn="transfer.no-progress"),
+            Branch(None, _time_out("transfer.no-progress")),
+        ),
+        _J.RETRY: (Branch(Guard.TRANSFER_LEFT, _S.TRANSFER_LATER), Branch(None, _fail("transfer.broken"))),
+        _J.BUSY: (Branch(Guard.BUSY_LEFT, _S.TRANSFER_LATER), Branch(None, _stop("transfer.device-busy"))),
+        _J.RESUME: (Branch(Guard.BY_PUSH, _S.PUSH), Branch(None, _S.DOWNLOAD)),
+        _J.DOWNLOADED: (Branch(Guard.UPGRADES_ITSELF, _S.AUTOMATIC), Branch(None, _S.EXECUTE)),
+        _J.DEFER: (Branch(Guard.CANCEL_ASKED, _CANCELLED), Branch(None, _S.DEFERRED)),
+        _J.HOLD: (Branch(Guard.CANCEL_ASKED, _CANCELLED), Branch(None, STAY)),
+        _J.EXECUTE_AGAIN: (
+            Branch(Guard.CANCEL_ASKED, _CANCELLED),
+            Branch(Guard.MAY_EXECUTE, _S.EXECUTE),
+            Branch(None, _undetermined("execute.unanswered")),
+        ),
+        _J.EXECUTE_REFUSED: (Branch(Guard.CANCEL_ASKED, _CANCELLED), Branch(None, _fail("execute.refused"))),
+        _J.EXECUTE_BUSY: (
+            Branch(Guard.CANCEL_ASKED, _CANCELLED),
+            Branch(Guard.BUSY_LEFT, _S.EXECUTE_LATER),
+            Branch(None, _stop("execute.device-busy")),
+        ),
+        _J.SILENT_EXECUTE: (
+            Branch(Guard.SHOWS_IDLE, _undetermined("execute.no-evidence")),
+            Branch(None, _time_out("execute.no-answer")),
+        ),
+        _J.SILENT_INSTALL: (
+            Branch(Guard.UNREGISTERED, _time_out("execute.no-return")),
+            Branch(Guard.SHOWS_DOWNLOADED, _undetermined("execute.not-installed")),
+            Branch(Guard.SHOWS_IDLE, _undetermined("execute.no-evidence")),
+            Branch(None, _time_out("execute.no-end")),
+        ),
+        _J.DONE: (Branch(Guard.VERSION_KNOWN, _SUCCESS), Branch(None, _S.VERSION)),
+        _J.AFTER: (
+            Branch(Guard.NOTHING_TO_TIDY, _S.FINISHED),
+            Branch(Guard.METHOD_LEFT, _S.TIDY),
+            Branch(Guard.CANCELLING, _S.TIDY_WAIT),
+            Branch(None, _S.FINISHED, warn="cleanup.not-idle"),
+        ),
+        _J.NEXT_TIDY: (
+            Branch(Guard.METHOD_LEFT, _S.TIDY),
+            Branch(Guard.CANCELLING, _S.TIDY_WAIT),
+            Branch(None, _S.FINISHED, warn="cleanup.not-idle"),
+        ),
+        _J.TIDY_TOO_LATE: (
+            Branch(Guard.CANCELLING, _S.INSTALL, (Mark.TOO_LATE,)),
+            Branch(None, _S.FINISHED, warn="cleanup.not-idle"),
+        ),
+        _J.TIDY_DONE: (Branch(Guard.CANCELLING, _SUCCESS, (Mark.TOO_LATE,)), Branch(None, _S.FINISHED)),
+    }
+)
+"""Every junction; its last branch is always open."""

@@ -1,0 +1,83 @@
+"""One step of the server's update machine on its way: the machine as far as it has come, and the effects so far."""
+
+from typing import Any, final
+
+import attrs
+
+from lwm2m_fota.machines.update_codes import DIAGNOSES
+from lwm2m_fota.machines.update_effects import Note, Report, Shown, UpdateEffect, Warned
+from lwm2m_fota.machines.update_policy import UpdatePlan
+from lwm2m_fota.machines.update_state import Control, Memory, UpdateMachine
+from lwm2m_fota.model.enums import State, UpdateResult
+
+
+@final
+class Work:
+    """What a step is made with; it lives no longer than the step."""
+
+    __slots__ = ("effects", "machine", "now")
+
+    def __init__(self, machine: UpdateMachine, now: float) -> None:
+        self.machine = machine
+        self.now = now
+        self.effects: list[UpdateEffect] = []
+
+    @property
+    def plan(self) -> UpdatePlan:
+        """The plan of the update."""
+        return self.machine.plan
+
+    @property
+    def control(self) -> Control:
+        """The control state as far as it has come."""
+        return self.machine.control
+
+    @property
+    def memory(self) -> Memory:
+        """The memory as far as it has come."""
+        return self.machine.memory
+
+    def put(self, **changes: Any) -> None:  # noqa: ANN401 - the fields of Control, whatever their types
+        """Change the control state."""
+        self.machine = attrs.evolve(self.machine, control=attrs.evolve(self.control, **changes))
+
+    def remember(self, **changes: Any) -> None:  # noqa: ANN401 - the fields of Memory, whatever their types
+        """Change the memory."""
+        self.machine = attrs.evolve(self.machine, memory=attrs.evolve(self.memory, **changes))
+
+    def time(self, **changes: float | None) -> None:
+        """Change the times."""
+        times: Any = attrs.evolve
+        self.machine = attrs.evolve(self.machine, times=times(self.machine.times, **changes))
+
+    def report(self, note: Note) -> None:
+        """A line for the event log."""
+        self.effects.append(Report(note))
+
+    def warn(self, code: str) -> None:
+        """Note what is odd, each code once."""
+        if code not in self.memory.warnings:
+            self.remember(warnings=(*self.memory.warnings, code))
+            self.report(Warned(DIAGNOSES[code]))
+
+    def number(self, purpose: str) -> int:
+        """A new command number, remembered as the last one of its purpose: `request`, `read` or `observe`."""
+        command = self.memory.command + 1
+        self.remember(**{"command": command, purpose: command})
+        return command
+
+    def show(self, state: State | None, result: UpdateResult | None, version: str | None) -> None:
+        """Note what the device shows; what is new counts as progress and is reported. None leaves what is known."""
+        control, memory = self.control, self.memory
+        before = (control.state, control.result, memory.version_now)
+        after = (
+            control.state if state is None else state,
+            control.result if result is None else result,
+            memory.version_now if version is None else version,
+        )
+        self.time(shown=self.now)
+        if after != before:
+            self.put(state=after[0], result=after[1])
+            self.remember(version_now=after[2])
+            self.time(heard=self.now)
+            self.report(Shown(*after))
