@@ -138,7 +138,7 @@ def is_misplaced(machine: DownloadMachine, event: words.BlockStored, _policy: ob
 
 
 def is_misplaced_last(machine: DownloadMachine, event: words.BlockStored, policy: DownloadPolicy, now: object) -> bool:
-    """The same, and no attempt is left."""
+    """The bytes do not follow those that are there, and no attempt is left."""
     return is_misplaced(machine, event, policy, now) and is_last_attempt(machine, event, policy, now)
 
 
@@ -150,7 +150,7 @@ def is_of_other_version(machine: DownloadMachine, event: words.BlockStored, _pol
 def is_of_other_version_again(
     machine: DownloadMachine, event: words.BlockStored, policy: DownloadPolicy, now: object
 ) -> bool:
-    """The same, and the package has changed as often as it may."""
+    """The ETag differs from that of the bytes before, and the package has changed as often as it may."""
     return is_of_other_version(machine, event, policy, now) and has_changed_too_often(machine, event, policy, now)
 
 
@@ -184,7 +184,7 @@ def precondition_failed(machine: DownloadMachine, event: words.PeerRefused, _pol
 def precondition_failed_again(
     machine: DownloadMachine, event: words.PeerRefused, policy: DownloadPolicy, now: object
 ) -> bool:
-    """The same, and the package has changed as often as it may."""
+    """4.12, and the package has changed as often as it may."""
     return precondition_failed(machine, event, policy, now) and has_changed_too_often(machine, event, policy, now)
 
 

@@ -61,7 +61,8 @@ class Row:
         answer: what the peer is told, if one waits for it.
         source: where it comes from; T numbers are those of SPEC 3.1.
         since: the first object version that has this row.
-        needs: the way of delivery without which the row is not there.
+        needs: the way of delivery without which the row is not there. Only what begins a transfer needs one: a
+            transfer that runs must be able to end, also on a device that was built anew.
         policy: the choice that the row belongs to; None belongs to all.
     """
 
@@ -185,18 +186,8 @@ _TRANSFER: Final = (
     Row(_DOWNLOADING, _K.CONNECTION_LOST, _IDLE, _R.CONNECTION_LOST, _C.CLEAR, _STOP, None, "T9"),
     Row(_DOWNLOADING, _K.INTEGRITY_FAILED, _IDLE, _R.INTEGRITY_FAILURE, _C.CLEAR, _STOP, _BAD, "T10"),
     Row(_DOWNLOADING, _K.PACKAGE_UNSUPPORTED, _IDLE, _R.UNSUPPORTED_PACKAGE, _C.CLEAR, _STOP, _BAD, "T11"),
-    Row(_DOWNLOADING, _K.SOURCE_INVALID, _IDLE, _R.INVALID_URI, _C.CLEAR, _STOP, None, "T12", needs="pull"),
-    Row(
-        _DOWNLOADING,
-        _K.PROTOCOL_UNSUPPORTED,
-        _IDLE,
-        _R.UNSUPPORTED_PROTOCOL,
-        _C.CLEAR,
-        _STOP,
-        None,
-        "T13",
-        needs="pull",
-    ),
+    Row(_DOWNLOADING, _K.SOURCE_INVALID, _IDLE, _R.INVALID_URI, _C.CLEAR, _STOP, None, "T12"),
+    Row(_DOWNLOADING, _K.PROTOCOL_UNSUPPORTED, _IDLE, _R.UNSUPPORTED_PROTOCOL, _C.CLEAR, _STOP, None, "T13"),
     Row(_DOWNLOADING, _K.RESET_WRITTEN, _IDLE, _R.INITIAL, _C.CLEAR, _STOP, _OK, "T14", policy=_ANYWHERE),
     Row(_DOWNLOADING, _K.CANCEL_EXECUTED, _IDLE, _R.CANCELLED, _C.CLEAR, _STOP, _OK, "T15", since="1.1"),
     Row(
@@ -308,7 +299,6 @@ _RESTART: Final = (
         _AGAIN_PULL,
         None,
         "SPEC 3.3 (from the start)",
-        needs="pull",
     ),
     Row(
         _DOWNLOADING,
@@ -319,7 +309,6 @@ _RESTART: Final = (
         _GO_ON_PULL,
         None,
         "SPEC 3.3 (resumable pull)",
-        needs="pull",
     ),
     Row(
         _DOWNLOADED,
