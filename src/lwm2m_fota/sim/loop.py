@@ -5,7 +5,6 @@ in it: no sockets, no threads. What goes to an executor runs in place, in no tim
 """
 
 import asyncio
-import math
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
@@ -51,7 +50,7 @@ class _Clock(selectors.BaseSelector):
             raise SimulationError(f"everything waits and no timer runs, at {self.now_s} s: {self._describe()}")
         if timeout > 0:
             self._still_turns = 0
-            self.now_s = max(self.now_s + timeout, math.nextafter(self.now_s, math.inf))
+            self.now_s += timeout
             if self.now_s > self._limit_s:
                 raise SimulationError(f"the limit of {self._limit_s} s is over: {self._describe()}")
         else:

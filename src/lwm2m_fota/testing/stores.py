@@ -242,7 +242,9 @@ class ImageStoreConformance:
 
 
 _letters = st.binary(max_size=32)
-_sizes = st.integers(0, MACHINE_CAPACITY_BYTES + 4)
+_sizes = st.integers(0, MACHINE_CAPACITY_BYTES + 4) | st.sampled_from(
+    [MACHINE_CAPACITY_BYTES, MACHINE_CAPACITY_BYTES + 1]
+)
 
 
 class ImageStoreMachine(RuleBasedStateMachine):

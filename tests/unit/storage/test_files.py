@@ -315,6 +315,24 @@ def test_the_seal_is_gone_for_good_before_the_image_changes(tmp_path, monkeypatc
     assert log == ["unseal", "sync", "empty", "sync"]
 
 
+def test_a_seal_that_was_not_confirmed_is_taken_back(tmp_path, monkeypatch):
+    store, fsync = staged(tmp_path), os.fsync
+
+    def fails_for_folders(fd):
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EIO, "fault")
+        fsync(fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails_for_folders)
+        with pytest.raises(StorageError):
+            store.seal()
+    store.truncate(0)
+    store.write_at(0, b"other")
+    assert store.sealed is None
+    assert FileImageStore(tmp_path / "image").sealed is None
+
+
 @pytest.mark.parametrize("seal", [b"4", b"6", b"", b"five", b"-5", b"5" * 100, b"\xff"])
 def test_a_seal_that_does_not_fit_counts_for_nothing_and_is_removed(tmp_path, seal):
     staged(tmp_path, b"image")

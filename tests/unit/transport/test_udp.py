@@ -317,9 +317,7 @@ def test_what_is_no_name_is_an_invalid_uri(host):
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(
-    ("host", "port"), [("192.0.2.1", 0), ("127.0.0.1", 65_536), ("127.0.0.1", -1), ("127.0.0.256", 0), ("a..b", 0)]
-)
+@pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 0), ("127.0.0.1", 65_536), ("127.0.0.1", -1), ("a..b", 0)])
 def test_an_address_that_cannot_be_had_is_a_transport_error(host, port):
     async def main():
         transport = UdpTransport(host, port)
