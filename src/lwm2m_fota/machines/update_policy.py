@@ -125,7 +125,7 @@ class UpdateLimits:
 def limits_for(package_bytes: int, link_bytes_per_s: float = SLOW_LINK_BYTES_PER_S) -> UpdateLimits:
     """The default limits for a package of this size over a link of this goodput.
 
-    The transfer may take twice the reckoned time and never less than the plain default; the total holds all stages.
+    The transfer may take twice the reckoned time and never less than the plain default; the total grows with it.
 
     Raises:
         UsageError: the size is negative or the goodput is not a positive number.
@@ -134,8 +134,7 @@ def limits_for(package_bytes: int, link_bytes_per_s: float = SLOW_LINK_BYTES_PER
         raise UsageError(f"no limits for {package_bytes} bytes at {link_bytes_per_s} bytes/s")
     plain = UpdateLimits()
     transferring_s = max(plain.transferring_s, MARGIN * package_bytes / link_bytes_per_s)
-    total_s = max(plain.total_s, plain.preparing_s + transferring_s + plain.executing_s)
-    return UpdateLimits(transferring_s=transferring_s, total_s=total_s)
+    return UpdateLimits(transferring_s=transferring_s, total_s=plain.total_s + transferring_s - plain.transferring_s)
 
 
 @final

@@ -1,0 +1,160 @@
+"""The reference page of the server's update machine, made of its tables.
+
+`docs/reference/update-machine.md` holds what `page()` returns; a test fails when it is stale.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import attrs
+
+from lwm2m_fota.machines.update_codes import DIAGNOSES
+from lwm2m_fota.machines.update_policy import UpdateLimits, UpdatePolicy
+from lwm2m_fota.machines.update_steps import STEPS, Limit, UpdateStage, UpdateStep
+from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE, Branch, Cue, End, Here, Junction, Row, Target
+
+_INTRO: Final = """\
+# The server's update machine
+
+Made from the tables in `lwm2m_fota.machines.update_steps` and `update_table`; do not edit.
+A cue that is not listed for a step is ignored there and changes nothing.
+"""
+
+
+def page() -> str:
+    """The whole page, Markdown."""
+    parts = (_INTRO, *_steps(), *_limits(), *_diagram(), *_rows(), *_junctions(), *_diagnoses())
+    return "\n".join(parts) + "\n"
+
+
+def flow(*, push: bool) -> tuple[UpdateStep, ...]:
+    """The steps of an update that meets no obstacle, for a preview (SERVICE R23)."""
+    transfer = (UpdateStep.PUSH, UpdateStep.VERIFY) if push else (UpdateStep.WRITE_URI, UpdateStep.DOWNLOAD)
+    before = (UpdateStep.REGISTRATION, UpdateStep.OBSERVE, UpdateStep.LEARN)
+    return (*before, *transfer, UpdateStep.EXECUTE, UpdateStep.INSTALL, UpdateStep.FINISHED)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    yield from ("| " + " | ".join(row) + " |" for row in rows)
+    yield ""
+
+
+def _steps() -> Iterator[str]:
+    yield "## Stages and steps\n"
+    yield from _table(
+        ("stage", "step", "asks", "awaits", "limit without progress", "then"),
+        (
+            (info.stage.value, f"`{step.value}`", info.ask.value, info.awaits, _limit(info.limit), info.then)
+            for step, info in STEPS.items()
+        ),
+    )
+
+
+def _limit(limit: Limit | None) -> str:
+    return "none of its own" if limit is None else f"`{limit.value}`"
+
+
+def _limits() -> Iterator[str]:
+    yield "## Limits and policies, with their defaults\n"
+    yield "`transferring_s` and `total_s` grow with the package: `limits_for(package_bytes, link_bytes_per_s)`.\n"
+    rows = [(f"`{name}`", f"{value:g} s") for name, value in attrs.asdict(UpdateLimits()).items()]
+    policy = UpdatePolicy()
+    rows += [(f"`{field.name}`", _shown(getattr(policy, field.name))) for field in attrs.fields(UpdatePolicy)]
+    yield from _table(("name", "default"), rows)
+
+
+def _shown(value: object) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
+
+
+def _diagram() -> Iterator[str]:
+    """The ways between steps; timeouts, cancellation and failures all lead to Cleanup and are left out."""
+    yield "## The way through\n"
+    yield "Every step may also end in Cleanup: by its limits, by a cancellation, by a failure. Ends are not drawn.\n"
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    for stage in UpdateStage:
+        yield f'  state "{stage.value}" as {stage.name} {{'
+        yield from (f"    {_node(step)}" for step, info in STEPS.items() if info.stage is stage)
+        yield "  }"
+    yield f"  [*] --> {_node(UpdateStep.REGISTRATION)}"
+    edges = {(step, to) for (step, _), row in TABLE.items() for to in _reached(row.target) if to is not step}
+    yield from (f"  {_node(step)} --> {_node(to)}" for step, to in sorted(edges, key=_order))
+    yield f"  {_node(UpdateStep.FINISHED)} --> [*]"
+    yield "```\n"
+
+
+def _order(edge: tuple[UpdateStep, UpdateStep]) -> tuple[int, int]:
+    steps = list(STEPS)
+    return steps.index(edge[0]), steps.index(edge[1])
+
+
+def _node(step: UpdateStep) -> str:
+    return step.value.replace("-", "_")
+
+
+def _reached(target: Target) -> Iterator[UpdateStep]:
+    if isinstance(target, UpdateStep):
+        yield target
+    elif isinstance(target, Junction):
+        for branch in JUNCTIONS[target]:
+            yield from _reached(branch.target)
+
+
+def _rows() -> Iterator[str]:
+    yield "## Rows\n"
+    order = list(Cue)
+    for step in STEPS:
+        cells = sorted((cue for at, cue in TABLE if at is step), key=order.index)
+        if cells:
+            yield f"### `{step.value}`\n"
+            yield from _table(("cue", "leads to", "source"), (_row(cue, TABLE[step, cue]) for cue in cells))
+
+
+def _row(cue: Cue, row: Row) -> tuple[str, str, str]:
+    return cue.value, _leads(row), row.source
+
+
+def _leads(way: Row | Branch) -> str:
+    notes = [mark.value for mark in way.marks]
+    if way.warn is not None:
+        notes.append(f"warning `{way.warn}`")
+    text = _target(way.target)
+    return f"{text} ({'; '.join(notes)})" if notes else text
+
+
+def _target(target: Target) -> str:
+    match target:
+        case UpdateStep():
+            return f"`{target.value}`"
+        case Junction():
+            return f"*{target.value}*"
+        case Here():
+            return target.value
+        case End():
+            return _ending(target)
+
+
+def _ending(end: End) -> str:
+    if end.code is None:
+        return f"**{end.kind.value}** (by the device's result)" if end.by_result else f"**{end.kind.value}**"
+    return f"**{end.kind.value}** `{end.code}`" + (" (the device's result goes first)" if end.by_result else "")
+
+
+def _junctions() -> Iterator[str]:
+    yield "## Junctions\n"
+    yield "The first branch whose guard holds is taken.\n"
+    rows = (
+        (f"*{junction.value}*", "else" if one.guard is None else one.guard.value, _leads(one))
+        for junction, branches in JUNCTIONS.items()
+        for one in branches
+    )
+    yield from _table(("junction", "if", "leads to"), rows)
+
+
+def _diagnoses() -> Iterator[str]:
+    yield "## Diagnoses\n"
+    rows = ((f"`{one.code}`", one.text, one.hint) for one in DIAGNOSES.values())
+    yield from _table(("code", "text", "hint"), rows)

@@ -1,0 +1,78 @@
+"""`why <update>`: what is awaited, since when, how long, what the device last showed, and what happens next."""
+
+from typing import final
+
+import attrs
+
+from lwm2m_fota.machines.update_state import UpdateMachine
+from lwm2m_fota.machines.update_steps import STEPS, UpdateStage, UpdateStep
+from lwm2m_fota.machines.update_table import Cue
+from lwm2m_fota.machines.update_times import deadlines
+from lwm2m_fota.model.enums import State, UpdateResult
+
+
+@final
+@attrs.frozen(kw_only=True)
+class LastShown:
+    """What the device last showed; `age_s` is None if it never showed anything."""
+
+    state: State | None
+    result: UpdateResult | None
+    version: str | None
+    age_s: float | None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Why:
+    """Why an update is where it is.
+
+    Attributes:
+        stage, step: where it is.
+        awaits: what is awaited.
+        since_s: for how long already, seconds.
+        deadline: when the wait ends at the latest, monotonic seconds; None once the update has finished.
+        limit: the limit that ends it then.
+        last_shown: what the device last showed.
+        next: what happens when the limit passes.
+        next_read_s: in how many seconds the device is asked again; None if it is not.
+    """
+
+    stage: UpdateStage
+    step: UpdateStep
+    awaits: str
+    since_s: float
+    deadline: float | None
+    limit: str | None
+    last_shown: LastShown
+    next: str
+    next_read_s: float | None
+
+
+_LATE: dict[Cue, str] = {
+    Cue.STAGE_LIMIT: "the stage ends, and the update times out",
+    Cue.TOTAL_LIMIT: "the update times out",
+}
+
+
+def why(machine: UpdateMachine, now: float) -> Why:
+    """Explain the present wait."""
+    info, times = STEPS[machine.control.step], machine.times
+    limits = [(at, cue) for at, cue in deadlines(machine) if cue is not Cue.POLL]
+    at, cue = min(limits, default=(None, None))
+    return Why(
+        stage=info.stage,
+        step=machine.control.step,
+        awaits=info.awaits,
+        since_s=now - times.step,
+        deadline=at,
+        limit=None if cue is None else cue.value,
+        last_shown=LastShown(
+            state=machine.control.state,
+            result=machine.control.result,
+            version=machine.memory.version_now,
+            age_s=None if times.shown is None else now - times.shown,
+        ),
+        next=info.then if cue is None else _LATE.get(cue, info.then),
+        next_read_s=None if times.poll is None else max(0.0, times.poll - now),
+    )
