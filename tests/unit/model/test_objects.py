@@ -13,7 +13,7 @@ from lwm2m_fota.model.resources import Operations, ValueType
 from lwm2m_fota.model.server import SERVER, ServerResource
 
 R, W, RW, E = Operations.READ, Operations.WRITE, Operations.READ | Operations.WRITE, Operations.EXECUTE
-S, INT, U, B, O, T, N = (
+S, INT, U, B, OPAQUE, T, N = (
     ValueType.STRING,
     ValueType.INTEGER,
     ValueType.UNSIGNED,
