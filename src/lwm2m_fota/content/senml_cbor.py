@@ -105,7 +105,7 @@ def _labelled(value: Value) -> tuple[int | str, object]:
             return _VS, value
         case bytes():
             return _VD, value
-        case ObjectLink():
+        case _:
             return _VLO, str(value)
 
 

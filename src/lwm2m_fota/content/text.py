@@ -55,7 +55,7 @@ def format_text(value: Value) -> bytes:
             return value.encode()
         case bytes():
             return base64.b64encode(value)
-        case ObjectLink():
+        case _:
             return str(value).encode()
 
 

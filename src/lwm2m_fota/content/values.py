@@ -62,7 +62,7 @@ def natural_type(value: Value) -> ValueType:
             return ValueType.STRING
         case bytes():
             return ValueType.OPAQUE
-        case ObjectLink():
+        case _:
             return ValueType.OBJLNK
 
 
