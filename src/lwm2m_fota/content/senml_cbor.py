@@ -15,7 +15,7 @@ from lwm2m_fota.content.values import Entries, adopt, parse_link_value, type_of
 from lwm2m_fota.errors import ContentError
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
-from lwm2m_fota.model.resources import ObjectLink, Value
+from lwm2m_fota.model.resources import Value
 
 MAX_RECORDS: Final = 1024
 _MAX_DEPTH: Final = 4

@@ -12,7 +12,7 @@ from lwm2m_fota.content.values import Entries, is_single, parse_link_value
 from lwm2m_fota.errors import ContentError, NotAcceptableError, UnsupportedContentFormatError
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
-from lwm2m_fota.model.resources import ObjectLink, Value, ValueType, fits_type
+from lwm2m_fota.model.resources import Value, ValueType, fits_type
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 _FLOAT: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{0,400})?([eE][-+]?[0-9]{1,4})?", re.ASCII)
