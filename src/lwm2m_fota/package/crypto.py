@@ -26,6 +26,7 @@ _Private: TypeAlias = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 _FOREIGN: Final = (
     exceptions.AlreadyFinalized,
     exceptions.AlreadyUpdated,
+    exceptions.InternalError,
     exceptions.InvalidKey,
     exceptions.InvalidSignature,
     exceptions.InvalidTag,

@@ -102,7 +102,6 @@ class VerifiedPackage:
 
     def __init__(self, never: Never, /) -> None:
         """Refuse: this is what a type checker reads; no value has the type that it asks for."""
-        ...
 
     def __reduce__(self) -> Never:
         raise UsageError("a VerifiedPackage is not copied or stored; verify the bytes again")
@@ -111,8 +110,15 @@ class VerifiedPackage:
 def _certify(verdict: Verdict, *, package_format: str, size_bytes: int, sha256: bytes) -> VerifiedPackage:
     """The one factory; for `PackageVerifier` only."""
     package = object.__new__(VerifiedPackage)
-    values: dict[str, object] = {"format": package_format, "size_bytes": size_bytes, "sha256": sha256}
-    for field in attrs.fields(VerifiedPackage):
-        value = values[field.name] if field.name in values else getattr(verdict, field.name)
-        object.__setattr__(package, field.name, value)
+    package.__attrs_init__(
+        format=package_format,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        version=verdict.version,
+        name=verdict.name,
+        components=verdict.components,
+        security_counter=verdict.security_counter,
+        dependencies=verdict.dependencies,
+        signed_by=verdict.signed_by,
+    )
     return package

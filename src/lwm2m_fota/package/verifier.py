@@ -1,14 +1,16 @@
 """The way from bytes to trust: one streaming pass over a package, in bounded memory."""
 
 import hashlib
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from lwm2m_fota.errors import PackageError, UsageError
-from lwm2m_fota.package.formats.base import PackageFormat, PackageParser
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.package.types import Verdict, VerifiedPackage, _certify
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
+
+if TYPE_CHECKING:
+    from lwm2m_fota.package.formats.base import PackageFormat, PackageParser
 
 _DEFAULT_FORMATS: Final = default_formats()
 
@@ -76,7 +78,7 @@ class PackageVerifier:
         """
         self._check_open()
         try:
-            self._take(memoryview(data))
+            self._take_up_to_limit(memoryview(data))
         except PackageError as error:
             self._failure = error
             raise
@@ -110,8 +112,15 @@ class PackageVerifier:
         if self._expected_size_bytes is not None and size_bytes > self._expected_size_bytes:
             raise refusal_error(Refusal.MALFORMED, f"more than the {self._expected_size_bytes} bytes that were told")
 
+    def _take_up_to_limit(self, data: memoryview) -> None:
+        """Judge what lies within the limit before what is beyond it: the cuts do not change the verdict."""
+        told = self._expected_size_bytes
+        room = (self._trust.max_package_bytes if told is None else told) - self._bytes_fed
+        self._take(data[:room])
+        if len(data) > room:
+            self._check_size(self._bytes_fed + 1)
+
     def _take(self, data: memoryview) -> None:
-        self._check_size(self._bytes_fed + len(data))
         self._sha256.update(data)
         self._bytes_fed += len(data)
         if self._parser is None:

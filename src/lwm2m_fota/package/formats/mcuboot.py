@@ -4,11 +4,13 @@ The digest of an image covers its header, its body and its protected records; si
 records behind are covered by nothing, so nothing is believed from there but the digest and the signatures themselves.
 """
 
-from typing import ClassVar, Final, final
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import ClassVar, Final, TypeAlias, final
 
 import attrs
 
-from lwm2m_fota.package.crypto import KeyAlgorithm, PublicKey
+from lwm2m_fota.package.crypto import SHA256_BYTES, KeyAlgorithm, PublicKey
 from lwm2m_fota.package.formats.base import PackageParser
 from lwm2m_fota.package.formats.mcuboot_read import DEFAULT_MAX_TLV_BYTES, McubootImage, McubootReader
 from lwm2m_fota.package.formats.mcuboot_tlv import (
@@ -16,6 +18,7 @@ from lwm2m_fota.package.formats.mcuboot_tlv import (
     INFO_BYTES,
     ImageDependency,
     ImageHeader,
+    Tlv,
     TlvType,
     decode_counter,
 )
@@ -26,8 +29,15 @@ from lwm2m_fota.package.verdicts import Refusal, refusal_error
 DEFAULT_MAX_PURE_BYTES: Final = 0
 
 _MAGIC: Final = IMAGE_MAGIC.to_bytes(4, "little")
-_ALGORITHM_OF: Final = {TlvType.ED25519: KeyAlgorithm.ED25519, TlvType.ECDSA_SIG: KeyAlgorithm.ECDSA_P256}
-_UNSUPPORTED_SIGNATURES: Final = frozenset({TlvType.RSA2048_PSS, TlvType.RSA3072_PSS})
+_ALGORITHM_OF: Final[Mapping[int, KeyAlgorithm]] = MappingProxyType(
+    {TlvType.ED25519: KeyAlgorithm.ED25519, TlvType.ECDSA_SIG: KeyAlgorithm.ECDSA_P256}
+)
+_SIGNATURES: Final = frozenset({*_ALGORITHM_OF, TlvType.RSA2048_PSS, TlvType.RSA3072_PSS})
+
+_Fault: TypeAlias = tuple[Refusal, str]
+_NOT_OF_THIS_KEY: Final[_Fault] = (Refusal.BAD_SIGNATURE, "a signature is not of the algorithm of its key")
+_DOES_NOT_HOLD: Final[_Fault] = (Refusal.BAD_SIGNATURE, "the signature of a trusted key does not hold")
+_GRAVEST_FIRST: Final = (Refusal.BAD_SIGNATURE, Refusal.UNSUPPORTED_ALGORITHM, Refusal.UNTRUSTED_KEY)
 
 # What must not be believed outside of the protected area, and is refused there.
 _PROTECTED_ONLY: Final = frozenset({TlvType.DEPENDENCY, TlvType.SEC_CNT, TlvType.UUID_VID, TlvType.UUID_CID})
@@ -118,7 +128,7 @@ def _judge(image: McubootImage, trust: Trust) -> Verdict:
         version=version,
         security_counter=decode_counter(counters[0]) if counters else None,
         dependencies=tuple(map(_dependency, image.protected_values(TlvType.DEPENDENCY))),
-        signed_by=_signed_by(image, trust, digest, is_pure=is_pure),
+        signed_by=_signed_by(image, trust, None if is_pure else digest),
     )
 
 
@@ -159,54 +169,60 @@ def _digest(image: McubootImage, *, required: bool) -> bytes | None:
     return found[0]
 
 
-def _signed_by(image: McubootImage, trust: Trust, digest: bytes | None, *, is_pure: bool) -> bytes | None:
-    """The hash of the first trusted key whose signature holds.
+def _signed_by(image: McubootImage, trust: Trust, digest: bytes | None) -> bytes | None:
+    """The hash of the first trusted key whose signature holds; None if there is none and none is required.
 
-    Each signature is preceded by the record that names its key; there may be several pairs.
+    A signature by a trusted key that does not hold is refused even if none is required, unless another one holds.
+    Signatures are over the digest; without one, they are pure.
     """
-    named: PublicKey | None = None
-    known = foreign = unsupported = False
-    for record in image.records if trust.keys else ():
-        if record.type in {TlvType.KEYHASH, TlvType.PUBKEY}:
-            named = _find_key(trust, record.value)
-        elif record.type in _UNSUPPORTED_SIGNATURES:
-            unsupported = True
-        elif record.type in _ALGORITHM_OF:
-            if named is None:
-                foreign = True
-            elif named.algorithm is _ALGORITHM_OF[TlvType(record.type)]:
-                known = True
-                if _holds(named, record.value, image, None if is_pure else digest):
-                    return named.key_hash
-    if known:
-        raise refusal_error(Refusal.BAD_SIGNATURE, "the signature of a trusted key does not hold")
-    if trust.require_signature and foreign:
-        raise refusal_error(Refusal.UNTRUSTED_KEY, "no signature is by a trusted key")
-    if trust.require_signature and unsupported:
-        raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "RSA signatures are not supported")
+    faults: dict[Refusal, str] = {}
+    for key, signature in _signatures(image, trust):
+        if signature.type not in _ALGORITHM_OF:
+            faults[Refusal.UNSUPPORTED_ALGORITHM] = f"signatures of type {signature.name} are not supported"
+        elif key is None:
+            faults[Refusal.UNTRUSTED_KEY] = "the image is signed, but by no trusted key"
+        else:
+            fault = _check_pure(key, signature, image) if digest is None else _check(key, signature, digest)
+            if fault is None:
+                return key.key_hash
+            faults[fault[0]] = fault[1]
+    for refusal in _GRAVEST_FIRST:
+        if refusal in faults and (trust.require_signature or refusal is Refusal.BAD_SIGNATURE):
+            raise refusal_error(refusal, faults[refusal])
     return None
 
 
-def _find_key(trust: Trust, name: bytes) -> PublicKey | None:
-    """The trusted key of this name: its hash, or the key itself in DER."""
-    return next((key for key in trust.keys if name in {key.key_hash, key.key_hash_sha512, key.der}), None)
+def _signatures(image: McubootImage, trust: Trust) -> Iterator[tuple[PublicKey | None, Tlv]]:
+    """Each signature, with the trusted key that the record before it names; there may be several pairs."""
+    key: PublicKey | None = None
+    for record in image.records:
+        if record.type in {TlvType.KEYHASH, TlvType.PUBKEY}:
+            key = next((known for known in trust.keys if _is_named(known, record)), None)
+        elif record.type in _SIGNATURES:
+            yield key, record
 
 
-def _holds(key: PublicKey, signature: bytes, image: McubootImage, digest: bytes | None) -> bool:
-    """Whether a signature holds, over the digest; without one, over the hashed part itself."""
-    if digest is None:
-        return _holds_pure(key, signature, image)
-    if key.algorithm is KeyAlgorithm.ECDSA_P256 and digest is not image.sha256 and len(digest) != len(image.sha256):
-        raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "ECDSA P-256 over SHA-512")
-    return key.verify_digest(signature, digest)
+def _is_named(key: PublicKey, name: Tlv) -> bool:
+    """Whether a record names this key: by its hash, or by the key itself in DER."""
+    return name.value in ({key.key_hash, key.key_hash_sha512} if name.type == TlvType.KEYHASH else {key.der})
 
 
-def _holds_pure(key: PublicKey, signature: bytes, image: McubootImage) -> bool:
+def _check(key: PublicKey, signature: Tlv, digest: bytes) -> _Fault | None:
+    """What is wrong with a signature over the digest."""
+    if key.algorithm is not _ALGORITHM_OF.get(signature.type):
+        return _NOT_OF_THIS_KEY
+    if key.algorithm is KeyAlgorithm.ECDSA_P256 and len(digest) != SHA256_BYTES:
+        return Refusal.UNSUPPORTED_ALGORITHM, "ECDSA P-256 is supported over SHA-256 only"
+    return None if key.verify_digest(signature.value, digest) else _DOES_NOT_HOLD
+
+
+def _check_pure(key: PublicKey, signature: Tlv, image: McubootImage) -> _Fault | None:
+    """What is wrong with a signature over the hashed part itself."""
+    if key.algorithm is not _ALGORITHM_OF.get(signature.type):
+        return _NOT_OF_THIS_KEY
     if key.algorithm is not KeyAlgorithm.ED25519:
-        raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "a pure signature that is not Ed25519")
+        return Refusal.UNSUPPORTED_ALGORITHM, "pure signatures are supported with Ed25519 only"
     if image.hashed is None:
-        raise refusal_error(
-            Refusal.UNSUPPORTED_ALGORITHM,
-            f"a pure signature over {image.header.hashed_bytes} bytes, more than McubootFormat.max_pure_bytes",
-        )
-    return key.verify(signature, image.hashed)
+        size = image.header.hashed_bytes
+        return Refusal.UNSUPPORTED_ALGORITHM, f"a pure signature over {size} bytes, more than max_pure_bytes"
+    return None if key.verify(signature.value, image.hashed) else _DOES_NOT_HOLD

@@ -59,8 +59,8 @@ class McubootImage:
     @property
     def digest_holds(self) -> bool:
         """Whether there is one digest record, SHA-256 or SHA-512, and it is right."""
-        found = [*self.values(TlvType.SHA256), *self.values(TlvType.SHA512)]
-        return found in ([self.sha256], [self.sha512])
+        found = (self.values(TlvType.SHA256), self.values(TlvType.SHA512))
+        return found in {((self.sha256,), ()), ((), (self.sha512,))}
 
 
 class _Stage(Enum):
@@ -92,7 +92,8 @@ class McubootReader:
 
     __slots__ = (
         "_buffer", "_check_header", "_header", "_kept", "_left", "_max_kept_bytes", "_max_tlv_bytes",
-        "_max_trailing_bytes", "_protected", "_records", "_records_bytes", "_sha256", "_sha512", "_stage", "_trailing_bytes",
+        "_max_trailing_bytes", "_protected", "_records", "_records_bytes", "_sha256", "_sha512", "_stage",
+        "_trailing_bytes",
     )  # fmt: skip
 
     def __init__(

@@ -17,12 +17,14 @@ TLV_HEAD_BYTES: Final = 4
 INFO_MAGIC: Final = 0x6907
 PROTECTED_INFO_MAGIC: Final = 0x6908
 
-# magic, load_addr, hdr_size, protect_tlv_size, img_size, flags, version (major, minor, revision, build), pad
+# In the order of the documents: magic number, load address, sizes of header, protected TLVs and body, flags, the four
+# numbers of the version, padding.
 _HEADER: Final = struct.Struct("<IIHHIIBBHII")
 _VERSION: Final = struct.Struct("<BBHI")
 _PAIR: Final = struct.Struct("<HH")
 _DEPENDENCY: Final = struct.Struct("<B3x8s")
 _COUNTER: Final = struct.Struct("<I")
+_ERASED: Final = b"\xff"  # fills the header, as imgtool does: what erased flash reads as
 _VERSION_TEXT: Final = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,5})(?:\+(\d{1,10}))?", re.ASCII)
 
 
@@ -178,7 +180,7 @@ class ImageHeader:
         sizes = (self.load_address, self.header_size, self.protected_bytes, self.body_bytes, self.flags)
         version = attrs.astuple(self.version)
         try:
-            return _HEADER.pack(IMAGE_MAGIC, *sizes, *version, 0).ljust(self.header_size, b"\0")
+            return _HEADER.pack(IMAGE_MAGIC, *sizes, *version, 0).ljust(self.header_size, _ERASED)
         except struct.error as error:
             raise UsageError("a number does not fit the header of an image") from error
 
