@@ -88,6 +88,7 @@ def _begun(machine: FirmwareMachine, row: Row, wall: float | None, delivery: Del
             machine.transfer + 1,
             machine.attempt,
             machine.last_change if row.target is machine.state else wall,
+            None,
         ),
     )
 
@@ -166,6 +167,7 @@ def _clear(machine: FirmwareMachine, row: Row, _event: object, wall: float | Non
             machine.transfer,
             machine.attempt,
             machine.last_change if row.target is machine.state else wall,
+            None,
         ),
     )
 

@@ -34,6 +34,9 @@ class PullKind(StrEnum):
     BLOCK = "block"
     BLOCK_TO_SAVE = "block, checkpoint due"
     BLOCK_LAST = "last block"
+    BLOCK_MISPLACED = "block out of place"
+    BLOCK_MISPLACED_LAST = "block out of place, last attempt"
+    BLOCK_TOO_LARGE = "block of too large a package"
     REFUSED = "refused"
     UNAVAILABLE = "unavailable"
     UNAVAILABLE_LAST = "unavailable, last attempt"
@@ -242,9 +245,9 @@ PULL_READINGS: Final[Mapping[type[words.DownloadEvent], tuple[PullReading, ...]]
         words.BlockStored: (
             _R(_K.CHANGED_TOO_OFTEN, is_of_other_version_again),
             _R(_K.CHANGED, is_of_other_version),
-            _R(_K.LOST_LAST, is_misplaced_last),
-            _R(_K.LOST, is_misplaced),
-            _R(_K.TOO_LARGE, is_too_large),
+            _R(_K.BLOCK_MISPLACED_LAST, is_misplaced_last),
+            _R(_K.BLOCK_MISPLACED, is_misplaced),
+            _R(_K.BLOCK_TOO_LARGE, is_too_large),
             _R(_K.BLOCK_LAST, is_last_block),
             _R(_K.BLOCK_TO_SAVE, checkpoint_is_due),
             _R(_K.BLOCK),
@@ -299,6 +302,9 @@ _LINES: Final = (
     PullRow(_FETCHING, _K.BLOCK, _FETCHING, _C.TAKE, ()),
     PullRow(_FETCHING, _K.BLOCK_TO_SAVE, _FETCHING, _C.TAKE_AND_SAVE, _SAVE),
     PullRow(_FETCHING, _K.BLOCK_LAST, _DONE, _C.TAKE, _FINISH),
+    PullRow(_FETCHING, _K.BLOCK_MISPLACED, _WAITING, _C.WAIT, _PAUSE),
+    PullRow(_FETCHING, _K.BLOCK_MISPLACED_LAST, _FAILED, _C.KEEP, _BREAK, _U.CONNECTION_LOST, _D.CONNECTION_LOST),
+    PullRow(_FETCHING, _K.BLOCK_TOO_LARGE, _FAILED, _C.KEEP, _BREAK, _U.NOT_ENOUGH_STORAGE, _D.TOO_LARGE),
     PullRow(_FETCHING, _K.CHANGED, _FETCHING, _C.START_OVER, _OVER),
     PullRow(_FETCHING, _K.CHANGED_TOO_OFTEN, _FAILED, _C.KEEP, _BREAK, _U.CONNECTION_LOST, _D.BODY_CHANGES),
     PullRow(_FETCHING, _K.REFUSED, _FAILED, _C.KEEP, _BREAK, _U.INVALID_URI, _D.REFUSED),

@@ -70,7 +70,7 @@ def kind_of(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wa
         guard = reading.guard
         if guard is None or guard(machine, event, wall, profile.schemes):
             return reading.kind
-    return EventKind.OUT_OF_TURN
+    raise AssertionError("the last reading of an event has no guard")
 
 
 def next_deadline(machine: FirmwareMachine) -> float | None:

@@ -263,7 +263,7 @@ READINGS: Final = MappingProxyType(
             Reading(EventKind.STORAGE_FULL, _failed_with(UpdateResult.NOT_ENOUGH_STORAGE)),
             Reading(EventKind.OUT_OF_MEMORY, _failed_with(UpdateResult.OUT_OF_MEMORY)),
             Reading(EventKind.SOURCE_INVALID, _failed_with(UpdateResult.INVALID_URI)),
-            Reading(EventKind.PROTOCOL_UNSUPPORTED, _failed_with(UpdateResult.UNSUPPORTED_PROTOCOL)),
+            Reading(EventKind.PROTOCOL_UNSUPPORTED),
         ),
         events.InstallSucceeded: (_STALE_OUTCOME, Reading(EventKind.INSTALL_SUCCEEDED)),
         events.InstallFailed: (
@@ -291,11 +291,11 @@ READINGS: Final = MappingProxyType(
             Reading(EventKind.PULL_RESTARTED_BARE, _staged(StagedImage.MISSING, pull=True)),
             Reading(EventKind.PULL_RESTARTED_PARTIAL, _staged(StagedImage.PARTIAL, pull=True)),
             Reading(EventKind.RESTARTED_BARE, _staged(StagedImage.MISSING, pull=False)),
-            Reading(EventKind.RESTARTED_PARTIAL, _staged(StagedImage.PARTIAL, pull=False)),
+            Reading(EventKind.RESTARTED_PARTIAL),
         ),
     }
 )
-"""The readings of each event, in the order to be tried."""
+"""The readings of each event, in the order to be tried; the last holds always."""
 
 REQUESTS: Final = (
     events.PackageBegun,

@@ -1,0 +1,476 @@
+"""The pull: every cell of its table by hand, then stories of resuming, retrying and giving up."""
+
+import pytest
+
+from lwm2m_fota.errors import SnapshotError, UsageError
+from lwm2m_fota.machines.download import (
+    Checkpoint,
+    Diagnosis,
+    DownloadMachine,
+    DownloadPolicy,
+    Phase,
+    handle_timeout,
+    next_deadline,
+    step,
+)
+from lwm2m_fota.machines.download_table import PULL_READINGS, PULL_ROWS, PULL_TABLE, PullKind
+from lwm2m_fota.machines.download_words import (
+    BlockStored,
+    BodyChanged,
+    ConnectionLost,
+    DownloadTimes,
+    DropCheckpoint,
+    Fail,
+    Fetch,
+    Finish,
+    OutOfMemory,
+    PeerRefused,
+    ResolutionFailed,
+    Resolve,
+    Resolved,
+    SaveCheckpoint,
+    Started,
+    StopFetch,
+    Stopped,
+    StorageFull,
+    TimePassed,
+    TooLarge,
+    TruncateStage,
+)
+from lwm2m_fota.model.enums import UpdateResult
+
+URI = "coap://Host.example:5683/fw"
+COAP = frozenset({"coap"})
+ETAG = b"\x01\x02"
+SHA = bytes(32)
+POLICY = DownloadPolicy(
+    max_attempts_without_progress=3,
+    retry_initial_s=2.0,
+    retry_max_s=10.0,
+    no_progress_limit_s=100.0,
+    total_limit_s=500.0,
+    checkpoint_bytes=1000,
+    max_restarts=1,
+    max_package_bytes=10_000,
+)
+
+
+def run(machine, *timed, policy=POLICY):
+    """The last step of several; `timed` holds pairs of time and event."""
+    taken = None
+    for now, event in timed:
+        taken = step(machine, event, policy, now)
+        assert taken.row is not None, event
+        machine = taken.machine
+    return taken
+
+
+def fetching(policy=POLICY):
+    return run(DownloadMachine(), (0.0, Started(URI, COAP)), (1.0, Resolved()), policy=policy).machine
+
+
+def at(phase, **more):
+    more = {"uri": URI, "etag": ETAG, "offset": 500, "furthest": 500} | more
+    return DownloadMachine(phase=Phase(phase), **more)
+
+
+MACHINES = {
+    "idle": DownloadMachine(),
+    "resolving": at("resolving"),
+    "resolving, last": at("resolving", attempts=2),
+    "resolving anew, last": at("resolving", attempts=2, offset=0, furthest=0, etag=None),
+    "fetching": at("fetching"),
+    "fetching, last": at("fetching", attempts=2, restarts=1),
+    "fetching anew": at("fetching", offset=0, furthest=0, etag=None),
+    "waiting": at("waiting", attempts=1, times=DownloadTimes(retry=50.0)),
+    "waiting, not due": at("waiting", attempts=1, times=DownloadTimes(retry=50.5)),
+    "stalled": at("fetching", times=DownloadTimes(progressed=-50.0)),
+    "endless": at("waiting", times=DownloadTimes(started=-450.0, progressed=-50.0)),
+    "done": at("done"),
+    "failed": at("failed"),
+    "stopped": at("stopped"),
+}
+NOW = 50.0
+EVENTS = {
+    "start": Started(URI, COAP),
+    "start, resume": Started(URI, COAP, Checkpoint(URI, ETAG, 2000, SHA)),
+    "start, resume other": Started(URI, COAP, Checkpoint("coap://other/fw", ETAG, 2000, SHA)),
+    "start, ftp": Started("ftp://host/fw", COAP, Checkpoint("ftp://host/fw", ETAG, 2000, SHA)),
+    "start, no uri": Started("fw", COAP),
+    "resolved": Resolved(),
+    "unresolved": ResolutionFailed("no such name"),
+    "block": BlockStored(500, 100, ETAG),
+    "block to save": BlockStored(500, 1000),
+    "last block": BlockStored(500, 10, ETAG, 510, last=True),
+    "first block": BlockStored(0, 100, ETAG, 10_000),
+    "other etag": BlockStored(500, 100, b"\x03"),
+    "too large block": BlockStored(500, 9501),
+    "too large size": BlockStored(500, 100, ETAG, 10_001),
+    "4.00": PeerRefused(128),
+    "4.01": PeerRefused(129),
+    "4.03": PeerRefused(131),
+    "4.04": PeerRefused(132),
+    "4.08": PeerRefused(136),
+    "4.12": PeerRefused(140),
+    "4.29": PeerRefused(157),
+    "5.00": PeerRefused(160),
+    "5.01": PeerRefused(161),
+    "5.02": PeerRefused(162),
+    "5.03": PeerRefused(163),
+    "5.04": PeerRefused(164),
+    "5.05": PeerRefused(165),
+    "lost": ConnectionLost("no answer"),
+    "changed": BodyChanged(),
+    "full": StorageFull(),
+    "memory": OutOfMemory(),
+    "large": TooLarge(),
+    "stop": Stopped(),
+    "clock": TimePassed(),
+}
+
+# (phase, Result and diagnosis of a failure); what is not listed is refused.
+WAIT = ("waiting", None, None)
+ENDS = {
+    "full": ("failed", 2, "pull.storage-full"),
+    "memory": ("failed", 3, "pull.out-of-memory"),
+    "large": ("failed", 2, "pull.too-large"),
+    "stop": ("stopped", None, None),
+}
+LOST = ("failed", 4, "pull.connection-lost: no answer")
+CHANGES = ("failed", 4, "pull.body-changes")
+GO_ON = ("fetching", None, None)
+RETRYABLE = {
+    "4.08": "4.08 REQUEST_ENTITY_INCOMPLETE",
+    "4.29": "4.29 TOO_MANY_REQUESTS",
+    "5.00": "5.00 INTERNAL_SERVER_ERROR",
+    "5.02": "5.02 BAD_GATEWAY",
+    "5.03": "5.03 SERVICE_UNAVAILABLE",
+    "5.04": "5.04 GATEWAY_TIMEOUT",
+}
+REFUSED = {
+    "4.00": ("failed", 7, "pull.refused: 4.00 BAD_REQUEST"),
+    "4.01": ("failed", 7, "pull.refused: 4.01 UNAUTHORIZED"),
+    "4.03": ("failed", 7, "pull.refused: 4.03 FORBIDDEN"),
+    "4.04": ("failed", 7, "pull.refused: 4.04 NOT_FOUND"),
+    "5.01": ("failed", 7, "pull.refused: 5.01 NOT_IMPLEMENTED"),
+    "5.05": ("failed", 7, "pull.refused: 5.05 PROXYING_NOT_SUPPORTED"),
+}
+OF_FETCHING = {
+    "block": GO_ON,
+    "block to save": GO_ON,
+    "last block": ("done", None, None),
+    "first block": WAIT,
+    "other etag": GO_ON,
+    "too large block": ENDS["large"],
+    "too large size": ENDS["large"],
+    "4.12": GO_ON,
+    **REFUSED,
+    **dict.fromkeys(RETRYABLE, WAIT),
+    "lost": WAIT,
+    "unresolved": WAIT,
+    "changed": GO_ON,
+    **ENDS,
+}
+EXPECTED = {
+    "idle": {
+        "start": ("resolving", None, None),
+        "start, resume": ("resolving", None, None),
+        "start, resume other": ("resolving", None, None),
+        "start, ftp": ("failed", 9, "pull.scheme-unsupported: ftp://host/fw"),
+        "start, no uri": ("failed", 7, "pull.uri-invalid: fw"),
+    },
+    "resolving": {"resolved": GO_ON, "unresolved": WAIT, "lost": WAIT, **ENDS},
+    "resolving, last": {
+        "resolved": GO_ON,
+        "unresolved": ("failed", 4, "pull.connection-lost: no such name"),
+        "lost": LOST,
+        **ENDS,
+    },
+    "resolving anew, last": {
+        "resolved": GO_ON,
+        "unresolved": ("failed", 7, "pull.host-unresolved: no such name"),
+        "lost": LOST,
+        **ENDS,
+    },
+    "fetching": OF_FETCHING,
+    "fetching, last": {
+        **OF_FETCHING,
+        "first block": ("failed", 4, "pull.connection-lost"),
+        "other etag": CHANGES,
+        "4.12": ("failed", 4, "pull.body-changes: 4.12 PRECONDITION_FAILED"),
+        **{name: ("failed", 4, f"pull.unavailable: {code}") for name, code in RETRYABLE.items()},
+        "lost": LOST,
+        "unresolved": ("failed", 4, "pull.connection-lost: no such name"),
+        "changed": CHANGES,
+    },
+    "fetching anew": {
+        **OF_FETCHING,
+        "first block": GO_ON,
+        **dict.fromkeys(("block", "block to save", "last block", "other etag"), WAIT),
+        **dict.fromkeys(("too large block", "too large size"), WAIT),
+        "4.12": ("failed", 7, "pull.refused: 4.12 PRECONDITION_FAILED"),
+    },
+    "waiting": {"clock": ("resolving", None, None), **ENDS},
+    "waiting, not due": ENDS,
+    "stalled": {**OF_FETCHING, "clock": ("failed", 4, "pull.no-progress")},
+    "endless": {"clock": ("failed", 4, "pull.too-long"), **ENDS},
+    "done": {},
+    "failed": {},
+    "stopped": {},
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("name", MACHINES)
+def test_cell(name, event):
+    before = MACHINES[name]
+    taken = step(before, EVENTS[event], POLICY, NOW)
+    failures = [effect for effect in taken.effects if isinstance(effect, Fail)]
+    if event in EXPECTED[name]:
+        phase, result, diagnosis = EXPECTED[name][event]
+        assert taken.machine.phase == phase
+        assert failures == ([] if result is None else [Fail(UpdateResult(result), diagnosis)])
+    else:
+        assert taken == (before, (), None)
+        assert taken.machine is before
+
+
+def test_every_reading_ends_without_a_guard():
+    assert all(readings[-1].guard is None for readings in PULL_READINGS.values())
+    assert {reading.kind for readings in PULL_READINGS.values() for reading in readings} == set(PullKind)
+
+
+def test_no_two_rows_of_one_cell():
+    assert len(PULL_TABLE) == len(PULL_ROWS)
+
+
+def test_every_diagnosis_is_used():
+    assert {row.diagnosis for row in PULL_ROWS} == {None, *Diagnosis}
+
+
+# ---- stories ---------------------------------------------------------------------------------------------------------
+
+
+def test_pull_from_start_to_end():
+    begun = run(DownloadMachine(), (0.0, Started(URI, COAP)))
+    assert begun.effects == (DropCheckpoint(), TruncateStage(0), Resolve("host.example"))
+    resolved = run(begun.machine, (1.0, Resolved()))
+    assert resolved.effects == (Fetch(URI, 0, None),)
+    first = run(resolved.machine, (2.0, BlockStored(0, 600, ETAG)))
+    assert first.effects == ()
+    assert first.machine.etag == ETAG
+    second = run(first.machine, (3.0, BlockStored(600, 600, ETAG)))
+    assert second.effects == (SaveCheckpoint(URI, ETAG, 1200),)
+    third = run(second.machine, (4.0, BlockStored(1200, 999)))
+    assert third.effects == ()
+    assert run(third.machine, (5.0, BlockStored(2199, 1, last=True))).effects == (Finish(2200),)
+
+
+def test_empty_package():
+    assert run(fetching(), (2.0, BlockStored(0, 0, last=True))).effects == (Finish(0),)
+
+
+def test_pull_goes_on_from_its_checkpoint():
+    taken = run(DownloadMachine(), (0.0, EVENTS["start, resume"]))
+    assert taken.effects == (TruncateStage(2000), Resolve("host.example"))
+    assert run(taken.machine, (1.0, Resolved())).effects == (Fetch(URI, 2000, ETAG),)
+    assert taken.machine.saved == 2000
+
+
+def test_checkpoint_of_another_uri_is_dropped():
+    taken = run(DownloadMachine(), (0.0, EVENTS["start, resume other"]))
+    assert taken.effects == (DropCheckpoint(), TruncateStage(0), Resolve("host.example"))
+    assert run(taken.machine, (1.0, Resolved())).effects == (Fetch(URI, 0, None),)
+
+
+def test_checkpoint_of_another_version_is_dropped():
+    resumed = run(DownloadMachine(), (0.0, EVENTS["start, resume"]), (1.0, Resolved())).machine
+    changed = run(resumed, (2.0, BodyChanged()))
+    assert changed.effects == (StopFetch(), DropCheckpoint(), TruncateStage(0), Fetch(URI, 0, None))
+    assert (changed.machine.etag, changed.machine.saved) == (None, 0)
+    assert run(changed.machine, (3.0, BlockStored(0, 100, b"\x09"))).machine.etag == b"\x09"
+
+
+def test_interruption_saves_what_came_and_goes_on_there():
+    machine = run(fetching(), (2.0, BlockStored(0, 600, ETAG))).machine
+    lost = run(machine, (3.0, ConnectionLost()))
+    assert lost.effects == (StopFetch(), SaveCheckpoint(URI, ETAG, 600))
+    again = run(lost.machine, (5.0, TimePassed()))
+    assert again.effects == (TruncateStage(600), Resolve("host.example"))
+    assert run(again.machine, (5.0, Resolved())).effects == (Fetch(URI, 600, ETAG),)
+    twice = run(again.machine, (6.0, ConnectionLost()))
+    assert twice.effects == (StopFetch(),)
+
+
+def test_without_an_etag_an_interrupted_pull_starts_at_0():
+    machine = run(fetching(), (2.0, BlockStored(0, 5000))).machine
+    lost = run(machine, (3.0, ConnectionLost()))
+    assert lost.effects == (StopFetch(),)
+    again = run(lost.machine, (5.0, TimePassed()))
+    assert again.effects == (TruncateStage(0), Resolve("host.example"))
+    assert run(again.machine, (5.0, Resolved())).effects == (Fetch(URI, 0, None),)
+
+
+def test_etag_that_comes_late_or_is_missing_once_changes_nothing():
+    late = run(fetching(), (2.0, BlockStored(0, 10)), (3.0, BlockStored(10, 10, ETAG))).machine
+    assert late.etag is None
+    missing = run(fetching(), (2.0, BlockStored(0, 10, ETAG)), (3.0, BlockStored(10, 10))).machine
+    assert missing.etag == ETAG
+
+
+def test_only_bytes_beyond_the_furthest_are_progress():
+    """An origin without ETags that breaks off at the same byte each time is given up."""
+    machine = fetching()
+    now = 1.0
+    for attempt in range(3):
+        stored = run(machine, (now, BlockStored(0, 100))).machine
+        assert stored.attempts == attempt
+        lost = run(stored, (now, ConnectionLost("reset")))
+        if attempt == 2:
+            assert lost.effects == (StopFetch(), Fail(UpdateResult(4), "pull.connection-lost: reset"))
+            break
+        now = lost.machine.times.retry
+        machine = run(lost.machine, (now, TimePassed()), (now, Resolved())).machine
+    assert stored.times.progressed == 1.0
+
+
+def test_progress_buys_new_attempts():
+    machine = run(fetching(), (2.0, ConnectionLost()), (4.0, TimePassed()), (4.0, Resolved())).machine
+    assert machine.attempts == 1
+    assert run(machine, (60.0, BlockStored(0, 1, ETAG))).machine.attempts == 0
+    assert next_deadline(run(machine, (60.0, BlockStored(0, 1))).machine, POLICY) == 160.0
+
+
+def test_waits_double_up_to_the_longest():
+    policy = DownloadPolicy(max_attempts_without_progress=99, retry_initial_s=2.0, retry_max_s=10.0)
+    machine, waits = fetching(policy), []
+    for _ in range(5):
+        machine = run(machine, (0.0, ConnectionLost()), policy=policy).machine
+        waits.append(machine.times.retry)
+        machine = run(machine, (10.0, TimePassed()), (0.0, Resolved()), policy=policy).machine
+    assert waits == [2.0, 4.0, 8.0, 10.0, 10.0]
+
+
+def test_wait_after_very_many_attempts_is_still_a_number():
+    policy = DownloadPolicy(max_attempts_without_progress=10**9)
+    machine = at("fetching", attempts=10**6)
+    assert step(machine, ConnectionLost(), policy, 0.0).machine.times.retry == 300.0
+
+
+@pytest.mark.parametrize(("asked", "wait"), [(None, 2.0), (0.5, 2.0), (7.0, 7.0), (86400.0, 10.0)])
+def test_origin_may_ask_for_a_longer_wait_within_the_limit(asked, wait):
+    assert run(fetching(), (0.0, PeerRefused(163, asked))).machine.times.retry == wait
+
+
+def test_chance_spreads_retries():
+    waits = [step(fetching(), ConnectionLost(), POLICY, 0.0, entropy).machine.times.retry for entropy in (0.0, 0.5)]
+    assert waits == [2.0, 2.25]
+
+
+@pytest.mark.parametrize("entropy", [-0.1, 1.0])
+def test_entropy_has_a_range(entropy):
+    with pytest.raises(UsageError, match="entropy"):
+        step(fetching(), ConnectionLost(), POLICY, 0.0, entropy)
+
+
+def test_stop():
+    assert run(fetching(), (2.0, Stopped())).effects == (StopFetch(),)
+
+
+def test_without_a_limit_any_size_is_left_to_the_store():
+    policy = DownloadPolicy()
+    assert run(fetching(policy), (2.0, BlockStored(0, 10, size_bytes=2**40)), policy=policy).effects == ()
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+def test_deadlines():
+    assert next_deadline(DownloadMachine(), POLICY) is None
+    machine = fetching()
+    assert next_deadline(machine, POLICY) == 100.0
+    lost = run(machine, (30.0, ConnectionLost())).machine
+    assert next_deadline(lost, POLICY) == 32.0
+    assert not handle_timeout(lost, POLICY, 31.9).effects
+    assert handle_timeout(lost, POLICY, 32.0).machine.phase is Phase.RESOLVING
+    late = run(machine, (450.0, BlockStored(0, 1))).machine
+    assert next_deadline(late, POLICY) == 500.0
+    assert handle_timeout(late, POLICY, 500.0).effects == (StopFetch(), Fail(UpdateResult(4), "pull.too-long"))
+
+
+def test_no_progress_limit_ends_a_pull_that_only_waits():
+    patient = DownloadPolicy(max_attempts_without_progress=999, retry_max_s=10.0, no_progress_limit_s=100.0)
+    machine = fetching(patient)
+    while machine.phase is not Phase.FAILED:
+        now = next_deadline(machine, patient)
+        machine = handle_timeout(machine, patient, now).machine
+        if machine.phase is Phase.RESOLVING:
+            machine = step(machine, ResolutionFailed(), patient, now).machine
+    assert now == 100.0
+
+
+def test_total_limit_is_off_by_default():
+    policy = DownloadPolicy()
+    machine = run(fetching(policy), (1e6, BlockStored(0, 1)), policy=policy).machine
+    assert next_deadline(machine, policy) == 1e6 + 1800
+
+
+# ---- policy and checkpoint -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_attempts_without_progress": 0},
+        {"retry_initial_s": 0.0},
+        {"retry_max_s": -1.0},
+        {"no_progress_limit_s": 0.0},
+        {"total_limit_s": 0.0},
+        {"checkpoint_bytes": 0},
+        {"max_package_bytes": 0},
+        {"retry_jitter": -0.1},
+        {"max_restarts": -1},
+    ],
+)
+def test_limits_are_positive(wrong):
+    with pytest.raises(UsageError, match="limit"):
+        DownloadPolicy(**wrong)
+
+
+def test_checkpoint_as_plain_values():
+    plain = {"uri": URI, "etag": "0102", "offset": 2000, "sha256": "00" * 32}
+    assert Checkpoint(URI, ETAG, 2000, SHA).to_plain() == plain
+    assert Checkpoint.from_plain(plain) == Checkpoint(URI, ETAG, 2000, SHA)
+
+
+@pytest.mark.parametrize("wrong", [{"etag": b""}, {"etag": bytes(256)}, {"offset": -1}, {"sha256": bytes(31)}])
+def test_checkpoint_without_etag_or_digest_is_none(wrong):
+    with pytest.raises(UsageError, match="not a checkpoint"):
+        Checkpoint(**({"uri": URI, "etag": ETAG, "offset": 0, "sha256": SHA} | wrong))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"etag": ""},
+        {"etag": "0"},
+        {"etag": "zz"},
+        {"etag": None},
+        {"offset": -1},
+        {"offset": "1"},
+        {"offset": 1.0},
+        {"sha256": "00"},
+        {"sha256": 0},
+        {"uri": None},
+        {"more": 1},
+    ],
+)
+def test_damaged_checkpoint(change):
+    with pytest.raises(SnapshotError, match="not a checkpoint"):
+        Checkpoint.from_plain(Checkpoint(URI, ETAG, 2000, SHA).to_plain() | change)
+
+
+@pytest.mark.parametrize("data", [None, 1, "x", [], {}, {"uri": URI}])
+def test_what_is_no_checkpoint(data):
+    with pytest.raises(SnapshotError, match="not a checkpoint"):
+        Checkpoint.from_plain(data)
