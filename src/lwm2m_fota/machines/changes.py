@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+import attrs
+
 from lwm2m_fota.machines import events
 from lwm2m_fota.machines.events import Delivery
 from lwm2m_fota.machines.rows import Change, Row
@@ -172,25 +174,26 @@ def _clear(machine: FirmwareMachine, row: Row, _event: object, wall: float | Non
     )
 
 
+def _set(machine: FirmwareMachine, row: Row, wall: float | None, settings: Settings) -> FirmwareMachine:
+    return _made(machine, row, wall, machine.attempt, machine.deferral)._replace(settings=settings)
+
+
 def _set_severity(
-    machine: FirmwareMachine, _row: object, event: events.SeverityWritten, _wall: object
+    machine: FirmwareMachine, row: Row, event: events.SeverityWritten, wall: float | None
 ) -> FirmwareMachine:
-    old = machine.settings
-    return machine._replace(settings=Settings(Severity(event.value), old.max_defer_s, old.auto_upgrade))
+    return _set(machine, row, wall, attrs.evolve(machine.settings, severity=Severity(event.value)))
 
 
 def _set_max_defer(
-    machine: FirmwareMachine, _row: object, event: events.MaxDeferWritten, _wall: object
+    machine: FirmwareMachine, row: Row, event: events.MaxDeferWritten, wall: float | None
 ) -> FirmwareMachine:
-    old = machine.settings
-    return machine._replace(settings=Settings(old.severity, event.seconds, old.auto_upgrade))
+    return _set(machine, row, wall, attrs.evolve(machine.settings, max_defer_s=event.seconds))
 
 
 def _set_auto_upgrade(
-    machine: FirmwareMachine, _row: object, event: events.AutoUpgradeWritten, _wall: object
+    machine: FirmwareMachine, row: Row, event: events.AutoUpgradeWritten, wall: float | None
 ) -> FirmwareMachine:
-    old = machine.settings
-    return machine._replace(settings=Settings(old.severity, old.max_defer_s, event.enabled))
+    return _set(machine, row, wall, attrs.evolve(machine.settings, auto_upgrade=event.enabled))
 
 
 CHANGES: Final[Mapping[Change, Changer]] = MappingProxyType(

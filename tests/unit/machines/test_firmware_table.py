@@ -26,6 +26,7 @@ def machine(state, result, delivery=None, *, received=False, **more):
 
 SITUATIONS = {
     "idle": machine(0, 4),
+    "updated": machine(0, 1),
     "push": machine(1, 0, "push"),
     "push complete": machine(1, 0, "push", received=True),
     "pull": machine(1, 0, "pull"),
@@ -125,6 +126,14 @@ EXPECTED_1_2 = {
         "ftp uri": (1, 0, 68),
         "reset": (0, 0, 68),
         **_restarts((0, 4, None), (0, 4, None), (0, 4, None)),
+    },
+    "updated": {
+        "package": (1, 0, 95),
+        "uri": (1, 0, 68),
+        "bad uri": (1, 0, 68),
+        "ftp uri": (1, 0, 68),
+        "reset": (0, 0, 68),
+        **_restarts((0, 1, None), (0, 1, None), (0, 1, None)),
     },
     "push": {"package": (1, 0, 95), "received": (1, 0, 68), **FAILS, **STOPS, **PUSH_LOST},
     "push complete": {"verified": (2, 0, None), "verified, defer": (2, 0, None), **FAILS, **STOPS, **PUSH_LOST},
@@ -263,8 +272,9 @@ CHOICES = [
 
 
 @pytest.mark.parametrize(("field", "choice", "situation", "event", "state", "result", "code"), CHOICES)
-def test_choice(field, choice, situation, event, state, result, code):
-    profile = FirmwareProfile(version="1.2", policies=policies.FirmwarePolicies(**{field: choice}))
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_choice(version, field, choice, situation, event, state, result, code):
+    profile = FirmwareProfile(version=version, policies=policies.FirmwarePolicies(**{field: choice}))
     assert take(situation, event, profile)[2] == (state, result, code)
 
 
