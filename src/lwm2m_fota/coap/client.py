@@ -175,7 +175,7 @@ class Client:
     def acknowledged(self, outgoing: Outgoing, now: float) -> None:
         """A request was acknowledged without its response: it will come separately."""
         call = self._calls.get(outgoing.call)
-        if call is not None and call.outgoing is outgoing:
+        if call is not None:
             self._await(call, now)
 
     # -- answers
@@ -329,7 +329,7 @@ class Client:
     def lost(self, outgoing: Outgoing, reason: FailureReason, now: float) -> None:
         """A request was refused, or went unanswered after all retransmissions."""
         call = self._calls.get(outgoing.call)
-        if call is not None and call.outgoing is outgoing:
+        if call is not None:
             message = "the peer refused the request" if reason is FailureReason.RESET else "the peer does not answer"
             self._fail(call, reason, message, now)
 

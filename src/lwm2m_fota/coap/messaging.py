@@ -186,10 +186,8 @@ class MessageLayer:
 
     def _send_under_new_id(self, state: PeerState, outgoing: Outgoing, now: float) -> None:
         """The peer answers from its memory of an older use of this message id: it has not seen this request."""
-        state.ids.unsettled(outgoing.mid, now)
         state.ids.distrust()
         del state.in_flight[outgoing.mid]
-        outgoing.mid = -1
         state.queue.insert(0, outgoing)
         self.pump(state, now)
 

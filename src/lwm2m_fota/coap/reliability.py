@@ -182,5 +182,7 @@ class MessageIds:
         self._unsettled_at[mid >> SEGMENT_BITS] = now
 
     def distrust(self) -> None:
-        """The peer remembers completed ids too: from now on wait for all."""
-        self._policy = MidExhaustion.WAIT
+        """The peer remembers completed ids too: from now on wait for all, those of this segment included."""
+        if self._policy is not MidExhaustion.WAIT:
+            self._policy = MidExhaustion.WAIT
+            self._next = ((self._next | _SEGMENT_MASK) + 1) % MID_COUNT

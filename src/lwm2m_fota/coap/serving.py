@@ -159,7 +159,6 @@ class Serving:
 
     def _acknowledge(self, exchange: Exchange) -> None:
         exchange.ack_at = None
-        exchange.entry.again = False
         reply = empty_ack(exchange.mid)
         self._messages.peers.budget.keep(exchange.entry, reply)
         self._messages.send(reply, exchange.state.address)

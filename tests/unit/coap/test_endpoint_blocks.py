@@ -158,6 +158,13 @@ def test_a_fetch_repeats_its_body_for_every_block(coap):
     assert (event.call, event.message.payload, event.message.options) == (call, b"a" * 16 + b"b", ())
 
 
+def test_only_the_last_block_up_asks_for_what_comes_down(coap):
+    endpoint = coap.make("c0", "c1")
+    endpoint.request("peer", Request(5, (), bytes(17), szx=0, observe=True), 0.0)
+    coap.feed(endpoint, "615f0001c0d10e08")
+    assert coap.sent(endpoint) == ["41050001c0d10e08d11411ff" + "00" * 16, "41050002c160d0044110ff00"]
+
+
 def test_a_post_does_not_repeat_its_body(coap):
     endpoint = coap.make("c0", "c1")
     endpoint.request("peer", Request(2, (), b"x"), 0.0)
@@ -198,6 +205,7 @@ def test_a_changed_body_is_gathered_anew(coap):
     assert coap.feed(endpoint, answer(3, "b2", 0, 1, b"b" * 16, etag="08")) == []
     event = only(coap.feed(endpoint, answer(4, "b3", 1, 0, b"c", etag="08")))
     assert event.message.payload == b"b" * 16 + b"c"
+    assert event.message.options == ((4, b"\x08"),)
 
 
 def test_a_body_that_keeps_changing_is_given_up(coap):
@@ -296,6 +304,17 @@ def test_a_block_that_is_in_hand_already_is_passed_over(coap):
     assert coap.sent(endpoint) == ["41010002b1b26677c203e0"]
     event = only(coap.feed(endpoint, "61450002b1d20a03e8ff" + "62" * 16))
     assert (event.offset, event.payload) == (1000, b"b" * 8)
+
+
+def test_a_block_may_be_stored_slowly(coap):
+    endpoint, call = ask(coap, Stream(szx=0))
+    assert coap.feed(endpoint, "60000001") == []  # the wait for a separate response begins, and ends
+    assert len(coap.feed(endpoint, "51450700b0d10a08ff" + "61" * 16)) == 1
+    for now in (2.5, 93.0, 500.0):
+        endpoint.handle_timeout(now)
+    assert endpoint.take_events() == []
+    endpoint.proceed(call, 500.0)
+    assert coap.sent(endpoint) == ["41010002b1b26677c110"]
 
 
 def test_a_stream_that_comes_whole(coap):

@@ -134,7 +134,7 @@ def test_non_confirmable_request(coap):
     endpoint = coap.make("c0", mid=0x20)
     call = endpoint.request("peer", Request(1, confirmable=False), 0.0)
     assert coap.sent(endpoint) == ["51010020c0"]
-    assert coap.feed(endpoint, "60000020") == []  # nobody acknowledges this
+    assert coap.feed(endpoint, "61450020c0 60000020") == []  # nobody acknowledges this
     endpoint.handle_timeout(2.5)
     assert coap.sent(endpoint) == []
     assert endpoint.take_events() == []
@@ -443,9 +443,36 @@ def test_a_peer_that_remembers_completed_ids_is_waited_for(coap):
     endpoint.request("peer", Request(1), 1.0)
     coap.sent(endpoint)
     assert coap.feed(endpoint, "61450008ee", 1.0) == []  # an answer of old to this id
-    assert coap.sent(endpoint) == ["41010009a1"]
+    assert coap.sent(endpoint) == ["41010400a1"]  # the whole segment of ids is left behind
     assert coap.feed(endpoint, "61450008ee", 1.0) == []
-    assert only(coap.feed(endpoint, "61450009a1", 1.0)).message.token == b"\xa1"
+    assert only(coap.feed(endpoint, "61450400a1", 1.0)).message.token == b"\xa1"
+    use_up(endpoint, 65536 - 1025, 1.0)
+    endpoint.request("peer", Request(1), 2.0)
+    assert coap.sent(endpoint) == []  # and waited for
+
+
+def leave_unsettled(endpoint, how):
+    """Use message id 0 without a proof that the peer is done with it."""
+    if how == "notification":
+        endpoint.notify("peer", b"\xb0", Response(0x45), 0.0, confirmable=False)
+        return
+    call = endpoint.request("peer", Request(1), 0.0)
+    if how == "cancelled":
+        endpoint.cancel(call, 0.0)
+    for now in (2.5, 7.5, 17.5, 37.5, 77.5):
+        endpoint.handle_timeout(now)
+
+
+@pytest.mark.parametrize("how", ["notification", "cancelled", "timed out"])
+def test_ids_without_a_proof_are_waited_for(coap, how):
+    endpoint = coap.make(mid=0)
+    leave_unsettled(endpoint, how)
+    use_up(endpoint, 65535, 80.0)
+    coap.sent(endpoint)
+    endpoint.request("peer", Request(1), 90.0)
+    assert coap.sent(endpoint) == []
+    endpoint.handle_timeout(247.0 + (77.5 if how == "timed out" else 0.0))
+    assert len(coap.sent(endpoint)) == 1
 
 
 def test_a_late_answer_stops_the_request_that_waits_for_a_new_id(coap):
@@ -470,6 +497,15 @@ def test_an_idle_peer_is_forgotten_after_exchange_lifetime(coap):
     assert endpoint.next_deadline() == 247.0
     endpoint.handle_timeout(247.0)
     assert endpoint.next_deadline() is None
+
+
+def test_every_message_of_ours_keeps_its_peer_known(coap):
+    endpoint = coap.make("a0", "a1")
+    endpoint.request("peer", Request(1), 0.0)
+    coap.feed(endpoint, "61450001a0d10a08ff" + "61" * 16, 200.0)
+    coap.feed(endpoint, "61450002a1d10a10ff62", 201.0)
+    endpoint.handle_timeout(300.0)
+    assert endpoint.next_deadline() == 447.0
 
 
 def test_a_busy_peer_is_not_forgotten(coap):

@@ -206,6 +206,14 @@ def test_a_confirmable_notification(coap):
     assert coap.sent(endpoint) == []
 
 
+def test_a_response_acknowledges_no_notification(coap):
+    endpoint = coap.make(mid=0x1000)
+    endpoint.notify("peer", b"\xb0", CONTENT, 0.0, confirmable=True)
+    assert coap.feed(endpoint, "61451000b0") == []
+    endpoint.handle_timeout(2.5)
+    assert coap.sent(endpoint) == ["41451000b06106ff31"] * 2
+
+
 def test_notification_numbers_ascend(coap):
     endpoint = coap.make()
     numbers = [endpoint.notify("peer", b"\xb0", CONTENT, 0.0, confirmable=False) for _ in range(3)]
