@@ -87,7 +87,7 @@ def test_something_else_cannot_be_described():
 
 def test_header_and_protected_area_agree_on_its_size(forge):
     for size in (11, 13):
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, match="different sizes"):
             inspect_mcuboot([forge(lambda _hashed: [], protected=[(0x50, bytes(4))], protected_bytes=size)])
 
 
