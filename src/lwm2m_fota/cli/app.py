@@ -131,7 +131,7 @@ def package_group() -> None:
 @click.option("--new-key", is_flag=True, help="Make an Ed25519 key at --key, and its public part beside it.")
 def create_command(firmware: FilePath, package: FilePath, version: str, key: FilePath | None, new_key: bool) -> None:  # noqa: FBT001
     """Make a signed package of a firmware image."""
-    _exit_with(lambda: create(firmware, package, version, key, new_key=new_key))
+    _exit_with(lambda: create(firmware, package, version, key, fresh=new_key))
 
 
 @package_group.command("inspect")

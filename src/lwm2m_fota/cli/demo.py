@@ -16,9 +16,8 @@ import attrs
 
 from lwm2m_fota.cli.device import running_image
 from lwm2m_fota.cli.output import Output
+from lwm2m_fota.cli.package import make, new_key
 from lwm2m_fota.errors import UsageError
-from lwm2m_fota.package.crypto import PrivateKey, generate_ed25519
-from lwm2m_fota.package.formats.mcuboot_make import make_mcuboot_file
 
 VERSION_BEFORE: Final = "1.0.0"
 VERSION_AFTER: Final = "1.1.0"
@@ -48,7 +47,9 @@ class DemoOptions:
 class _Process:
     """A command of ours in a process of its own; its JSON lines go to a queue."""
 
-    def __init__(self, name: str, arguments: Sequence[str], events: "queue.Queue[tuple[str, dict[str, object]]]") -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], events: "queue.Queue[tuple[str, dict[str, object]]]"
+    ) -> None:
         self._name = name
         self._events = events
         command = [sys.executable, "-m", "lwm2m_fota.cli", *arguments, "--json"]
@@ -100,12 +101,11 @@ def run_demo(options: DemoOptions, say: Output) -> int:
     with tempfile.TemporaryDirectory(prefix="lwm2m-fota-demo-") as name:
         folder = FilePath(name)
         firmware = _firmware(options, folder)
-        key: PrivateKey = generate_ed25519()
+        key = new_key()
         public = folder / "public.pem"
-        public.write_bytes(key.public_key().to_pem())
+        public.write_bytes(key.public_key.to_pem())
         package = folder / "firmware.signed.bin"
-        make_mcuboot_file(firmware, package, version=VERSION_AFTER, key=key)
-        size = package.stat().st_size
+        size = make(firmware, package, VERSION_AFTER, key)
         say("package", f"signed package: {size} bytes, version {VERSION_AFTER}", bytes=size, version=VERSION_AFTER)
         return _Demo(options, folder, package, public, say).run()
 

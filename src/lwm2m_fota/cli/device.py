@@ -17,7 +17,8 @@ from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.slots import SlotInstaller
 from lwm2m_fota.errors import StorageError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
-from lwm2m_fota.machines.profile import FirmwareProfile, Version
+from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.machines.readings import Version
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.runtime.pump import Pump

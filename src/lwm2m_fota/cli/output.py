@@ -25,7 +25,7 @@ class Output:
         self._progress: Progress | None = None
         self._bar: TaskID | None = None
 
-    def __call__(self, event: str, text: str = "", **values: object) -> None:
+    def __call__(self, event: str, text: str = "", /, **values: object) -> None:
         """Print one event: `values` as JSON, or `text` for people."""
         if self._json:
             sys.stdout.write(json.dumps({"event": event, "at": round(time.time(), 3), **values}) + "\n")

@@ -9,6 +9,7 @@ import attrs
 
 from lwm2m_fota.cli.options import Address
 from lwm2m_fota.cli.output import Output
+from lwm2m_fota.cli.package import format_of
 from lwm2m_fota.errors import FotaError, PackageError
 from lwm2m_fota.lwm2m.registry import Registered, RegistryEvent, Removed
 from lwm2m_fota.machines.update_effects import Finished, Note, Progressed, Shown, StepChanged, Warned
@@ -16,7 +17,6 @@ from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Outcome, Succe
 from lwm2m_fota.machines.update_policy import Method, UpdateLimits, UpdatePlan, limits_for
 from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.model.enums import State, UpdateResult
-from lwm2m_fota.package.inspect import sniff_file
 from lwm2m_fota.server.lwm2m import Lwm2mServer, ServerSettings
 from lwm2m_fota.server.packages import BlockServed
 from lwm2m_fota.server.updater import Updater, check_package
@@ -138,7 +138,9 @@ def _limits(size_bytes: int, timeout_s: float | None) -> UpdateLimits:
     limits = limits_for(size_bytes)
     if timeout_s is None:
         return limits
-    return attrs.evolve(limits, total_s=timeout_s, preparing_s=timeout_s, transferring_s=timeout_s, executing_s=timeout_s)
+    return attrs.evolve(
+        limits, total_s=timeout_s, preparing_s=timeout_s, transferring_s=timeout_s, executing_s=timeout_s
+    )
 
 
 async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -> int:
@@ -170,7 +172,7 @@ def run_update(options: UpdateOptions, say: Output) -> int:
     try:
         source = FilePackageSource(options.file)
         check_package(source)
-        form = sniff_file(source)
+        form = format_of(source)
     except FotaError as error:
         say("outcome", f"not sent: {error}", outcome="refused", status=EXIT_PACKAGE, line=str(error))
         return EXIT_PACKAGE

@@ -42,6 +42,7 @@ class ClientSettings:
         server_id: the short server id of Object 1.
         open_to: see `OpenTo`.
         confirmable_notifications: CON, so that none is lost unnoticed; NON saves the acknowledgements.
+        leave_s: how long a deregistration may take when the client stops.
         dispatch: bounds of the request side.
     """
 
@@ -50,6 +51,7 @@ class ClientSettings:
     server_id: int = 1
     open_to: OpenTo = OpenTo.SERVER
     confirmable_notifications: bool = True
+    leave_s: float = 3.0
     dispatch: DispatchLimits = attrs.field(factory=DispatchLimits)
 
 
@@ -129,8 +131,7 @@ class Lwm2mClient:
         if deregister and self._registrar is not None and self._main is not None:
             self._registrar.leave(self._pump.now())
             self._wake.set()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._main
+            await asyncio.wait({self._main}, timeout=self._settings.leave_s)
         if self._main is not None:
             self._main.cancel()
             await asyncio.gather(self._main, return_exceptions=True)
@@ -179,14 +180,13 @@ class Lwm2mClient:
     async def _send(self, registrar: Registrar, request: RegistrationRequest) -> None:
         before = registrar.phase
         try:
-            peer = await self._pump.resolve(self._server.host, self._server.port)
-            answer = await self._pump.call(peer, Request(request.code, request.options, request.payload))
+            self._peer = await self._pump.resolve(self._server.host, self._server.port)
+            if before is Phase.REGISTERING:  # the server may ask as soon as it has answered
+                self._dispatcher.observers.clear()
+            answer = await self._pump.call(self._peer, Request(request.code, request.options, request.payload))
         except FotaError:
             registrar.failed(self._pump.now())
         else:
-            if before is Phase.REGISTERING and is_success(answer.code):
-                self._peer = peer
-                self._dispatcher.observers.clear()
             registrar.answered(answer, self._pump.now())
         if registrar.is_registered:
             self._registered.set()

@@ -38,6 +38,15 @@ class PackageFetcher(Protocol):
         """The URI schemes that it speaks."""
         ...
 
+    async def resolve(self, uri: str) -> None:
+        """Find out whether the host of a URI can be addressed.
+
+        Raises:
+            UriError: it is no URI, or its host does not exist.
+            TransportError: the name service cannot tell at present.
+        """
+        ...
+
     async def fetch(self, uri: str, sink: FetchSink, *, offset: int, etag: bytes | None) -> None:
         """Fetch the rest of a package, from `offset` on.
 
@@ -94,6 +103,11 @@ class CoapFetcher:
     def schemes(self) -> frozenset[str]:
         """Plain CoAP over UDP."""
         return frozenset({"coap"})
+
+    async def resolve(self, uri: str) -> None:
+        """Resolve the host; see `PackageFetcher`."""
+        target = parse_uri(uri)
+        await self._pump.resolve(target.host, target.port)
 
     async def fetch(self, uri: str, sink: FetchSink, *, offset: int, etag: bytes | None) -> None:
         """Fetch with Block2; see `PackageFetcher`."""

@@ -6,6 +6,7 @@ changed.
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import Enum
@@ -21,7 +22,7 @@ from lwm2m_fota.errors import FotaError, PackageError, SnapshotError, StorageErr
 from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, DeviceEffect, EndPush, FirmwareObject, StageBlock
 from lwm2m_fota.lwm2m.objects import ChangeListener
 from lwm2m_fota.lwm2m.operations import Answer, Operation, WriteBlock
-from lwm2m_fota.machines.download import Checkpoint, DownloadPolicy
+from lwm2m_fota.machines.download_words import Checkpoint, DownloadPolicy
 from lwm2m_fota.machines.effects import (
     BeginInstall,
     DiscardImage,
@@ -119,6 +120,7 @@ class FirmwareDevice(PullListener):
         fetchers: for pulls; their schemes should be those of the profile.
         settings: times and policies.
         wall_clock: seconds since 1970, or None while the clock is not set.
+        chance: random numbers, 0 <= chance < 1, for the jitter of retries.
         offload: runs the installer's blocking calls, e.g. `asyncio.to_thread`; by default in the loop's thread.
     """
 
@@ -134,6 +136,7 @@ class FirmwareDevice(PullListener):
         fetchers: Iterable[PackageFetcher] = (),
         settings: FirmwareSettings | None = None,
         wall_clock: Callable[[], float | None] = time.time,
+        chance: Callable[[], float] = random.random,
         offload: Offload = run_here,
     ) -> None:
         self._object = FirmwareObject(profile)
@@ -144,7 +147,7 @@ class FirmwareDevice(PullListener):
         self._settings = settings or FirmwareSettings()
         self._wall = wall_clock
         self._offload = offload
-        self._pull = Pull(self._staging, tuple(fetchers), self._settings.download, self)
+        self._pull = Pull(self._staging, tuple(fetchers), self._settings.download, self, chance)
         self._checkpoint: Checkpoint | None = None
         self._verified: VerifiedPackage | None = None
         self._listeners: list[ChangeListener] = []

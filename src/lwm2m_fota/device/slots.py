@@ -121,9 +121,7 @@ class SlotInstaller:
         slot.seal()
         versions = list(record.versions)
         versions[record.other] = package.version or ""
-        self._save(
-            attrs.evolve(record, versions=(versions[0], versions[1]), phase=_Phase.WRITTEN, attempt=attempt)
-        )
+        self._save(attrs.evolve(record, versions=(versions[0], versions[1]), phase=_Phase.WRITTEN, attempt=attempt))
 
     def apply(self, attempt: int) -> None:
         """Ask for a trial boot of the written image.

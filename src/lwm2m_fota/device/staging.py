@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-from lwm2m_fota.errors import IntegrityError, UsageError
+from lwm2m_fota.errors import IntegrityError, PackageTooLargeError, UsageError
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -46,11 +46,20 @@ class Staging:
             StorageFullError: there is no room for it.
             StorageError: the store failed.
         """
-        self._verifier = self._new_verifier(size_bytes)
+        if size_bytes is not None:
+            self.check_size(size_bytes)
         self._images.open(size_bytes)
+        self._verifier = PackageVerifier(self._trust)
 
-    def _new_verifier(self, size_bytes: int | None) -> PackageVerifier:
-        return PackageVerifier(self._trust, expected_size_bytes=size_bytes)
+    def check_size(self, size_bytes: int) -> None:
+        """Whether a package of this size could be taken; what peers announce is an estimate, so it binds nobody.
+
+        Raises:
+            PackageTooLargeError: more than the trust policy or the store allows.
+        """
+        limit = min(self._trust.max_package_bytes, self._images.capacity_bytes)
+        if size_bytes > limit:
+            raise PackageTooLargeError(f"{size_bytes} bytes; at most {limit} are taken")
 
     def add(self, offset: int, data: bytes) -> None:
         """Take the next bytes.
@@ -84,13 +93,22 @@ class Staging:
         """
         if self._images.sealed is not None or self._images.size_bytes < offset:
             return False
+        self.rewind(offset)
+        return self._verifier is not None and self._verifier.digest_so_far() == sha256
+
+    def rewind(self, offset: int) -> None:
+        """Keep only the first `offset` bytes.
+
+        Raises:
+            PackageError: they would never be accepted.
+            StorageError: the store failed.
+            UsageError: there are fewer, or the image is sealed.
+        """
+        if self._verifier is not None and self._verifier.bytes_fed == offset == self._images.size_bytes:
+            return
         self._images.truncate(offset)
-        verifier = self._new_verifier(None)
-        self._feed(verifier, offset)
-        if verifier.digest_so_far() != sha256:
-            return False
-        self._verifier = verifier
-        return True
+        self._verifier = PackageVerifier(self._trust)
+        self._feed(self._verifier, offset)
 
     def finish(self) -> VerifiedPackage:
         """The last byte is there: seal the stage and say what it is.
@@ -116,7 +134,7 @@ class Staging:
         image = self._images.sealed
         if image is None:
             raise IntegrityError("there is no sealed image")
-        verifier = self._new_verifier(None)
+        verifier = PackageVerifier(self._trust)
         self._feed(verifier, image.size_bytes)
         return verifier.finish()
 

@@ -278,12 +278,16 @@ class Dispatcher:
     ) -> Response:
         if streamed:
             size = len(message.payload)
-            return _response(each.handle(WriteBlock(path, 0, message.payload, first=True, final=True, size_bytes=size), now))
+            return _response(
+                each.handle(WriteBlock(path, 0, message.payload, first=True, final=True, size_bytes=size), now)
+            )
         return _response(each.handle(self._decoded(message, each, path, mode, message.payload), now))
 
     def _decoded(self, message: Message, each: Lwm2mObject, path: Path, mode: WriteMode, body: bytes) -> Operation:
         content_format = message.uint(Option.CONTENT_FORMAT)
-        entries = decode(body, ContentFormat.TEXT if content_format is None else content_format, path, self._definitions)
+        entries = decode(
+            body, ContentFormat.TEXT if content_format is None else content_format, path, self._definitions
+        )
         if each.streams(path) and len(entries) == 1 and isinstance(value := entries[0][1], bytes):
             return WriteBlock(path, 0, value, first=True, final=True, size_bytes=len(value))
         return Write(path, entries, mode)

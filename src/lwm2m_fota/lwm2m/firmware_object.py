@@ -206,7 +206,8 @@ class FirmwareObject:
         answer = _answer(taken)
         if not taken.accepted or self.machine.state is not State.DOWNLOADING:
             return Handled(answer, taken.effects)
-        return Handled(answer, (*taken.effects, *_staged(block)))
+        # whether more blocks follow is for the block-wise layer to say: 2.31 or 2.04
+        return Handled(CHANGED, (*taken.effects, *_staged(block)))
 
 
 def _opening(block: WriteBlock) -> Event:

@@ -38,7 +38,10 @@ class BlockSink(Protocol):
         ...
 
     def restarted(self, reason: str) -> None:
-        """The body changed on the server: what was stored is void, the next block has offset 0."""
+        """The body changed on the server: what was stored is void, the next block has offset 0.
+
+        An error ends the download with that error.
+        """
         ...
 
 
@@ -232,9 +235,7 @@ class Pump:
                 if call is not None and call.on_notify is not None:
                     call.on_notify(event.message)
             case BodyRestarted():
-                call = self._calls.get(event.call)
-                if call is not None and call.sink is not None:
-                    call.sink.restarted(str(event.reason))
+                self._body_restarted(event)
             case CallFailed():
                 call = self._calls.pop(event.call, None)
                 if call is not None and not call.future.done():
@@ -254,6 +255,15 @@ class Pump:
             return
         if not event.last:
             self._endpoint.proceed(event.call, self.now())
+
+    def _body_restarted(self, event: BodyRestarted) -> None:
+        call = self._calls.get(event.call)
+        if call is None or call.sink is None:
+            return
+        try:
+            call.sink.restarted(event.reason)
+        except FotaError as error:
+            self._abort(event.call, error)
 
     def _block_wanted(self, event: BlockWanted) -> None:
         call = self._calls.get(event.call)
@@ -301,9 +311,7 @@ class Pump:
         self._endpoint.notify(peer, token, response, self.now(), confirmable=confirmable)
         self._turn()
 
-    async def call(
-        self, peer: Peer, request: Request, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
-    ) -> Message:
+    async def call(self, peer: Peer, request: Request, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> Message:
         """Send a request and await its whole answer.
 
         Raises:
@@ -337,9 +345,7 @@ class Pump:
         call.sink = sink
         return await self._run(peer, request, stream, call)
 
-    async def observe(
-        self, peer: Peer, request: Request, on_notify: Callable[[Message], None]
-    ) -> Observation:
+    async def observe(self, peer: Peer, request: Request, on_notify: Callable[[Message], None]) -> Observation:
         """Begin an observation; `on_notify` hears every fresh notification after the first answer.
 
         Raises:

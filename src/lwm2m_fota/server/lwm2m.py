@@ -15,7 +15,15 @@ from lwm2m_fota.content.codec import decode, encode
 from lwm2m_fota.content.values import Entries
 from lwm2m_fota.errors import FotaError, ResponseError, TransportError
 from lwm2m_fota.lwm2m.responses import error_response
-from lwm2m_fota.lwm2m.registry import Registered, Registration, Registry, RegistryAnswer, RegistryEvent, RegistryLimits, Removed
+from lwm2m_fota.lwm2m.registry import (
+    Registered,
+    Registration,
+    Registry,
+    RegistryAnswer,
+    RegistryEvent,
+    RegistryLimits,
+    Removed,
+)
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions, standard_definitions
@@ -310,9 +318,7 @@ class Lwm2mServer:
         extra = ((int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.TEXT)),) if arguments else ()
         await self._exchange(endpoint, path, Request(Code.POST, _path(path, *extra), arguments))
 
-    async def observe(
-        self, endpoint: str, path: Path, listener: EntriesListener
-    ) -> tuple[Entries, Subscription]:
+    async def observe(self, endpoint: str, path: Path, listener: EntriesListener) -> tuple[Entries, Subscription]:
         """Observe a resource.
 
         Raises:

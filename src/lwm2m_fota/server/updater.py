@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, final
 
 from lwm2m_fota.errors import FotaError, ResponseError, SnapshotError, StorageError, UsageError
@@ -46,6 +46,8 @@ from lwm2m_fota.machines.update_events import (
 )
 from lwm2m_fota.machines.update_outcome import Outcome
 from lwm2m_fota.machines.update_policy import UpdatePlan
+from lwm2m_fota.machines.update_snapshot import restore, snapshot
+from lwm2m_fota.machines.update_state import UpdateMachine
 from lwm2m_fota.machines.update_why import Why, why
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path
@@ -85,8 +87,7 @@ class RunningUpdate:
     def __init__(
         self,
         endpoint: str,
-        plan: UpdatePlan,
-        machine: update.UpdateMachine,
+        machine: UpdateMachine,
         *,
         source: PackageSource,
         gateway: DeviceGateway,
@@ -95,7 +96,7 @@ class RunningUpdate:
         listeners: Iterable[NoteListener],
     ) -> None:
         self.endpoint = endpoint
-        self.plan = plan
+        self.plan = machine.plan
         self._machine = machine
         self._source = source
         self._gateway = gateway
@@ -111,11 +112,10 @@ class RunningUpdate:
         self._progress_at = 0.0
         self._presence: Subscription | None = None
 
-    def begin(self, first: tuple[UpdateEffect, ...], *, restarted: bool) -> None:
-        """Carry out the first effects, and learn where the device is; the updater calls this once."""
+    def begin(self, *, restarted: bool) -> None:
+        """Learn where the device is; the updater calls this once."""
         self._presence = self._gateway.watch(self.endpoint, self._on_presence)
         self._save()
-        self._carry_out(first)
         if restarted:
             self._feed(Restarted())
         registration = self._gateway.registration(self.endpoint)
@@ -174,7 +174,7 @@ class RunningUpdate:
         if self._state is None:
             return
         try:
-            self._state.save(json.dumps(update.snapshot(self._machine)).encode())
+            self._state.save(json.dumps(snapshot(self._machine, self._loop.time())).encode())
         except StorageError as error:
             self._stop_driving()
             if not self._ended.done():
@@ -442,8 +442,8 @@ class Updater:
         plan = plan or UpdatePlan(package_bytes=source.size_bytes, schemes=self.schemes)
         if plan.package_bytes != source.size_bytes:
             raise UsageError("the plan is for another package")
-        begun = update.start(plan, asyncio.get_running_loop().time())
-        return self._begin(endpoint, plan, begun, source, state, listeners, restarted=False)
+        machine = update.start(plan, asyncio.get_running_loop().time())
+        return self._begin(endpoint, machine, source, state, listeners, restarted=False)
 
     def resume(
         self,
@@ -463,15 +463,19 @@ class Updater:
         if data is None:
             raise StorageError("no update is stored")
         try:
-            plain: Mapping[str, object] = json.loads(data)
+            plain: object = json.loads(data)
         except ValueError as error:
             raise SnapshotError(f"the stored update is damaged: {error}") from error
-        machine = update.restore(plain, asyncio.get_running_loop().time())
-        begun = update.Step(machine, ())
-        return self._begin(endpoint, machine.plan, begun, source, state, listeners, restarted=True)
+        machine = restore(plain, asyncio.get_running_loop().time())
+        return self._begin(endpoint, machine, source, state, listeners, restarted=True)
 
     async def update(
-        self, endpoint: str, source: PackageSource, plan: UpdatePlan | None = None, *, listeners: Iterable[NoteListener] = ()
+        self,
+        endpoint: str,
+        source: PackageSource,
+        plan: UpdatePlan | None = None,
+        *,
+        listeners: Iterable[NoteListener] = (),
     ) -> Outcome:
         """Update a device and wait for the end; raises as `start`."""
         running = self.start(endpoint, source, plan, listeners=listeners)
@@ -484,8 +488,7 @@ class Updater:
     def _begin(
         self,
         endpoint: str,
-        plan: UpdatePlan,
-        begun: update.Step,
+        machine: UpdateMachine,
         source: PackageSource,
         state: StateStore | None,
         listeners: Iterable[NoteListener],
@@ -497,8 +500,7 @@ class Updater:
         RegistrationSettings(endpoint=endpoint)  # a name that no device can have is a mistake of the caller
         running = RunningUpdate(
             endpoint,
-            plan,
-            begun.machine,
+            machine,
             source=source,
             gateway=self._gateway,
             host=self._host,
@@ -506,5 +508,5 @@ class Updater:
             listeners=listeners,
         )
         self._running[endpoint] = running
-        running.begin(begun.effects, restarted=restarted)
+        running.begin(restarted=restarted)
         return running

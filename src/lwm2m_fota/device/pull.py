@@ -1,0 +1,282 @@
+"""Drives one pull: the download machine decides, a fetcher brings the bytes, the staging area takes them."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Protocol, final
+
+from lwm2m_fota.device.fetch import PackageFetcher
+from lwm2m_fota.device.staging import Staging
+from lwm2m_fota.errors import (
+    FotaError,
+    PackageError,
+    PackageTooLargeError,
+    ResponseError,
+    StorageError,
+    UnsupportedProtocolError,
+    UriError,
+)
+from lwm2m_fota.machines.download import (
+    Checkpoint,
+    DownloadMachine,
+    DownloadPolicy,
+    DownloadStep,
+    Phase,
+    handle_timeout,
+    next_deadline,
+    step,
+)
+from lwm2m_fota.machines.download_words import (
+    BlockStored,
+    BodyChanged,
+    ConnectionLost,
+    DownloadEffect,
+    DownloadEvent,
+    DropCheckpoint,
+    Fail,
+    Fetch,
+    Finish,
+    PeerRefused,
+    ResolutionFailed,
+    Resolve,
+    Resolved,
+    SaveCheckpoint,
+    Started,
+    StopFetch,
+    Stopped,
+    StorageFull,
+    TooLarge,
+    TruncateStage,
+)
+from lwm2m_fota.model.enums import UpdateResult
+
+
+class PullListener(Protocol):
+    """Hears how a pull goes."""
+
+    def pull_checkpoint(self, checkpoint: Checkpoint | None) -> None:
+        """The bytes up to here are durable: keep this; or, with None, forget what was kept."""
+        ...
+
+    def pull_finished(self, transfer: int) -> None:
+        """All bytes are staged."""
+        ...
+
+    def pull_failed(self, transfer: int, result: UpdateResult, diagnosis: str) -> None:
+        """The pull gave up."""
+        ...
+
+
+class _EndOfFetchError(FotaError):
+    """Raised by the sink to end a fetch whose end the machine already knows."""
+
+
+@final
+class Pull:
+    """The pull of a device; one at a time.
+
+    Args:
+        staging: takes the bytes.
+        fetchers: bring them; the first that speaks the scheme is used.
+        policy: retries and limits.
+        listener: hears how it goes.
+        chance: a random number, 0 <= chance < 1, for the jitter of retries.
+    """
+
+    def __init__(
+        self,
+        staging: Staging,
+        fetchers: Sequence[PackageFetcher],
+        policy: DownloadPolicy,
+        listener: PullListener,
+        chance: Callable[[], float],
+    ) -> None:
+        self._staging = staging
+        self._fetchers = {scheme: fetcher for fetcher in reversed(fetchers) for scheme in fetcher.schemes}
+        self._policy = policy
+        self._listener = listener
+        self._chance = chance
+        self._machine = DownloadMachine()
+        self._transfer = 0
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def machine(self) -> DownloadMachine:
+        """The pull as it stands."""
+        return self._machine
+
+    def start(self, uri: str, transfer: int, checkpoint: Checkpoint | None) -> None:
+        """Begin a pull, or take it up where the checkpoint says.
+
+        Raises:
+            StorageError: the staging area failed.
+        """
+        self.cancel()
+        if checkpoint is not None and not (checkpoint.uri == uri and self._resumes(checkpoint)):
+            checkpoint = None
+            self._staging.open(None)
+        self._transfer = transfer
+        self._machine = DownloadMachine()
+        self._feed(Started(uri, frozenset(self._fetchers), checkpoint))
+
+    def _resumes(self, checkpoint: Checkpoint) -> bool:
+        try:
+            return self._staging.resume(checkpoint.offset, checkpoint.sha256)
+        except PackageError:
+            return False
+
+    def cancel(self) -> None:
+        """Stop without a word to the listener; harmless if nothing runs."""
+        self._machine = step(self._machine, Stopped(), self._policy, self._now()).machine
+        self._stop_fetch()
+        self._arm()
+
+    async def stop(self) -> None:
+        """Stop, and wait for the fetch to be gone."""
+        task = self._task
+        self._stop_fetch()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if task is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # -- the machine
+
+    def _feed(self, event: DownloadEvent) -> None:
+        self._take(step(self._machine, event, self._policy, self._now(), self._chance()))
+
+    def _take(self, taken: DownloadStep) -> None:
+        self._machine = taken.machine
+        for effect in taken.effects:
+            self._carry_out(effect)
+        self._arm()
+
+    def _arm(self) -> None:
+        deadline = next_deadline(self._machine, self._policy)
+        timer = self._timer
+        if timer is not None:
+            if deadline is not None and timer.when() <= deadline:
+                return  # it fires early and looks again
+            timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._time_passed)
+
+    def _time_passed(self) -> None:
+        self._timer = None
+        self._take(handle_timeout(self._machine, self._policy, self._now()))
+
+    def _carry_out(self, effect: DownloadEffect) -> None:
+        match effect:
+            case Resolve():
+                self._run(self._resolve(self._machine.uri))
+            case Fetch(uri, offset, etag):
+                self._run(self._fetch(uri, offset, etag))
+            case StopFetch():
+                self._stop_fetch()
+            case TruncateStage(offset):
+                self._staging.rewind(offset)
+            case SaveCheckpoint(uri, etag, _):
+                offset, sha256 = self._staging.checkpoint()
+                self._listener.pull_checkpoint(Checkpoint(uri, etag, offset, sha256))
+            case DropCheckpoint():
+                self._listener.pull_checkpoint(None)
+            case Finish():
+                self._listener.pull_finished(self._transfer)
+            case Fail(result, diagnosis):
+                self._listener.pull_failed(self._transfer, result, diagnosis)
+
+    # -- fetching
+
+    def _run(self, activity: "asyncio._CoroutineLike[None]") -> None:
+        self._stop_fetch()
+        self._task = asyncio.get_running_loop().create_task(activity)
+
+    def _stop_fetch(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    def _fetcher(self, uri: str) -> PackageFetcher:
+        scheme = uri.partition(":")[0].lower()
+        fetcher = self._fetchers.get(scheme)
+        if fetcher is None:
+            raise UnsupportedProtocolError(f"{scheme} is not fetched here")
+        return fetcher
+
+    async def _resolve(self, uri: str) -> None:
+        try:
+            await self._fetcher(uri).resolve(uri)
+        except FotaError as error:
+            self._feed(ResolutionFailed(str(error)))
+        else:
+            self._feed(Resolved())
+
+    async def _fetch(self, uri: str, offset: int, etag: bytes | None) -> None:
+        try:
+            await self._fetcher(uri).fetch(uri, _Sink(self), offset=offset, etag=etag)
+        except _EndOfFetchError:
+            pass
+        except ResponseError as error:
+            self._feed(PeerRefused(error.response_code))
+        except UriError as error:
+            self._feed(ResolutionFailed(str(error)))
+        except FotaError as error:
+            self._feed(ConnectionLost(str(error)))
+
+    def store(self, offset: int, payload: bytes, etag: bytes | None, size_bytes: int | None, *, last: bool) -> None:
+        """Take bytes from the fetcher.
+
+        Raises:
+            FotaError: the fetch is to end.
+        """
+        try:
+            if size_bytes is not None and offset == 0:
+                self._staging.check_size(size_bytes)
+            self._staging.add(offset, payload)
+        except PackageTooLargeError as error:
+            self._feed(TooLarge())
+            raise _EndOfFetchError(str(error)) from error
+        except PackageError as error:
+            self.cancel()
+            result = error.result or UpdateResult.INTEGRITY_FAILURE
+            self._listener.pull_failed(self._transfer, result, f"pull.package-refused: {error}")
+            raise _EndOfFetchError(str(error)) from error
+        except StorageError as error:
+            self._feed(StorageFull())
+            raise _EndOfFetchError(str(error)) from error
+        self._feed(BlockStored(offset, len(payload), etag, size_bytes, last))
+        if not last and self._machine.phase is not Phase.FETCHING:
+            raise _EndOfFetchError("the pull has ended")
+
+    def changed(self) -> None:
+        """The origin has another version.
+
+        Raises:
+            FotaError: the fetch is to end; the machine begins another.
+        """
+        self._feed(BodyChanged())
+        raise _EndOfFetchError("the package changed")
+
+
+@final
+class _Sink:
+    """The pull as its fetcher sees it."""
+
+    __slots__ = ("_pull",)
+
+    def __init__(self, pull: Pull) -> None:
+        self._pull = pull
+
+    def block(self, offset: int, payload: bytes, *, etag: bytes | None, size_bytes: int | None, last: bool) -> None:
+        self._pull.store(offset, payload, etag, size_bytes, last=last)
+
+    def restarted(self, reason: str) -> None:
+        del reason
+        self._pull.changed()
