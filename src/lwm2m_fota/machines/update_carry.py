@@ -1,8 +1,9 @@
 """Rows of the update table are carried out: notes made, junctions followed, steps entered, requests sent."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
-from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines import update_judge as judge
 from lwm2m_fota.machines.update_codes import code_of_result
 from lwm2m_fota.machines.update_effects import (
@@ -16,6 +17,7 @@ from lwm2m_fota.machines.update_effects import (
     StepChanged,
     StopPush,
     Unobserve,
+    UpdateEffect,
     WithdrawPackage,
     WriteNul,
     WriteUri,
@@ -43,48 +45,22 @@ def carry_out(work: Work, row: Row, cue: Cue) -> None:
 
 def _note(work: Work, marks: tuple[Mark, ...], warn: str | None) -> None:
     for mark in marks:
-        _mark(work, mark)
+        _MARKS[mark](work)
     if warn is not None:
         work.warn(warn)
 
 
-def _mark(work: Work, mark: Mark) -> None:
-    control = work.control
-    match mark:
-        case Mark.REOBSERVE:
-            _observe(work)
-        case Mark.FIRST_METHOD:
-            work.put(next_method=0)
-        case Mark.FRESH:
-            work.put(baseline=UpdateResult.INITIAL)
-        case Mark.MOVED:
-            work.put(moved=True, again=control.again or (control.reading and not control.moved))
-        case Mark.ACCEPTED:
-            work.put(accepted=True)
-        case Mark.UNCOUNT_TRANSFER:
-            work.put(transfers=control.transfers - 1, busies=control.busies + 1)
-        case Mark.UNCOUNT_EXECUTE:
-            work.put(executes=control.executes - 1, busies=control.busies + 1)
-        case Mark.CANCEL:
-            work.put(cancel=CancelMark.ASKED)
-        case Mark.TOO_LATE:
-            work.put(cancel=CancelMark.LATE, verdict=None)
-
-
 def _go(work: Work, target: Target) -> None:
-    match target:
-        case Junction():
-            branch = next(one for one in JUNCTIONS[target] if holds(one.guard, work.plan, work.control))
-            _note(work, branch.marks, branch.warn)
-            _go(work, branch.target)
-        case End():
-            _end(work, target)
-        case UpdateStep():
-            _enter(work, target)
-        case Here.READ:
-            _read(work)
-        case Here.STAY:
-            return
+    if isinstance(target, Junction):
+        branch = next(one for one in JUNCTIONS[target] if holds(one.guard, work.plan, work.control))
+        _note(work, branch.marks, branch.warn)
+        _go(work, branch.target)
+    elif isinstance(target, End):
+        _end(work, target)
+    elif isinstance(target, UpdateStep):
+        _enter(work, target)
+    elif target is Here.READ:
+        _read(work)
 
 
 def _end(work: Work, end: End) -> None:
@@ -125,38 +101,13 @@ def _enter(work: Work, step: UpdateStep) -> None:
     work.report(StepChanged(stage_of(step), step))
     if step is UpdateStep.FINISHED:
         _finish(work)
-    _ask(work, STEPS[step].ask)
+    _ASKS[STEPS[step].ask](work)
 
 
 def _finish(work: Work) -> None:
     if work.control.registered and work.plan.policy.watch is Watch.OBSERVE_WITH_READ_FALLBACK:
         work.effects.append(Unobserve(judge.OBSERVED))
-    outcome = outcome_of(work.machine)
-    if outcome is not None:
-        work.report(Finished(outcome))
-
-
-def _ask(work: Work, ask: Ask) -> None:
-    match ask:
-        case Ask.NOTHING:
-            return
-        case Ask.OBSERVE:
-            _observe(work)
-        case Ask.LEARN | Ask.READ | Ask.VERSION:
-            _read(work)
-        case Ask.READ_LATER:
-            work.time(poll=work.now + work.plan.policy.retry_s)
-        case Ask.RESET:
-            _reset(work)
-        case Ask.URI:
-            _write_uri(work)
-        case Ask.PUSH:
-            work.put(transfers=work.control.transfers + 1)
-            work.remember(bytes_done=0)
-            work.effects.append(Push(_request(work), judge.PACKAGE))
-        case Ask.EXECUTE:
-            work.put(executes=work.control.executes + 1)
-            work.effects.append(Execute(_request(work), judge.UPDATE))
+    work.report(Finished(outcome_of(work.machine)))
 
 
 def _request(work: Work) -> int:
@@ -182,24 +133,80 @@ def _read(work: Work) -> None:
     work.effects.append(Read(work.number("read"), paths))
 
 
+def _read_later(work: Work) -> None:
+    work.time(poll=work.now + work.plan.policy.retry_s)
+
+
 def _reset(work: Work) -> None:
     method = reset_methods(work.plan, work.control)[work.control.next_method]
     work.put(next_method=work.control.next_method + 1)
     command = _request(work)
-    match method:
-        case ResetMethod.CANCEL:
-            work.effects.append(Execute(command, judge.CANCEL))
-        case ResetMethod.EMPTY_URI:
-            work.effects.append(ClearUri(command, judge.PACKAGE_URI))
-        case ResetMethod.NUL_PACKAGE:
-            work.effects.append(WriteNul(command, judge.PACKAGE))
+    effects: dict[ResetMethod, UpdateEffect] = {
+        ResetMethod.CANCEL: Execute(command, judge.CANCEL),
+        ResetMethod.EMPTY_URI: ClearUri(command, judge.PACKAGE_URI),
+        ResetMethod.NUL_PACKAGE: WriteNul(command, judge.PACKAGE),
+    }
+    work.effects.append(effects[method])
 
 
 def _write_uri(work: Work) -> None:
-    scheme = work.control.scheme
-    if scheme is None:
-        raise UsageError("a pull without a scheme")
     work.put(transfers=work.control.transfers + 1, published=True)
     work.remember(bytes_done=0)
-    work.effects.append(PublishPackage(scheme))
-    work.effects.append(WriteUri(_request(work), judge.PACKAGE_URI, scheme))
+    work.effects.append(PublishPackage(work.control.scheme))
+    work.effects.append(WriteUri(_request(work), judge.PACKAGE_URI, work.control.scheme))
+
+
+def _push(work: Work) -> None:
+    work.put(transfers=work.control.transfers + 1)
+    work.remember(bytes_done=0)
+    work.effects.append(Push(_request(work), judge.PACKAGE))
+
+
+def _execute(work: Work) -> None:
+    work.put(executes=work.control.executes + 1)
+    work.effects.append(Execute(_request(work), judge.UPDATE))
+
+
+_ASKS: Final[Mapping[Ask, Callable[[Work], None]]] = MappingProxyType(
+    {
+        Ask.NOTHING: lambda _: None,
+        Ask.OBSERVE: _observe,
+        Ask.LEARN: _read,
+        Ask.READ: _read,
+        Ask.READ_LATER: _read_later,
+        Ask.VERSION: _read,
+        Ask.RESET: _reset,
+        Ask.URI: _write_uri,
+        Ask.PUSH: _push,
+        Ask.EXECUTE: _execute,
+    }
+)
+
+
+def _begun(work: Work) -> None:
+    """The device fetches: an answer to a read that was asked before tells of the time before."""
+    control = work.control
+    work.put(moved=True, again=control.again or (control.reading and not control.moved))
+
+
+def _uncount_transfer(work: Work) -> None:
+    work.put(transfers=work.control.transfers - 1, busies=work.control.busies + 1)
+
+
+def _uncount_execute(work: Work) -> None:
+    work.put(executes=work.control.executes - 1, busies=work.control.busies + 1)
+
+
+_MARKS: Final[Mapping[Mark, Callable[[Work], None]]] = MappingProxyType(
+    {
+        Mark.REOBSERVE: _observe,
+        Mark.FIRST_METHOD: lambda work: work.put(next_method=0),
+        Mark.FRESH: lambda work: work.put(baseline=UpdateResult.INITIAL),
+        Mark.MOVED: _begun,
+        Mark.ACCEPTED: lambda work: work.put(accepted=True),
+        Mark.UNCOUNT_TRANSFER: _uncount_transfer,
+        Mark.UNCOUNT_EXECUTE: _uncount_execute,
+        Mark.CANCEL: lambda work: work.put(cancel=CancelMark.ASKED),
+        Mark.TOO_LATE: lambda work: work.put(cancel=CancelMark.LATE, verdict=None),
+    }
+)

@@ -11,7 +11,7 @@ import attrs
 from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_policy import UpdateLimits, UpdatePolicy
 from lwm2m_fota.machines.update_steps import STEPS, Limit, UpdateStage, UpdateStep
-from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE, Branch, Cue, End, Here, Junction, Row, Target
+from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE, Branch, Cue, End, Junction, Row, Target
 
 _INTRO: Final = """\
 # The server's update machine
@@ -126,15 +126,11 @@ def _leads(way: Row | Branch) -> str:
 
 
 def _target(target: Target) -> str:
-    match target:
-        case UpdateStep():
-            return f"`{target.value}`"
-        case Junction():
-            return f"*{target.value}*"
-        case Here():
-            return target.value
-        case End():
-            return _ending(target)
+    if isinstance(target, End):
+        return _ending(target)
+    if isinstance(target, UpdateStep):
+        return f"`{target.value}`"
+    return f"*{target.value}*" if isinstance(target, Junction) else target.value
 
 
 def _ending(end: End) -> str:

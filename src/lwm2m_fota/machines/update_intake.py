@@ -55,7 +55,7 @@ def _registered(work: Work, event: Registered) -> Cue | None:
 def _restarted(work: Work, _event: Restarted) -> Cue:
     work.remember(epoch=None)
     work.put(observing=False)
-    if work.control.published and work.control.scheme is not None:
+    if work.control.published:
         work.effects.append(PublishPackage(work.control.scheme))
     return Cue.RESTARTED
 

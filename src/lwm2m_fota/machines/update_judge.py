@@ -144,10 +144,10 @@ def _settle(control: Control, cue: Cue) -> Cue:
 
 
 def _idle_transferring(control: Control) -> Cue:
-    if control.version is VersionSeen.EXPECTED:
-        return Cue.IDLE_UPDATED
     if is_error(control.result) and is_fresh(control):
         return _error(control)
+    if control.version is VersionSeen.EXPECTED:
+        return Cue.IDLE_DONE if control.result is UpdateResult.SUCCESS else Cue.IDLE_UPDATED
     return Cue.IDLE_GONE if control.moved else Cue.IDLE_WAITING
 
 
@@ -187,7 +187,7 @@ class Choice:
     """How the package goes: the method, the scheme of a pull, what stands against it, and the codes of what was odd."""
 
     method: Method | None = None
-    scheme: str | None = None
+    scheme: str = ""
     obstacle: Cue | None = None
     odd: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ from typing import final
 
 import attrs
 
+from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_outcome import (
     Cancelled,
@@ -74,7 +75,7 @@ class Control:
         step: where the update stands.
         registered: the device is registered.
         offers: its last registration offers Object 5.
-        method: how the package goes, once known; `scheme`: the URI scheme of a pull.
+        method: how the package goes, once known; `scheme`: the URI scheme of a pull, else empty.
         minor: the y of Object 5's version 1.y: resource 10 since 1.1, resource 14 since 1.2.
         upgrades_itself: resource 14 is true.
         reading: a read is on its way; `again`: something happened since, its answer is not to be judged.
@@ -97,7 +98,7 @@ class Control:
     registered: bool = False
     offers: bool = False
     method: Method | None = None
-    scheme: str | None = None
+    scheme: str = ""
     minor: int = 0
     upgrades_itself: bool = False
     reading: bool = False
@@ -202,11 +203,15 @@ class UpdateMachine:
         return tuple(DIAGNOSES[code] for code in self.memory.warnings)
 
 
-def outcome_of(machine: UpdateMachine) -> Outcome | None:
-    """The outcome that the verdict stands for; None if there is no verdict yet."""
+def outcome_of(machine: UpdateMachine) -> Outcome:
+    """The outcome that the verdict stands for.
+
+    Raises:
+        UsageError: there is no verdict yet.
+    """
     verdict, memory, warnings = machine.control.verdict, machine.memory, machine.warnings
     if verdict is None:
-        return None
+        raise UsageError("this update has not ended")
     if verdict.kind is Kind.SUCCEEDED:
         after = None if machine.control.version is VersionSeen.UNKNOWN else memory.version_now
         return Succeeded(version_before=memory.version_before, version_after=after, warnings=warnings)

@@ -211,6 +211,14 @@ _UNPROVEN: Final = (_S.EXECUTE, *_LOOKS_AT_INSTALL)
 _EXECUTING: Final = (*_UNPROVEN, _S.VERSION)
 _TIDYING: Final = (_S.TIDY, _S.TIDY_CHECK, _S.TIDY_WAIT)
 _WATCHES_TIDYING: Final = (_S.TIDY_CHECK, _S.TIDY_WAIT)
+_GOES_ON: Final = (
+    _C.IDLE_DONE,
+    _C.IDLE_UPDATED,
+    _C.DOWNLOADED,
+    _C.DOWNLOADED_FAILED,
+    _C.DEFERRED,
+    _C.UPDATING,
+)
 _LEFTOVERS: Final = (_C.DOWNLOADING, _C.DOWNLOADED)
 
 # (steps, cues, target, source[, marks[, warn]])
@@ -307,7 +315,9 @@ _TRANSFERRING_ROWS: Final[tuple[_Block, ...]] = (
     ),
     _block((_S.PUSH, *_FOLLOWS), [_C.IDLE_CUT], _J.RETRY, "SPEC 3.1 T9"),
     _block((_S.PUSH, *_LOOKS_AT_TRANSFER), [_C.IDLE_FAILED], _fail(), "SPEC 3.1 T7-T13"),
+    _block(_LOOKS_AT_TRANSFER, [_C.IDLE_DONE], _SUCCESS, "SPEC 3.1 T21"),
     _block(_LOOKS_AT_TRANSFER, [_C.IDLE_UPDATED], _SUCCESS, "SPEC 3.1 T21", warn="execute.result-lost"),
+    _block([_S.PUSH], _GOES_ON, STAY, "FIELD 5.03 during a push"),
     _block([_S.PUSH, _S.DOWNLOAD, _S.VERIFY, _S.PUSH_REFUSED], [_C.DOWNLOADING], STAY, "SPEC 3.1 T5"),
     _block(_URI_CHECKS, [_C.DOWNLOADING], _S.DOWNLOAD, "SPEC 3.1 T2"),
     _block([_S.PUSH_UNCERTAIN], [_C.DOWNLOADING], _J.RETRY, "SPEC 9.1 a new block 0 overwrites"),

@@ -1,0 +1,234 @@
+"""The server's update machine under any events in any order."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lwm2m_fota.machines.update import Step, handle_timeout, next_deadline, start, step
+from lwm2m_fota.machines.update_codes import DIAGNOSES
+from lwm2m_fota.machines.update_effects import Execute, Finished, Push, Report, StepChanged, WriteUri
+from lwm2m_fota.machines.update_events import (
+    CancelRequested,
+    Deregistered,
+    ExecuteAnswered,
+    Lapsed,
+    Notified,
+    ObserveAnswered,
+    PullProgress,
+    PushAnswered,
+    PushProgress,
+    ReadAnswered,
+    ReadFailed,
+    Registered,
+    RequestFailed,
+    Restarted,
+    TimePassed,
+    WriteAnswered,
+)
+from lwm2m_fota.machines.update_outcome import Succeeded
+from lwm2m_fota.machines.update_policy import ExecuteAgain, Method, UpdatePlan, UpdatePolicy, Watch
+from lwm2m_fota.machines.update_snapshot import restore, snapshot
+from lwm2m_fota.machines.update_state import CancelMark
+from lwm2m_fota.machines.update_steps import UpdateStage
+from lwm2m_fota.machines.update_why import why
+from lwm2m_fota.model.paths import Path
+
+STATE, RESULT, VERSION = Path.of(5, 0, 3), Path.of(5, 0, 5), Path.of(3, 0, 3)
+UPDATE = Path.of(5, 0, 2)
+
+codes = st.sampled_from([0x44, 0x45, 0x80, 0x81, 0x85, 0x88, 0x8D, 0xA0, 0xA3, 0xA4])
+states = st.sampled_from([0, 0, 1, 2, 3, 9, None])
+results = st.sampled_from([0, 0, 1, 2, 4, 5, 8, 9, 10, 11, 99, None])
+plans = st.builds(
+    UpdatePlan,
+    method=st.sampled_from(list(Method)),
+    package_bytes=st.just(4096),
+    expected_version=st.sampled_from([None, "1", "2"]),
+    schemes=st.sampled_from([("coap",), ("coaps", "http"), ()]),
+    policy=st.builds(
+        UpdatePolicy,
+        watch=st.sampled_from(list(Watch)),
+        execute_again=st.sampled_from(list(ExecuteAgain)),
+        both=st.sampled_from([Method.PULL, Method.PUSH]),
+        tidy=st.booleans(),
+        max_busy=st.integers(0, 3),
+    ),
+)
+
+
+@st.composite
+def _values(draw):
+    known = {
+        STATE: draw(states),
+        RESULT: draw(results),
+        VERSION: draw(st.sampled_from([None, "1", "2", "3"])),
+        Path.of(5, 0, 8): draw(st.sampled_from([None, (), (0,), (1, 99)])),
+        Path.of(5, 0, 9): draw(st.sampled_from([None, 0, 1, 2, 7])),
+        Path.of(5, 0, 14): draw(st.sampled_from([None, True, False])),
+    }
+    return {path: value for path, value in known.items() if value is not None}
+
+
+registered = st.builds(
+    Registered,
+    object_versions=st.sampled_from([{5: "1.0"}, {5: "1.1"}, {5: "1.2"}, {5: "1.1", 3: "1.0"}, {}]),
+    epoch=st.integers(0, 1000),
+)
+# An answer is made for a command that the machine has out, or now and then for another one.
+answers = st.one_of(
+    st.builds(lambda values: lambda read, _request, _observe: ReadAnswered(read, values), _values()),
+    st.builds(lambda code: lambda read, _request, _observe: ReadFailed(read, code), codes),
+    st.builds(lambda code: lambda _read, request, _observe: WriteAnswered(request, code), codes),
+    st.builds(lambda code: lambda _read, request, _observe: PushAnswered(request, code), codes),
+    st.builds(lambda code: lambda _read, request, _observe: ExecuteAnswered(request, code), codes),
+    st.builds(lambda code: lambda _read, _request, observe: ObserveAnswered(observe, code), codes),
+    st.just(lambda _read, request, _observe: RequestFailed(request, "lost")),
+    st.just(lambda read, _request, _observe: RequestFailed(read, "lost")),
+    st.just(lambda _read, _request, observe: RequestFailed(observe, "lost")),
+    st.builds(lambda done: lambda _read, request, _observe: PushProgress(request, done), st.integers(0, 4096)),
+)
+plain = st.one_of(
+    registered,
+    st.sampled_from([Deregistered(), Lapsed(), Restarted(), TimePassed()]),
+    st.builds(Notified, st.just(STATE), states),
+    st.builds(Notified, st.just(RESULT), results),
+    st.builds(PullProgress, st.integers(0, 4096)),
+    st.builds(RequestFailed, st.integers(0, 50)),
+)
+things = st.lists(st.tuples(st.one_of(answers, answers, answers, plain), st.integers(0, 40)), max_size=60)
+
+
+def event_of(thing, machine):
+    memory = machine.memory
+    return thing(memory.read, memory.request, memory.observe) if callable(thing) else thing
+
+
+FIRST = Registered(object_versions={5: "1.1", 3: "1.0"}, epoch=2000)
+
+
+def run(plan, script):
+    """Every step of a run: (machine before, event, now, Step)."""
+    now = 1000.0
+    machine = start(plan, now)
+    taken = []
+    for thing, pause in [(FIRST, 0), *script]:
+        now += pause
+        event = event_of(thing, machine)
+        made = step(machine, event, now)
+        taken.append((machine, event, now, made))
+        machine = made.machine
+    return machine, now, taken
+
+
+@given(plans, things)
+def test_every_update_ends_when_time_passes(plan, script):
+    machine, now, _ = run(plan, script)
+    begun = now
+    for _ in range(2000):
+        deadline = next_deadline(machine)
+        if deadline is None:
+            break
+        now = max(now, deadline)
+        machine = handle_timeout(machine, now).machine
+    assert machine.finished
+    assert machine.outcome is not None
+    limits = plan.limits
+    assert now - begun <= limits.total_s + limits.executing_s + 2 * limits.cleanup_s
+
+
+@given(plans, things, st.booleans())
+def test_the_same_inputs_give_the_same_outputs(plan, script, cancel):
+    whole = [*script, (CancelRequested(), 0)] if cancel else script
+    assert run(plan, whole) == run(plan, whole)
+
+
+@given(plans, things)
+def test_a_snapshot_at_any_point_goes_on_the_same(plan, script):
+    for machine, event, now, made in run(plan, script)[2]:
+        stored = json.loads(json.dumps(snapshot(machine, now)))
+        assert step(restore(stored, now), event, now) == made
+
+
+@given(plans, things)
+def test_what_always_holds(plan, script):
+    executed = 0
+    for before, _, now, made in run(plan, script)[2]:
+        after = made.machine
+        executed += sum(isinstance(one, Execute) and one.path == UPDATE for one in made.effects)
+        assert not (
+            before.control.accepted and any(isinstance(one, Execute) and one.path == UPDATE for one in made.effects)
+        )
+        assert after.control.transfers <= max(plan.policy.max_pushes, plan.policy.max_pulls)
+        assert after.control.executes <= plan.policy.max_executes
+        assert after.control.busies <= plan.policy.max_busy + 1
+        assert set(after.memory.warnings) <= set(DIAGNOSES)
+        assert len(set(after.memory.warnings)) == len(after.memory.warnings)
+        assert hash(after.control) == hash(after.control)
+        deadline = next_deadline(after)
+        assert (deadline is None) is after.finished
+        told = why(after, now)
+        assert told.awaits
+        if not after.finished and after.stage is not UpdateStage.CLEANUP:
+            assert told.deadline <= after.times.started + plan.limits.total_s
+    assert executed <= plan.policy.max_executes + plan.policy.max_busy + 1
+
+
+@given(plans, things)
+def test_commands_are_numbered_once_and_upwards(plan, script):
+    numbers = []
+    for _, _, _, made in run(plan, script)[2]:
+        numbers += [one.command for one in made.effects if hasattr(one, "command") and type(one).__name__ != "StopPush"]
+    assert numbers == sorted(set(numbers))
+
+
+@given(plans, things)
+def test_nothing_is_sent_while_it_may_already_be_under_way(plan, script):
+    """After Execute only a look may lead to another Execute; no transfer begins once Update was sent."""
+    sent = False
+    for _, _, _, made in run(plan, script)[2]:
+        for one in made.effects:
+            assert not (sent and isinstance(one, Push | WriteUri))
+            sent = sent or (isinstance(one, Execute) and one.path == UPDATE)
+
+
+@given(plans, things, things)
+def test_a_cancelled_update_ends_and_is_told_apart(plan, script, more):
+    machine, now, _ = run(plan, [*script, (CancelRequested(), 0), *more])
+    for _ in range(2000):
+        deadline = next_deadline(machine)
+        if deadline is None:
+            break
+        now = max(now, deadline)
+        machine = handle_timeout(machine, now).machine
+    assert machine.finished
+    if machine.control.cancel is CancelMark.LATE:
+        assert "cancel.too-late" in machine.memory.warnings
+
+
+@given(plans, things)
+def test_an_ignored_event_changes_nothing_and_a_finish_is_said_once(plan, script):
+    finishes = 0
+    for before, _, _, made in run(plan, script)[2]:
+        assert isinstance(made, Step)
+        if before.finished:
+            assert made.machine is before
+            assert made.effects == ()
+        finishes += sum(isinstance(one, Report) and isinstance(one.note, Finished) for one in made.effects)
+        steps = [one.note for one in made.effects if isinstance(one, Report) and isinstance(one.note, StepChanged)]
+        assert not steps or steps[-1].step is made.machine.control.step
+    assert finishes <= 1
+
+
+@given(plans, things)
+def test_success_needs_a_sign_of_it(plan, script):
+    machine, _, taken = run(plan, script)
+    if isinstance(machine.outcome, Succeeded):
+        shown = [event for _, event, _, _ in taken if isinstance(event, ReadAnswered | Notified)]
+        result_1 = any(
+            (isinstance(event, ReadAnswered) and event.values.get(RESULT) == 1)
+            or (isinstance(event, Notified) and event.path == RESULT and event.value == 1)
+            for event in shown
+        )
+        versions = {event.values.get(VERSION) for event in shown if isinstance(event, ReadAnswered)} - {None}
+        assert result_1 or len(versions) > 1
