@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import Enum
-from typing import Final, TypeVar, final
+from typing import Final, final
 
 import attrs
 
@@ -56,7 +56,6 @@ from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.storage.base import ImageStore, StateStore
 
 _SCHEMA: Final = 1
-_T = TypeVar("_T")
 Offload = Callable[[Callable[[], None]], Awaitable[None]]
 
 _BOOT_OUTCOMES: Final = {
@@ -333,7 +332,7 @@ class FirmwareDevice(PullListener):
         self._arm_deferral()
         return None
 
-    def _one(self, effect: DeviceEffect) -> FotaError | None:
+    def _one(self, effect: DeviceEffect) -> FotaError | None:  # noqa: C901 - one case for each effect
         match effect:
             case Persist():
                 self._save()

@@ -18,10 +18,10 @@ from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option, is_critical
 from lwm2m_fota.content.codec import choose_format, decode, encode
 from lwm2m_fota.content.link import Link, format_links
-from lwm2m_fota.errors import BlockwiseError, FotaError, RefusedError
+from lwm2m_fota.errors import FotaError, RefusedError
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.observers import Observer, ObserverTable
-from lwm2m_fota.lwm2m.operations import Answer, Discover, Execute, Operation, Read, Write, WriteBlock, WriteMode
+from lwm2m_fota.lwm2m.operations import Answer, Execute, Operation, Read, Write, WriteBlock, WriteMode
 from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path

@@ -14,7 +14,6 @@ from lwm2m_fota.coap.numbers import ContentFormat, Option
 from lwm2m_fota.content.codec import decode, encode
 from lwm2m_fota.content.values import Entries
 from lwm2m_fota.errors import FotaError, ResponseError, TransportError
-from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.lwm2m.registry import (
     Registered,
     Registration,
@@ -24,6 +23,7 @@ from lwm2m_fota.lwm2m.registry import (
     RegistryLimits,
     Removed,
 )
+from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions, standard_definitions

@@ -203,7 +203,7 @@ class RunningUpdate:
                 return
             self._one(effect)
 
-    def _one(self, effect: UpdateEffect) -> None:
+    def _one(self, effect: UpdateEffect) -> None:  # noqa: C901, PLR0912 - one case for each effect
         gateway, endpoint = self._gateway, self.endpoint
         match effect:
             case Read(command, paths):
