@@ -29,6 +29,17 @@ def test_nothing_private_or_unlisted_stands_at_the_top_level():
     assert public <= set(lwm2m_fota.__all__)
 
 
+@pytest.mark.parametrize("name", sorted(lwm2m_fota.__all__))
+def test_every_name_at_the_top_level_is_there_and_shown(name):
+    assert getattr(lwm2m_fota, name) is not None
+    assert name in dir(lwm2m_fota)
+
+
+def test_another_name_is_an_ordinary_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        lwm2m_fota.nothing
+
+
 @pytest.mark.parametrize("name", every_module())
 def test_every_module_imports_and_has_what_it_lists(name):
     module = importlib.import_module(name)
