@@ -51,6 +51,7 @@ class UpdateStep(StrEnum):
     VERSION = "version"
     TIDY = "tidy"
     TIDY_CHECK = "tidy-check"
+    TIDY_LATER = "tidy-later"
     TIDY_WAIT = "tidy-wait"
     FINISHED = "finished"
 
@@ -167,6 +168,9 @@ STEPS: Final[Mapping[UpdateStep, StepInfo]] = MappingProxyType(
         _S.VERSION: StepInfo(_E, Ask.VERSION, Limit.VERSION, "the version after the update", "it stays unknown"),
         _S.TIDY: StepInfo(_C, Ask.RESET, Limit.REQUEST, "the answer to a reset", "the State is read"),
         _S.TIDY_CHECK: StepInfo(_C, Ask.READ, Limit.RESET, "State Idle after a reset", "the next way is tried"),
+        _S.TIDY_LATER: StepInfo(
+            _C, Ask.READ_LATER, None, "the device to have time (it answered 5.03)", "the update ends with a warning"
+        ),
         _S.TIDY_WAIT: StepInfo(_C, Ask.READ_LATER, None, "State Idle by itself", "the update ends with a warning"),
         _S.FINISHED: StepInfo(_C, Ask.NOTHING, None, "nothing", "nothing"),
     }

@@ -125,26 +125,26 @@ CANCEL              !cancelled      .+C                  .+C               .+C  
 """
 
 CLEANUP = """
-cue                 tidy              tidy-check         tidy-wait          finished
-REGISTERED          tidy-check        r                  r                  -
-REGISTERED_WITHOUT  finished?left     finished?left      finished?left      -
-LOST                .                 .                  .                  -
-RESTARTED           tidy-check        r                  r                  -
-ACCEPTED            tidy-check        -                  -                  -
-BUSY                tidy-check        -                  -                  -
-REFUSED             tidy-check        -                  -                  -
-NO_ANSWER           tidy-check        -                  -                  -
-UNREAD              -                 .                  .                  -
-IDLE                -                 finished           finished           -
-IDLE_UPDATED        -                 *tidy-done         *tidy-done         -
-IDLE_DONE           -                 *tidy-done         *tidy-done         -
-DOWNLOADING         -                 .                  .                  -
-DOWNLOADED          -                 .                  .                  -
-UPDATING            -                 *tidy-too-late     *tidy-too-late     -
-NOTIFIED            .                 r                  r                  -
-POLL                -                 r                  r                  -
-SILENCE             tidy-check        *next-tidy         -                  -
-STAGE_LIMIT         finished?left     finished?left      finished?left      -
+cue                 tidy              tidy-check         tidy-later         tidy-wait          finished
+REGISTERED          tidy-check        r                  r                  r                  -
+REGISTERED_WITHOUT  finished?left     finished?left      finished?left      finished?left      -
+LOST                .                 .                  .                  .                  -
+RESTARTED           tidy-check        r                  r                  r                  -
+ACCEPTED            tidy-check        -                  -                  -                  -
+BUSY                tidy-later        -                  -                  -                  -
+REFUSED             tidy-check        -                  -                  -                  -
+NO_ANSWER           tidy-check        -                  -                  -                  -
+UNREAD              -                 .                  .                  .                  -
+IDLE                -                 finished           finished           finished           -
+IDLE_UPDATED        -                 *tidy-done         *tidy-done         *tidy-done         -
+IDLE_DONE           -                 *tidy-done         *tidy-done         *tidy-done         -
+DOWNLOADING         -                 .                  *next-tidy+F       .                  -
+DOWNLOADED          -                 .                  *next-tidy+F       .                  -
+UPDATING            -                 *tidy-too-late     *tidy-too-late     *tidy-too-late     -
+NOTIFIED            .                 r                  r                  r                  -
+POLL                -                 r                  r                  r                  -
+SILENCE             tidy-check        *next-tidy         -                  -                  -
+STAGE_LIMIT         finished?left     finished?left      finished?left      finished?left      -
 """
 
 # word: (kind of outcome, code, does the device's own result go first)
@@ -314,6 +314,7 @@ ASKS = {
     "version": "VERSION version_s",
     "tidy": "RESET request_s",
     "tidy-check": "READ reset_s",
+    "tidy-later": "READ_LATER -",
     "tidy-wait": "READ_LATER -",
     "finished": "NOTHING -",
 }
