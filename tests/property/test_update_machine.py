@@ -32,9 +32,9 @@ from lwm2m_fota.machines.update_policy import ExecuteAgain, Method, UpdatePlan, 
 from lwm2m_fota.machines.update_snapshot import restore, snapshot
 from lwm2m_fota.machines.update_state import CancelMark
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
-from lwm2m_fota.machines.update_table import Cue
 from lwm2m_fota.machines.update_times import deadlines
 from lwm2m_fota.machines.update_why import why
+from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.model.paths import Path
 
 STATE, RESULT, VERSION = Path.of(5, 0, 3), Path.of(5, 0, 5), Path.of(3, 0, 3)

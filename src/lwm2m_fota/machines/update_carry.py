@@ -26,7 +26,8 @@ from lwm2m_fota.machines.update_guards import holds, reset_methods
 from lwm2m_fota.machines.update_policy import ResetMethod, Watch
 from lwm2m_fota.machines.update_state import CancelMark, Kind, Verdict, VersionSeen, outcome_of
 from lwm2m_fota.machines.update_steps import STEPS, Ask, UpdateStep, stage_of
-from lwm2m_fota.machines.update_table import JUNCTIONS, Cue, End, Here, Junction, Mark, Row, Target
+from lwm2m_fota.machines.update_table import JUNCTIONS
+from lwm2m_fota.machines.update_words import Cue, End, Here, Junction, Mark, Row, Target
 from lwm2m_fota.machines.update_work import Work
 from lwm2m_fota.model.enums import UpdateResult
 

@@ -7,7 +7,7 @@ from typing import Final
 from lwm2m_fota.machines.update_judge import CANCEL_SINCE_MINOR
 from lwm2m_fota.machines.update_policy import ExecuteAgain, Method, ResetMethod, UpdatePlan, Watch
 from lwm2m_fota.machines.update_state import CancelMark, Control, Kind, VersionSeen
-from lwm2m_fota.machines.update_table import Guard
+from lwm2m_fota.machines.update_words import Guard
 from lwm2m_fota.model.enums import State
 
 _LEAVES_NOTHING: Final = (Kind.SUCCEEDED, Kind.UNDETERMINED)

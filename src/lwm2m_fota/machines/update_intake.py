@@ -29,8 +29,8 @@ from lwm2m_fota.machines.update_events import (
 )
 from lwm2m_fota.machines.update_state import CancelMark, Control
 from lwm2m_fota.machines.update_steps import STEPS, Ask, UpdateStage, UpdateStep
-from lwm2m_fota.machines.update_table import Cue
 from lwm2m_fota.machines.update_times import passed
+from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.machines.update_work import Work
 from lwm2m_fota.model.codes import is_success
 from lwm2m_fota.model.enums import State, UpdateResult

@@ -12,7 +12,7 @@ import attrs
 from lwm2m_fota.machines.update_policy import Method, UpdatePlan
 from lwm2m_fota.machines.update_state import Control, VersionSeen
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
-from lwm2m_fota.machines.update_table import Cue
+from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.enums import DeliveryMethod, ProtocolSupport, State, UpdateResult
 from lwm2m_fota.model.paths import Path

@@ -6,8 +6,8 @@ import attrs
 
 from lwm2m_fota.machines.update_state import UpdateMachine
 from lwm2m_fota.machines.update_steps import STEPS, UpdateStage, UpdateStep
-from lwm2m_fota.machines.update_table import Cue
 from lwm2m_fota.machines.update_times import deadlines
+from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.model.enums import State, UpdateResult
 
 

@@ -7,7 +7,7 @@ from lwm2m_fota.machines import update_judge as judge
 from lwm2m_fota.machines.update_policy import Method, UpdatePlan, UpdatePolicy, VersionMatch
 from lwm2m_fota.machines.update_state import Control, VersionSeen
 from lwm2m_fota.machines.update_steps import UpdateStep
-from lwm2m_fota.machines.update_table import Cue
+from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
 

@@ -11,19 +11,8 @@ from lwm2m_fota.machines.update_carry import _ASKS, _MARKS
 from lwm2m_fota.machines.update_codes import DIAGNOSES, code_of_result
 from lwm2m_fota.machines.update_guards import _GUARDS
 from lwm2m_fota.machines.update_steps import STEPS, Ask, UpdateStage, UpdateStep
-from lwm2m_fota.machines.update_table import (
-    JUNCTIONS,
-    TABLE,
-    Branch,
-    Cue,
-    End,
-    Guard,
-    Here,
-    Junction,
-    Mark,
-    Row,
-    expand,
-)
+from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE, expand
+from lwm2m_fota.machines.update_words import Branch, Cue, End, Guard, Here, Junction, Mark, Row
 from lwm2m_fota.model.enums import UpdateResult
 
 PREPARING = """
