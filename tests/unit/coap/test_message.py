@@ -197,7 +197,12 @@ def test_edges_that_can_be_sent():
 
 
 def test_sorting_keeps_the_order_of_equal_numbers():
-    assert sort_options([(27, b"x"), (11, b"5"), (4, b""), (11, b"0")]) == ((4, b""), (11, b"5"), (11, b"0"), (27, b"x"))
+    assert sort_options([(27, b"x"), (11, b"5"), (4, b""), (11, b"0")]) == (
+        (4, b""),
+        (11, b"5"),
+        (11, b"0"),
+        (27, b"x"),
+    )
 
 
 def test_path_options():
