@@ -108,7 +108,7 @@ def docs(session: nox.Session) -> None:
     install(session, "docs", package=True)
     shutil.rmtree("docs/reference/api", ignore_errors=True)
     output = "docs/_build/html"
-    session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "docs", output)
+    session.run("sphinx-build", "-j", "2", "-n", "-W", "--keep-going", "-q", "docs", output)
     session.log(f"open {output}/index.html")
 
 

@@ -4,8 +4,10 @@ import re
 import sys
 from pathlib import Path
 
+from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.highlighting import lexers
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
@@ -22,7 +24,6 @@ extensions = [
     "myst_parser",
     "sphinx.ext.apidoc",
     "sphinx.ext.autodoc",
-    "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build", "reference/api/modules.rst"]
 html_theme = "furo"
@@ -59,6 +60,10 @@ nitpick_ignore_regex = [
     (r"py:.*", r".*[^\w.].*"),  # pieces of an annotation that Sphinx cuts at a comma
 ]
 
+
+# `type` is also the name of attributes; the first of several targets is as good as the others.
+suppress_warnings = ["ref.python"]
+lexers["mermaid"] = TextLexer()
 
 _CODE_SPAN = re.compile(r"(?<![`:\w])`([^`]+)`(?![`_])(\w)?")
 

@@ -9,7 +9,7 @@ import click
 from lwm2m_fota import __version__
 from lwm2m_fota.cli.demo import DemoOptions, run_demo
 from lwm2m_fota.cli.device import DeviceOptions, run_device
-from lwm2m_fota.cli.options import ADDRESS, Address
+from lwm2m_fota.cli.options import Address, address
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import create, inspect, read_trust, verify
 from lwm2m_fota.cli.update import UpdateOptions, run_update
@@ -44,13 +44,13 @@ def demo_command(file: FilePath | None, method: str, size: int, as_json: bool) -
 @cli.command("update")
 @click.argument("file", type=_EXISTING)
 @click.option("--endpoint", required=True, help="The endpoint client name of the device.")
-@click.option("--listen", type=ADDRESS, default="0.0.0.0:5683", show_default=True)
+@click.option("--listen", type=address, metavar="HOST:PORT", default="0.0.0.0:5683", show_default=True)
 @click.option("--advertise", help="The host in package URIs, if devices reach this machine by another name.")
 @click.option("--method", type=click.Choice([each.value for each in Method]), default="auto", show_default=True)
 @click.option("--expect-version", help="The firmware version (/3/0/3) after the update.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), help="Seconds for everything.")
 @_JSON
-def update_command(  # noqa: D417 - click documents the options
+def update_command(
     file: FilePath,
     endpoint: str,
     listen: Address,
@@ -87,7 +87,7 @@ def update_command(  # noqa: D417 - click documents the options
 @click.option("--lifetime", "lifetime_s", type=click.IntRange(1), default=300, show_default=True, help="Seconds.")
 @click.option("--capacity", "capacity_bytes", type=click.IntRange(1), default=1 << 30, show_default=True, help="Bytes.")
 @_JSON
-def device_command(
+def device_command(  # noqa: PLR0917 - click calls it by keyword
     server: str,
     endpoint: str,
     state_dir: FilePath,

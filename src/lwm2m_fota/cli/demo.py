@@ -194,7 +194,7 @@ class _Demo:
         verdict = "equal" if equal else "NOT equal"
         self._say(
             "result",
-            f"state {state}, result {result}, installed bytes {verdict}; {size} bytes in {seconds:.1f} s, restart included",
+            f"state {state}, result {result}, installed bytes {verdict}; {size} bytes in {seconds:.1f} s with restart",
             state=state,
             result=result,
             equal=equal,

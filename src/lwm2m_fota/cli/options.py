@@ -1,9 +1,11 @@
 """Values that commands take."""
 
-from typing import final
+from typing import Final, final
 
 import attrs
 import click
+
+_MAX_PORT: Final = 65535
 
 
 @final
@@ -15,20 +17,16 @@ class Address:
     port: int
 
 
-class AddressType(click.ParamType):
-    """`HOST:PORT`, with an IPv6 host in brackets."""
+def address(text: str | Address) -> Address:
+    """Read `HOST:PORT`, with an IPv6 host in brackets.
 
-    name = "HOST:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """Read it."""
-        if isinstance(value, Address):
-            return value
-        host, colon, port = str(value).rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not colon or not host or not port.isdecimal() or not port.isascii() or int(port) > 65535:  # noqa: PLR2004
-            self.fail(f"{value!r} is not HOST:PORT", param, ctx)
-        return Address(host, int(port))
-
-
-ADDRESS = AddressType()
+    Raises:
+        click.BadParameter: it is written otherwise.
+    """
+    if isinstance(text, Address):
+        return text
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (colon and host and port.isascii() and port.isdecimal() and int(port) <= _MAX_PORT):
+        raise click.BadParameter(f"{text!r} is not HOST:PORT")
+    return Address(host, int(port))
