@@ -12,7 +12,7 @@ from lwm2m_fota.coap.endpoint import Request, Response
 from lwm2m_fota.coap.events import RequestReceived
 from lwm2m_fota.coap.uri import CoapUri, parse_uri
 from lwm2m_fota.device.firmware import FirmwareDevice
-from lwm2m_fota.device.objects import DeviceIdentity, device_object, server_object
+from lwm2m_fota.device.objects import DeviceIdentity, device_object, security_object, server_object
 from lwm2m_fota.errors import FotaError, UnsupportedProtocolError
 from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchLimits
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
@@ -57,11 +57,11 @@ class ClientSettings:
 
 @final
 class Lwm2mClient:
-    """A device at one server: Objects 1 and 3, its firmware, and further objects.
+    """A device at one server: Objects 0 (never shown), 1 and 3, its firmware, and further objects.
 
     Args:
         pump: the CoAP endpoint; the client opens and closes it.
-        server_uri: `coap://HOST[:PORT]`.
+        server_uri: `coap://HOST[:PORT]`, the factory's bootstrap information (Object 0).
         firmware: Object 5; the client starts and stops it, and calls its health check passed once registered.
         reboot: what Object 3's Reboot does.
         settings: how it behaves.
@@ -96,7 +96,8 @@ class Lwm2mClient:
             update_registration=self.update_registration,
         )
         device = device_object(settings.identity, lambda: firmware.version, reboot)
-        self._dispatcher = Dispatcher((account, device, firmware, *objects), settings.dispatch)
+        security = security_object(str(self._server), settings.server_id)
+        self._dispatcher = Dispatcher((security, account, device, firmware, *objects), settings.dispatch)
         for each in self._dispatcher.objects.values():
             each.listen(self._changed)
         pump.on_request = self._on_request

@@ -1,4 +1,4 @@
-"""The objects that every device has beside its firmware: Server (1) and Device (3)."""
+"""The objects that every device has beside its firmware: Security (0), Server (1) and Device (3)."""
 
 from collections.abc import Callable
 from typing import final
@@ -9,6 +9,7 @@ from lwm2m_fota.errors import ContentError
 from lwm2m_fota.lwm2m.value_object import ValueObject
 from lwm2m_fota.model.device import DEVICE, DeviceResource
 from lwm2m_fota.model.resources import Value
+from lwm2m_fota.model.security import SECURITY, SecurityMode, SecurityResource
 from lwm2m_fota.model.server import SERVER, ServerResource
 
 
@@ -26,6 +27,19 @@ class DeviceIdentity:
     manufacturer: str = "lwm2m-fota"
     model: str = "simulated device"
     serial: str = ""
+
+
+def security_object(server_uri: str, server_id: int) -> ValueObject:
+    """Object 0: the account that the factory has put in. It is local: no server reads it, no registration shows it."""
+    return ValueObject(
+        definition=SECURITY,
+        readers={
+            SecurityResource.SERVER_URI: lambda: server_uri,
+            SecurityResource.BOOTSTRAP_SERVER: lambda: False,
+            SecurityResource.SECURITY_MODE: lambda: int(SecurityMode.NO_SECURITY),
+            SecurityResource.SHORT_SERVER_ID: lambda: server_id,
+        },
+    )
 
 
 def device_object(identity: DeviceIdentity, version: Callable[[], str], reboot: Callable[[], None]) -> ValueObject:
