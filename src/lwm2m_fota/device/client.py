@@ -14,7 +14,7 @@ from lwm2m_fota.coap.uri import CoapUri, parse_uri
 from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.objects import DeviceIdentity, device_object, security_object, server_object
 from lwm2m_fota.errors import FotaError, UnsupportedProtocolError
-from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchLimits
+from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchSettings
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.registration import Phase, Registrar, RegistrationRequest, RegistrationSettings
 from lwm2m_fota.model.codes import Code, is_success
@@ -43,7 +43,7 @@ class ClientSettings:
         open_to: see `OpenTo`.
         confirmable_notifications: CON, so that none is lost unnoticed; NON saves the acknowledgements.
         leave_s: how long a deregistration may take when the client stops.
-        dispatch: bounds of the request side.
+        dispatch: bounds and choices of the request side.
     """
 
     registration: RegistrationSettings
@@ -52,7 +52,7 @@ class ClientSettings:
     open_to: OpenTo = OpenTo.SERVER
     confirmable_notifications: bool = True
     leave_s: float = 3.0
-    dispatch: DispatchLimits = attrs.field(factory=DispatchLimits)
+    dispatch: DispatchSettings = attrs.field(factory=DispatchSettings)
 
 
 @final

@@ -10,7 +10,7 @@ from typing import Final, final
 
 import attrs
 
-from lwm2m_fota.coap.block import Block
+from lwm2m_fota.coap.block import MAX_SZX, Block
 from lwm2m_fota.coap.block1 import Accepted, Block1Receiver
 from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import Response
@@ -18,19 +18,20 @@ from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option, is_critical
 from lwm2m_fota.content.codec import choose_format, decode, encode
 from lwm2m_fota.content.link import Link, format_links
-from lwm2m_fota.errors import FotaError, RefusedError
+from lwm2m_fota.content.values import is_single
+from lwm2m_fota.errors import ContentError, FotaError, NotAcceptableError, RefusedError, UsageError
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
-from lwm2m_fota.lwm2m.observers import Observer, ObserverTable
-from lwm2m_fota.lwm2m.operations import Answer, Execute, Operation, Read, Write, WriteBlock, WriteMode
-from lwm2m_fota.lwm2m.responses import error_response
-from lwm2m_fota.model.codes import Code
+from lwm2m_fota.lwm2m.observers import DEFAULT_MAX_OBSERVERS, Observer, ObserverTable
+from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteBlock, WriteMode
+from lwm2m_fota.lwm2m.responses import diagnostic_payload, error_response
+from lwm2m_fota.lwm2m.transfers import Transfer, TransferTable
+from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
 from lwm2m_fota.model.resources import Operations
 
-_UNDERSTOOD: Final = frozenset(
-    {Option.URI_HOST, Option.URI_PORT, Option.URI_PATH, Option.URI_QUERY, Option.ACCEPT, Option.BLOCK1, Option.BLOCK2}
-)
+_REPEATABLE: Final = frozenset({Option.URI_PATH, Option.URI_QUERY})
+_UNDERSTOOD: Final = _REPEATABLE | {Option.URI_HOST, Option.URI_PORT, Option.ACCEPT, Option.BLOCK1, Option.BLOCK2}
 _RESOURCE_IDS: Final = 3
 _INSTANCE_IDS: Final = 2
 _OBSERVE: Final = 0
@@ -39,48 +40,61 @@ _CANCEL: Final = 1
 
 @final
 @attrs.frozen(kw_only=True)
-class DispatchLimits:
-    """Bounds of the device's request side.
+class DispatchSettings:
+    """Bounds and choices of the device's request side.
 
     Attributes:
         max_body_bytes: of a gathered request body.
-        max_transfers: block-wise request bodies at a time, over all peers; the oldest makes room.
+        max_transfers: block-wise request bodies at a time, over all peers; see `TransferTable` for which makes room.
         max_observers: observations at a time.
         max_streamed_bytes: of a streamed body; larger ones are refused with 4.13 before a byte is stored.
         max_szx: the largest block size offered, as exponent (6 is 1024 bytes).
+        default_format: of what has several values, where the server leaves the choice: SenML CBOR, or TLV for a
+            server of LwM2M 1.0. A single value is then always text (LwM2M Core 7.4).
+
+    Raises:
+        UsageError: a count below 1, a negative size, a block size or content format that is not offered here.
     """
 
     max_body_bytes: int = 16384
     max_transfers: int = 8
-    max_observers: int = 64
+    max_observers: int = DEFAULT_MAX_OBSERVERS
     max_streamed_bytes: int = 1 << 30
-    max_szx: int = 6
+    max_szx: int = MAX_SZX
+    default_format: ContentFormat = ContentFormat.SENML_CBOR
 
-
-@final
-class _Transfer:
-    """A request body that comes in blocks."""
-
-    __slots__ = ("answer", "body", "receiver")
-
-    def __init__(self, receiver: Block1Receiver) -> None:
-        self.receiver = receiver
-        self.body = bytearray()
-        self.answer: Response | None = None  # of the final block, for a peer that repeats it
+    def __attrs_post_init__(self) -> None:
+        if min(self.max_transfers, self.max_observers) < 1 or min(self.max_body_bytes, self.max_streamed_bytes) < 0:
+            raise UsageError("a device needs room for one transfer and one observer")
+        if not 0 <= self.max_szx <= MAX_SZX:
+            raise UsageError(f"size exponent {self.max_szx} out of range")
+        if self.default_format not in {ContentFormat.SENML_CBOR, ContentFormat.TLV}:
+            raise UsageError(f"{self.default_format.name} does not carry several values here")
 
 
 @final
 class Dispatcher:
-    """The objects of one client, and how requests reach them."""
+    """The objects of one client, and how requests reach them.
 
-    __slots__ = ("_definitions", "_limits", "_objects", "_transfers", "observers")
+    Policies, where the documents leave a choice:
 
-    def __init__(self, objects: Iterable[Lwm2mObject], limits: DispatchLimits | None = None) -> None:
+    - A body in blocks has one method and one content format; a block with another belongs to no body (4.08).
+    - Block 0 begins a body anew, also where it is the block that came before. A later block that comes again under
+      another message id gets its answer again, and nothing is carried out twice.
+    - A refused block changes nothing: the peer may go on with the right one, or begin anew.
+    - A streamed resource holds one body: where a peer has begun one, the blocks of others are refused with 4.08.
+    - POST on a streamed resource is a Write: an early specification has it so in an example.
+    - Attributes (Write-Attributes) and composite operations are not supported (4.05).
+    """
+
+    __slots__ = ("_definitions", "_objects", "_settings", "_transfers", "observers")
+
+    def __init__(self, objects: Iterable[Lwm2mObject], settings: DispatchSettings | None = None) -> None:
         self._objects: dict[int, Lwm2mObject] = {each.definition.id: each for each in objects}
         self._definitions = Definitions(each.definition for each in self._objects.values())
-        self._limits = limits or DispatchLimits()
-        self._transfers: dict[tuple[Hashable, Path], _Transfer] = {}
-        self.observers = ObserverTable(self._limits.max_observers)
+        self._settings = settings or DispatchSettings()
+        self._transfers = TransferTable(self._settings.max_transfers)
+        self.observers = ObserverTable(self._settings.max_observers)
 
     @property
     def objects(self) -> Mapping[int, Lwm2mObject]:
@@ -110,25 +124,25 @@ class Dispatcher:
             return error_response(error)
 
     def _handle(self, message: Message, peer: Hashable, now: float) -> Response:
-        for number, _ in message.options:
-            if is_critical(number) and number not in _UNDERSTOOD:
-                raise RefusedError(f"option {number} is not understood", code=Code.BAD_OPTION)
-        path = self._path(message)
+        _check_options(message)
         match message.code:
             case Code.GET:
-                return self._get(message, peer, path, now)
+                return self._get(message, peer, self._path(message), now)
             case Code.PUT:
-                return self._put(message, peer, path, now)
+                return self._put(message, peer, self._path(message), now)
             case Code.POST:
-                return self._post(message, peer, path, now)
+                return self._post(message, peer, self._path(message), now)
             case _:
                 raise RefusedError("the method is not allowed here")
 
     def _path(self, message: Message) -> Path:
+        segments = message.path()
         try:
-            path = Path.parse("/".join(message.path()))
+            path = Path.parse("/" + "/".join(segments))
         except ValueError as error:
             raise RefusedError("no such path", code=Code.NOT_FOUND) from error
+        if len(path.ids) != len(segments):  # a slash within a segment separates nothing
+            raise RefusedError("no such path", code=Code.NOT_FOUND)
         if path.object_id not in self._objects or path.object_id == 0:
             raise RefusedError("no such object", code=Code.NOT_FOUND)
         each = self._objects[path.object_id]
@@ -145,21 +159,25 @@ class Dispatcher:
 
     def _get(self, message: Message, peer: Hashable, path: Path, now: float) -> Response:
         accept = message.uint(Option.ACCEPT)
-        if accept == ContentFormat.LINK:
-            return _cut(message, self._discover(path), (_content_format(ContentFormat.LINK),))
+        max_szx = self._settings.max_szx
         block = _block(message, Option.BLOCK2)
+        if accept == ContentFormat.LINK:
+            return _cut(message, block, self._discover(path), (_content_format(ContentFormat.LINK),), max_szx)
         observe = message.uint(Option.OBSERVE)
-        extra: tuple[tuple[int, bytes], ...] = ()
         if observe == _CANCEL:
             self.observers.remove(peer, message.token)
         body, content_format = self.render(path, accept, now)
+        options: Options = (_content_format(content_format),)
         if (
             observe == _OBSERVE
             and (block is None or block.num == 0)
             and self.observers.add(Observer(peer, message.token, path, accept))
         ):
-            extra = ((int(Option.OBSERVE), pack_uint(self.observers.next_sequence())),)
-        return _cut(message, body, (*extra, _content_format(content_format)), max_szx=self._limits.max_szx)
+            options = (self._sequence(), *options)
+        return _cut(message, block, body, options, max_szx)
+
+    def _sequence(self) -> tuple[int, bytes]:
+        return int(Option.OBSERVE), pack_uint(self.observers.next_sequence())
 
     def render(self, path: Path, accept: int | None, now: float) -> tuple[bytes, int]:
         """The present value of a path and its content format.
@@ -168,11 +186,18 @@ class Dispatcher:
             FotaError: with the code to answer.
         """
         each = self._object(path)
-        content_format = choose_format(accept, path, each.definition, ContentFormat.TEXT)
+        resource = None if path.resource_id is None else each.definition.resource(path.resource_id)
+        preferred = ContentFormat.TEXT if is_single(path, resource) else self._settings.default_format
+        content_format = choose_format(accept, path, each.definition, preferred)
         answer = each.handle(Read(path), now)
         if answer.entries is None:
             raise RefusedError(answer.diagnostic or "not readable", code=answer.code)
-        return encode(answer.entries, content_format, path, self._definitions), content_format
+        try:
+            return encode(answer.entries, content_format, path, self._definitions), content_format
+        except NotAcceptableError:
+            raise
+        except ContentError as error:  # not the peer's fault: 5.00
+            raise UsageError(f"the object's own value: {error}") from error
 
     def notification(self, observer: Observer, now: float) -> Response:
         """What an observer is told now; an error code if the path can no longer be read (it ends the observation)."""
@@ -180,13 +205,11 @@ class Dispatcher:
             body, content_format = self.render(observer.path, observer.accept, now)
         except FotaError as error:
             return error_response(error)
-        options: Options = (
-            (int(Option.OBSERVE), pack_uint(self.observers.next_sequence())),
-            _content_format(content_format),
-        )
-        return _first_block(body, options, self._limits.max_szx)
+        return _cut(None, None, body, (self._sequence(), _content_format(content_format)), self._settings.max_szx)
 
     def _discover(self, path: Path) -> bytes:
+        if len(path.ids) > _RESOURCE_IDS:
+            raise RefusedError("resource instances are not discovered")
         each = self._object(path)
         links: list[Link] = []
         instances = each.instances() if path.instance_id is None else (path.instance_id,)
@@ -211,86 +234,111 @@ class Dispatcher:
             each = self._object(path)
             definition = each.definition.resource(path.ids[2])
             if definition is not None and Operations.EXECUTE in definition.operations:
-                return _response(each.handle(Execute(path, message.payload), now))
+                return self._execute(message, path, now)
             if not each.streams(path):
                 raise RefusedError("not executable")
-            # POST on Package: the example in an early specification writes so, and devices are asked to be tolerant
             return self._write(message, peer, path, WriteMode.REPLACE, now)
         if len(path.ids) != _INSTANCE_IDS:
             raise RefusedError("instances are neither created nor deleted here")
         return self._write(message, peer, path, WriteMode.UPDATE, now)
 
-    def _write(self, message: Message, peer: Hashable, path: Path, mode: WriteMode, now: float) -> Response:
-        each = self._object(path)
-        streamed = each.streams(path)
-        if streamed and message.uint(Option.CONTENT_FORMAT) not in {None, ContentFormat.OPAQUE}:
-            streamed = False
+    def _execute(self, message: Message, path: Path, now: float) -> Response:
         block = _block(message, Option.BLOCK1)
-        if block is None:
-            return self._write_whole(message, each, path, mode, now, streamed=streamed)
-        key = (peer, path)
-        transfer = self._transfers.get(key)
-        if transfer is None or (block.num == 0 and transfer.answer is not None):
-            transfer = self._begin(key, streamed=streamed)
-        try:
-            accepted = transfer.receiver.accept(block, message.payload, message.uint(Option.SIZE1))
-            control = ((int(Option.BLOCK1), transfer.receiver.response_block(block)),)
-            if not isinstance(accepted, Accepted):
-                return transfer.answer or Response(Code.CONTINUE, control)
-            operation = self._operation(message, transfer, accepted, path, mode, streamed=streamed)
-            if operation is None:
-                return Response(Code.CONTINUE, control)
-            answer = each.handle(operation, now)
-        except FotaError:
-            self._transfers.pop(key, None)
-            raise
-        if not accepted.final:
-            if answer.code == Code.CHANGED:
-                return Response(Code.CONTINUE, control)
-            self._transfers.pop(key, None)
-        response = _response(answer, control)
-        transfer.answer = response
-        transfer.body.clear()
-        return response
+        if block is not None and (block.more or block.num):
+            raise RefusedError("arguments come in one message", code=Code.BAD_OPTION)
+        return _response(self._object(path).handle(Execute(path, message.payload), now))
 
-    def _operation(
-        self, message: Message, transfer: _Transfer, accepted: Accepted, path: Path, mode: WriteMode, *, streamed: bool
-    ) -> Operation | None:
-        """What an accepted block asks of the object; None while a gathered body is not complete."""
-        if streamed:
+    def _write(self, message: Message, peer: Hashable, path: Path, mode: WriteMode, now: float) -> Response:
+        block = _block(message, Option.BLOCK1)
+        if block is not None:
+            return self._write_block(message, peer, path, mode, block, now)
+        self._transfers.drop(peer, path)  # a body in one piece takes the place of one that comes in blocks
+        each = self._object(path)
+        operation: Operation
+        if self._streams(message, each, path):
+            operation = _whole(path, message.payload)
+        else:
+            operation = self._decoded(message, each, path, mode, message.payload)
+        return _response(each.handle(operation, now))
+
+    def _write_block(
+        self, message: Message, peer: Hashable, path: Path, mode: WriteMode, block: Block, now: float
+    ) -> Response:
+        transfer = self._transfer(message, peer, path, block)
+        accepted = transfer.receiver.accept(block, message.payload, message.uint(Option.SIZE1))
+        control = ((int(Option.BLOCK1), transfer.receiver.response_block(block)),)
+        self._transfers.heard(peer, path, transfer)
+        if not isinstance(accepted, Accepted):
+            return transfer.answer or Response(Code.CONTINUE, control)
+        try:
+            answer = self._take(message, transfer, accepted, path, mode, now)
+        except FotaError as error:
+            response = error_response(error)
+        else:
+            response = _response(answer, control)
+        if accepted.final:
+            transfer.answer = response
+            transfer.body.clear()
+            return response
+        if not is_success(response.code):
+            self._transfers.drop(peer, path)
+            return response
+        if transfer.streamed and accepted.first:
+            self._transfers.drop_others(peer, path)
+        return Response(Code.CONTINUE, control)
+
+    def _transfer(self, message: Message, peer: Hashable, path: Path, block: Block) -> Transfer:
+        """The transfer that a block belongs to; a new one for block 0, and for a block that belongs to none."""
+        kind = (message.code, message.uint(Option.CONTENT_FORMAT))
+        transfer = self._transfers.get(peer, path) if block.num else None
+        if transfer is not None and transfer.kind == kind:
+            return transfer
+        settings = self._settings
+        streamed = self._streams(message, self._object(path), path)
+        limit = settings.max_streamed_bytes if streamed else settings.max_body_bytes
+        return Transfer(Block1Receiver(limit, settings.max_szx), kind, streamed=streamed)
+
+    def _take(
+        self, message: Message, transfer: Transfer, accepted: Accepted, path: Path, mode: WriteMode, now: float
+    ) -> Answer:
+        """Hand a block on, or the body that is complete with it."""
+        each = self._object(path)
+        if transfer.streamed:
             size = message.uint(Option.SIZE1)
-            return WriteBlock(path, accepted.offset, accepted.payload, accepted.first, accepted.final, size)
+            block = WriteBlock(path, accepted.offset, accepted.payload, accepted.first, accepted.final, size)
+            return each.handle(block, now)
         transfer.body += accepted.payload
         if not accepted.final:
-            return None
-        return self._decoded(message, self._object(path), path, mode, bytes(transfer.body))
+            return CHANGED
+        return each.handle(self._decoded(message, each, path, mode, bytes(transfer.body)), now)
 
-    def _begin(self, key: tuple[Hashable, Path], *, streamed: bool) -> _Transfer:
-        if len(self._transfers) >= self._limits.max_transfers:
-            del self._transfers[next(iter(self._transfers))]
-        limit = self._limits.max_streamed_bytes if streamed else self._limits.max_body_bytes
-        transfer = _Transfer(Block1Receiver(max_body_bytes=limit, max_szx=self._limits.max_szx))
-        self._transfers[key] = transfer
-        return transfer
-
-    def _write_whole(
-        self, message: Message, each: Lwm2mObject, path: Path, mode: WriteMode, now: float, *, streamed: bool
-    ) -> Response:
-        if streamed:
-            size = len(message.payload)
-            return _response(
-                each.handle(WriteBlock(path, 0, message.payload, first=True, final=True, size_bytes=size), now)
-            )
-        return _response(each.handle(self._decoded(message, each, path, mode, message.payload), now))
+    def _streams(self, message: Message, each: Lwm2mObject, path: Path) -> bool:
+        """True if the bytes of this request are the value itself, and the object takes them block by block."""
+        return each.streams(path) and message.uint(Option.CONTENT_FORMAT) in {None, ContentFormat.OPAQUE}
 
     def _decoded(self, message: Message, each: Lwm2mObject, path: Path, mode: WriteMode, body: bytes) -> Operation:
         content_format = message.uint(Option.CONTENT_FORMAT)
         entries = decode(
             body, ContentFormat.TEXT if content_format is None else content_format, path, self._definitions
         )
-        if each.streams(path) and len(entries) == 1 and isinstance(value := entries[0][1], bytes):
-            return WriteBlock(path, 0, value, first=True, final=True, size_bytes=len(value))
+        if len(entries) == 1:
+            target, value = entries[0]
+            if isinstance(value, bytes) and each.streams(target):
+                return _whole(target, value)
         return Write(path, entries, mode)
+
+
+def _check_options(message: Message) -> None:
+    """Refuse critical options that are not understood, or come too often (RFC 7252 sections 5.4.1 and 5.4.5)."""
+    last = -1
+    for number, _ in message.options:
+        if is_critical(number) and (number not in _UNDERSTOOD or (number == last and number not in _REPEATABLE)):
+            raise RefusedError(f"option {number} is not understood", code=Code.BAD_OPTION)
+        last = number
+
+
+def _whole(path: Path, value: bytes) -> WriteBlock:
+    return WriteBlock(path, 0, value, first=True, final=True, size_bytes=len(value))
 
 
 def _version_attribute(each: Lwm2mObject) -> tuple[tuple[str, str], ...]:
@@ -306,31 +354,23 @@ def _block(message: Message, number: int) -> Block | None:
     return None if value is None else Block.decode(value)
 
 
-def _response(answer: Answer, options: Sequence[tuple[int, bytes]] = ()) -> Response:
-    every = list(options)
+def _response(answer: Answer, control: Sequence[tuple[int, bytes]] = ()) -> Response:
+    """An answer as a response; Block1 goes with a success only: in an error it would ask for smaller blocks."""
+    options = list(control) if is_success(answer.code) else []
     if answer.size_limit_bytes is not None:
-        every.append((int(Option.SIZE1), pack_uint(answer.size_limit_bytes)))
-    return Response(answer.code, sort_options(every), answer.diagnostic.encode())
+        options.append((int(Option.SIZE1), pack_uint(answer.size_limit_bytes)))
+    return Response(answer.code, sort_options(options), diagnostic_payload(answer.diagnostic))
 
 
-def _cut(message: Message, body: bytes, options: Iterable[tuple[int, bytes]], max_szx: int = 6) -> Response:
-    """A 2.05 with the block of `body` that the request asks for; a small body goes whole."""
-    requested = _block(message, Option.BLOCK2)
-    part = block2_answer(requested, len(body), max_szx=max_szx)
+def _cut(message: Message | None, block: Block | None, body: bytes, options: Options, max_szx: int) -> Response:
+    """A 2.05 with the block of `body` that is asked for; a small body goes whole."""
+    part = block2_answer(block, len(body), max_szx=max_szx)
     if part is None:
         return Response(Code.CONTENT, sort_options(options), body)
-    want_size2 = message.first(Option.SIZE2) is not None
+    want_size2 = message is not None and message.first(Option.SIZE2) is not None
     block_options = block2_options(part, len(body), _etag(body), want_size2=want_size2)
     payload = body[part.offset : part.offset + part.length]
     return Response(Code.CONTENT, sort_options((*options, *block_options)), payload)
-
-
-def _first_block(body: bytes, options: Options, max_szx: int) -> Response:
-    part = block2_answer(None, len(body), max_szx=max_szx)
-    if part is None:
-        return Response(Code.CONTENT, sort_options(options), body)
-    block_options = block2_options(part, len(body), _etag(body), want_size2=False)
-    return Response(Code.CONTENT, sort_options((*options, *block_options)), body[: part.length])
 
 
 def _etag(body: bytes) -> bytes:

@@ -33,7 +33,7 @@ from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.enums import State
 from lwm2m_fota.model.firmware import FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2, FirmwareResource
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.model.resources import ObjectDefinition, Value
+from lwm2m_fota.model.resources import ObjectDefinition, Operations, Value
 
 PACKAGE_PATH: Final = Path.of(5, 0, FirmwareResource.PACKAGE)
 _DEFINITIONS: Final = {each.version: each for each in (FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2)}
@@ -128,8 +128,6 @@ class FirmwareObject:
                 return self._write([self._event_of(path, value) for path, value in entries], wall)
             case Execute(path, arguments):
                 return self._write([self._execution(path, arguments)], wall)
-            case _:
-                raise RefusedError("not supported by this object")
 
     def values(self) -> Mapping[int, Value | Mapping[int, Value]]:
         """Every readable resource of this object version, by id."""
@@ -171,9 +169,11 @@ class FirmwareObject:
         definition = self.definition.resource(path.ids[2]) if len(path.ids) == 3 else None  # noqa: PLR2004
         if definition is None:
             raise RefusedError("no such resource", code=Code.NOT_FOUND)
+        if Operations.WRITE not in definition.operations:
+            raise RefusedError("the resource cannot be written")
+        validate(definition, value)
         match definition.id, value:
             case FirmwareResource.PACKAGE_URI, str():
-                validate(definition, value)
                 return UriWritten(value) if value else ResetWritten("uri")
             case FirmwareResource.SEVERITY, int():
                 return SeverityWritten(value)
@@ -181,10 +181,8 @@ class FirmwareObject:
                 return MaxDeferWritten(value)
             case FirmwareResource.AUTOMATIC_UPGRADE, bool():
                 return AutoUpgradeWritten(value)
-            case FirmwareResource.PACKAGE, _:
-                raise ContentError("write Package by itself")
             case _:
-                raise RefusedError("the resource cannot be written")
+                raise ContentError("Package is written by itself")
 
     def _execution(self, path: Path, arguments: bytes) -> Event:
         match path.resource_id:
@@ -196,6 +194,8 @@ class FirmwareObject:
                 raise RefusedError("not executable")
 
     def _write_block(self, block: WriteBlock, wall: float | None) -> Handled:
+        if block.path != PACKAGE_PATH:
+            raise RefusedError("only Package is streamed")
         if not block.first:
             machine = self.machine
             if machine.state is not State.DOWNLOADING or machine.delivery != "push" or machine.received:

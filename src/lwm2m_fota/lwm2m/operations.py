@@ -86,15 +86,7 @@ class Execute:
     arguments: bytes = b""
 
 
-@final
-@attrs.frozen
-class Discover:
-    """List what lies below a path."""
-
-    path: Path
-
-
-Operation = Read | Write | WriteBlock | Execute | Discover
+Operation = Read | Write | WriteBlock | Execute
 
 
 @final

@@ -6,11 +6,11 @@ from typing import final
 import attrs
 
 from lwm2m_fota.content.values import Entries, validate
-from lwm2m_fota.errors import ContentError, RefusedError
+from lwm2m_fota.errors import RefusedError
 from lwm2m_fota.lwm2m.objects import ChangeListener
-from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write
+from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteBlock
 from lwm2m_fota.model.codes import Code
-from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.paths import MAX_PARTS, Path
 from lwm2m_fota.model.resources import ObjectDefinition, Operations, Value
 
 Reader = Callable[[], Value | Mapping[int, Value]]
@@ -45,12 +45,13 @@ def read_entries(
 
 
 def _select(path: Path, value: Value | Mapping[int, Value]) -> Entries:
+    instances = value if isinstance(value, Mapping) else {}
+    if len(path.ids) == MAX_PARTS:
+        if path.ids[-1] not in instances:
+            raise RefusedError("no such resource instance", code=Code.NOT_FOUND)
+        return [(path, instances[path.ids[-1]])]
     if not isinstance(value, Mapping):
         return [(path, value)]
-    if len(path.ids) > 3:  # noqa: PLR2004 - a resource instance
-        if path.ids[3] not in value:
-            raise RefusedError("no such resource instance", code=Code.NOT_FOUND)
-        return [(path, value[path.ids[3]])]
     return [(path / index, each) for index, each in sorted(value.items())]
 
 
@@ -62,7 +63,8 @@ class ValueObject:
     Attributes:
         definition: what the object consists of.
         readers: by resource id.
-        writers: by resource id; one may raise ContentError.
+        writers: by resource id; called in the order of the values, after all of these were found to fit. One may raise
+            ContentError; what the ones before it wrote stays.
         executors: by resource id; called with the arguments.
     """
 
@@ -105,18 +107,18 @@ class ValueObject:
         del now
         match operation:
             case Read(path):
-                values = {resource_id: read() for resource_id, read in self.readers.items()}
+                values = {each: read() for each, read in self.readers.items() if path.resource_id in {None, each}}
                 return Answer(Code.CONTENT, read_entries(self.definition, path, values))
-            case Write(path, entries):
+            case Write(_, entries):
                 return self._write(entries)
             case Execute(path, arguments):
-                executor = self.executors.get(path.ids[2])
+                executor = None if path.resource_id is None else self.executors.get(path.resource_id)
                 if executor is None:
                     raise RefusedError("not executable")
                 executor(arguments)
                 return CHANGED
-            case _:
-                raise RefusedError("not supported by this object")
+            case WriteBlock():
+                raise RefusedError("nothing is streamed here")
 
     def _write(self, entries: Entries) -> Answer:
         targets: list[tuple[int, Writer, Value]] = []
@@ -125,9 +127,8 @@ class ValueObject:
             if resource_id is None or resource_id not in self.writers:
                 raise RefusedError("the resource cannot be written")
             definition = self.definition.resource(resource_id)
-            if definition is None:
-                raise ContentError("no such resource")
-            validate(definition, value)
+            if definition is not None:
+                validate(definition, value)
             targets.append((resource_id, self.writers[resource_id], value))
         for resource_id, writer, value in targets:
             writer(value)
