@@ -13,11 +13,12 @@ from lwm2m_fota.coap.events import RequestReceived
 from lwm2m_fota.coap.uri import CoapUri, parse_uri
 from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.objects import DeviceIdentity, device_object, security_object, server_object
-from lwm2m_fota.errors import FotaError, UnsupportedProtocolError
+from lwm2m_fota.device.tasks import show_failure
+from lwm2m_fota.errors import FotaError, SnapshotError, StorageError, UnsupportedProtocolError
 from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchSettings
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.registration import Phase, Registrar, RegistrationRequest, RegistrationSettings
-from lwm2m_fota.model.codes import Code, is_success
+from lwm2m_fota.model.codes import Code, describe_code, is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.transport.base import Peer
@@ -66,6 +67,7 @@ class Lwm2mClient:
         reboot: what Object 3's Reboot does.
         settings: how it behaves.
         objects: further objects.
+        on_trouble: hears, in words, why a registration message failed; the client tries on by itself.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Lwm2mClient:
         *,
         reboot: Callable[[], None],
         objects: Iterable[Lwm2mObject] = (),
+        on_trouble: Callable[[str], None] | None = None,
     ) -> None:
+        self._on_trouble = on_trouble
         self._server: CoapUri = parse_uri(server_uri)
         if self._server.scheme != "coap":
             raise UnsupportedProtocolError(f"{self._server.scheme} is not spoken here")
@@ -100,7 +104,6 @@ class Lwm2mClient:
         self._dispatcher = Dispatcher((security, account, device, firmware, *objects), settings.dispatch)
         for each in self._dispatcher.objects.values():
             each.listen(self._changed)
-        pump.on_request = self._on_request
         pump.on_observer_lost = self._observer_lost
 
     async def __aenter__(self) -> "Lwm2mClient":
@@ -115,13 +118,19 @@ class Lwm2mClient:
 
         Raises:
             TransportError: the local address cannot be had.
-            StorageError, SnapshotError: what the firmware stored cannot be read.
+            StorageError, SnapshotError: what the firmware stored cannot be read; the endpoint is closed again.
         """
+        self._pump.on_request = self._on_request
         await self._pump.open()
-        await self._firmware.start()
+        try:
+            await self._firmware.start()
+        except BaseException:
+            await self._pump.close()
+            raise
         registrar = Registrar(self._settings.registration, self._dispatcher.object_links(), self._pump.now())
         self._registrar = registrar
         self._main = asyncio.get_running_loop().create_task(self._stay_registered(registrar))
+        self._main.add_done_callback(show_failure)
 
     async def stop(self, *, deregister: bool = False) -> None:
         """Stop; what the firmware staged stays for the next start.
@@ -136,6 +145,7 @@ class Lwm2mClient:
         if self._main is not None:
             self._main.cancel()
             await asyncio.gather(self._main, return_exceptions=True)
+        self._pump.on_request = _unavailable  # nothing begins any more
         await self._firmware.stop()
         await self._pump.close()
 
@@ -185,16 +195,23 @@ class Lwm2mClient:
             if before is Phase.REGISTERING:  # the server may ask as soon as it has answered
                 self._dispatcher.observers.clear()
             answer = await self._pump.call(self._peer, Request(request.code, request.options, request.payload))
-        except FotaError:
+        except FotaError as error:
             registrar.failed(self._pump.now())
+            self._trouble(str(error))
         else:
             registrar.answered(answer, self._pump.now())
+            if not is_success(answer.code):
+                self._trouble(f"the server answered {describe_code(answer.code)}")
         if registrar.is_registered:
             self._registered.set()
-            if before is Phase.REGISTERING:
+            with contextlib.suppress(StorageError, SnapshotError):  # the next answer tries again, or the trial ends
                 self._firmware.healthy()
         else:
             self._registered.clear()
+
+    def _trouble(self, message: str) -> None:
+        if self._on_trouble is not None:
+            self._on_trouble(message)
 
     # -- requests and notifications
 
@@ -214,3 +231,8 @@ class Lwm2mClient:
 
     def _observer_lost(self, peer: Peer, token: bytes) -> None:
         self._dispatcher.observers.remove(peer, token)
+
+
+def _unavailable(received: RequestReceived, now: float) -> Response:
+    del received, now
+    return Response(Code.SERVICE_UNAVAILABLE)

@@ -5,24 +5,24 @@ changed.
 """
 
 import asyncio
-import json
+import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from enum import Enum
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, final
 
-import attrs
-
+from lwm2m_fota.device import record
 from lwm2m_fota.device.fetch import PackageFetcher
 from lwm2m_fota.device.installer import BootReport, BootStatus, Installer
 from lwm2m_fota.device.pull import Pull, PullListener
+from lwm2m_fota.device.settings import FirmwareSettings, InterruptedInstall, Offload, run_here
 from lwm2m_fota.device.staging import Staging
-from lwm2m_fota.errors import FotaError, PackageError, SnapshotError, StorageError
+from lwm2m_fota.device.tasks import show_failure
+from lwm2m_fota.errors import BlockwiseError, FotaError, PackageError, StorageError
 from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, DeviceEffect, EndPush, FirmwareObject, StageBlock
 from lwm2m_fota.lwm2m.objects import ChangeListener
 from lwm2m_fota.lwm2m.operations import Answer, Operation, WriteBlock
-from lwm2m_fota.machines.download_words import Checkpoint, DownloadPolicy
+from lwm2m_fota.machines.download_words import Checkpoint
 from lwm2m_fota.machines.effects import (
     BeginInstall,
     DiscardImage,
@@ -36,27 +36,38 @@ from lwm2m_fota.machines.effects import (
 from lwm2m_fota.machines.events import (
     TRANSFER_FAILURES,
     BootOutcome,
+    ClockRead,
     Event,
     Found,
     InstallFailed,
     InstallSucceeded,
     PackageReceived,
     PackageVerified,
+    Restarted,
     StagedImage,
     TransferFailed,
 )
-from lwm2m_fota.machines.firmware import Step, handle_timeout, next_deadline
+from lwm2m_fota.machines.firmware import next_deadline
 from lwm2m_fota.machines.profile import FirmwareProfile
-from lwm2m_fota.machines.snapshot import recover, restore, snapshot
+from lwm2m_fota.machines.state import FirmwareMachine
+from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.resources import ObjectDefinition
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.package.types import VerifiedPackage
-from lwm2m_fota.storage.base import ImageStore, StateStore
+from lwm2m_fota.storage.base import ImageStore, SealedImage, StateStore
 
-_SCHEMA: Final = 1
-Offload = Callable[[Callable[[], None]], Awaitable[None]]
+__all__ = ["FirmwareDevice", "FirmwareSettings", "InterruptedInstall"]
+
+_CLOCK_LOOK_S: Final = 3600.0
+"""Wall clocks jump, and are set late: while an update is deferred the clock is looked at so often."""
+
+_SAVE_AGAIN_S: Final = 60.0
+"""The pause before a deferred update that was due, and could not be saved, is tried again."""
+
+_ENDINGS: Final = (TransferFailed, InstallFailed, InstallSucceeded, Restarted)
+"""What has happened whether it can be saved or not: a restart finds the same in store and installer once more."""
 
 _BOOT_OUTCOMES: Final = {
     BootStatus.NORMAL: BootOutcome.NONE,
@@ -65,44 +76,6 @@ _BOOT_OUTCOMES: Final = {
     BootStatus.CONFIRMED: BootOutcome.CONFIRMED,
     BootStatus.REVERTED: BootOutcome.REVERTED,
 }
-
-
-@final
-class InterruptedInstall(Enum):
-    """What becomes of an installation that a restart cut off before the boot loader was told.
-
-    FINISH goes on with it, after hashing the sealed image anew: nothing was applied, so it is still the one
-    installation that Execute asked for. FAIL reports Result 8.
-    """
-
-    FINISH = "finish"
-    FAIL = "fail"
-
-
-@final
-@attrs.frozen(kw_only=True)
-class FirmwareSettings:
-    """How the firmware of a device behaves.
-
-    Attributes:
-        download: retries and limits of a pull.
-        push_no_progress_s: a push that brings no block for so long has lost its connection (Result 4).
-        settle_s: the wait between an accepted Execute and the installation, and again before the reboot, so that
-            answers and notifications get out.
-        trial_limit_s: how long a new image may run on trial before it must have shown that it is healthy.
-        interrupted_install: see `InterruptedInstall`.
-    """
-
-    download: DownloadPolicy = attrs.field(factory=DownloadPolicy)
-    push_no_progress_s: float = 247.0
-    settle_s: float = 0.2
-    trial_limit_s: float = 600.0
-    interrupted_install: InterruptedInstall = InterruptedInstall.FINISH
-
-
-async def run_here(action: Callable[[], None]) -> None:
-    """Carry out a blocking action in the loop's own thread."""
-    action()
 
 
 @final
@@ -121,6 +94,9 @@ class FirmwareDevice(PullListener):
         wall_clock: seconds since 1970, or None while the clock is not set.
         chance: random numbers, 0 <= chance < 1, for the jitter of retries.
         offload: runs the installer's blocking calls, e.g. `asyncio.to_thread`; by default in the loop's thread.
+
+    What a request asks for is saved first; if that fails, the request is refused and nothing has changed. What has
+    happened anyway (a failure, a confirmed boot) counts unsaved too: after a restart it is found once more.
     """
 
     def __init__(
@@ -156,6 +132,7 @@ class FirmwareDevice(PullListener):
         self._deferral_timer: asyncio.TimerHandle | None = None
         self._trial_timer: asyncio.TimerHandle | None = None
         self._diagnosis = ""
+        self._saved: bytes | None = None
 
     # -- what a client sees
 
@@ -216,13 +193,28 @@ class FirmwareDevice(PullListener):
         Raises:
             FotaError: with the code to answer.
         """
+        before = self._object.machine
         if isinstance(operation, WriteBlock):
-            self._push_heard = now
+            self._check_place(operation)
         handled = self._object.handle(operation, self._wall())
-        failure = self._carry_out(handled.effects)
+        if isinstance(operation, WriteBlock) and handled.effects:
+            self._push_heard = now
+        failure = self._carry_out(handled.effects, before)
         if failure is not None:
-            raise failure
+            raise self._with_limit(failure, operation)
         return handled.answer
+
+    def _check_place(self, block: WriteBlock) -> None:
+        """Blocks of a push that another one has replaced must not harm that one."""
+        if not block.first and self.state is State.DOWNLOADING and block.offset != self._staging.size_bytes:
+            raise BlockwiseError("this transfer was replaced by another")
+
+    def _with_limit(self, failure: FotaError, operation: Operation) -> FotaError:
+        """A 4.13 tells the largest body that would be taken (Size1), or the peer tries again with smaller blocks."""
+        if failure.code != Code.REQUEST_ENTITY_TOO_LARGE or not isinstance(operation, WriteBlock):
+            return failure
+        limit = operation.offset or self._staging.limit_bytes
+        return BlockwiseError(str(failure), code=failure.code, result=failure.result, size1=limit)
 
     # -- life
 
@@ -234,22 +226,29 @@ class FirmwareDevice(PullListener):
             SnapshotError: what is stored is damaged.
         """
         report = self._installer.boot_report()
-        self._load()
+        data = self._state.load()
+        if data is not None:
+            self._object.machine, self._checkpoint = record.decode(data)
+            self._saved = data
         if self._installs_again(report):
             self._spawn(self._install(self._object.machine.attempt))
             return
         found = Found(image=self._staged(), boot=_BOOT_OUTCOMES[report.status], attempt=report.attempt or 0)
-        self._take(recover(self._object.machine, found, self._object.profile, self._wall()))
+        failure = self.report(Restarted(found))
         if report.status is BootStatus.PENDING:
             self._trial_timer = asyncio.get_running_loop().call_later(self._settings.trial_limit_s, self._give_up_trial)
-        elif report.status is not BootStatus.NORMAL:
+        elif report.status is not BootStatus.NORMAL and failure is None:
             self._installer.acknowledge()
 
     async def stop(self) -> None:
-        """Stop all activity; what is staged and stored stays for the next start."""
+        """Stop all activity; what is staged and stored stays for the next start.
+
+        A call to the installer that `offload` has begun elsewhere goes on to its end.
+        """
         for timer in (self._push_timer, self._deferral_timer, self._trial_timer):
             if timer is not None:
                 timer.cancel()
+        self._push_timer = self._deferral_timer = self._trial_timer = None
         await self._pull.stop()
         tasks = tuple(self._tasks)
         for task in tasks:
@@ -260,17 +259,19 @@ class FirmwareDevice(PullListener):
         """The health check of a new image has passed: keep it. Harmless at any other time.
 
         Raises:
-            StorageError: the boot record or the state cannot be written.
+            StorageError, SnapshotError: the boot record cannot be read or written; call it again, or the trial ends
+                in a reboot to the former image.
         """
         report = self._installer.boot_report()
         if report.status is not BootStatus.PENDING:
             return
+        self._installer.confirm()
         if self._trial_timer is not None:
             self._trial_timer.cancel()
             self._trial_timer = None
-        self._installer.confirm()
-        self.report(InstallSucceeded(report.attempt))
-        self._installer.acknowledge()
+        # if the success is not saved, the boot record must go on telling it: it is found there at the next start
+        if self.report(InstallSucceeded(report.attempt)) is None:
+            self._installer.acknowledge()
 
     def _give_up_trial(self) -> None:
         self._trial_timer = None
@@ -291,46 +292,49 @@ class FirmwareDevice(PullListener):
 
     # -- persistence
 
-    def _load(self) -> None:
-        data = self._state.load()
-        if data is None:
-            return
-        try:
-            plain = json.loads(data)
-            if plain["schema"] != _SCHEMA:
-                raise SnapshotError("the stored state is of another schema")
-            machine, checkpoint = plain["machine"], plain["checkpoint"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise SnapshotError(f"the stored state is damaged: {error}") from error
-        self._object.machine = restore(machine)
-        self._checkpoint = None if checkpoint is None else Checkpoint.from_plain(checkpoint)
-
     def _save(self) -> None:
-        checkpoint = None if self._checkpoint is None else self._checkpoint.to_plain()
-        plain = {"schema": _SCHEMA, "machine": snapshot(self._object.machine), "checkpoint": checkpoint}
-        self._state.save(json.dumps(plain).encode())
+        data = record.encode(self._object.machine, self._checkpoint)
+        if data != self._saved:
+            self._saved = None  # if it fails, either one may stand
+            self._state.save(data)
+            self._saved = data
+
+    def _go_back(self, before: FirmwareMachine) -> None:
+        """The machine could not be saved: forget it, in the store too, where the new one may stand all the same."""
+        self._object.machine = before
+        with contextlib.suppress(StorageError):
+            self._save()
 
     # -- the machine's effects
 
     def report(self, event: Event) -> FotaError | None:
         """Give the machine an event of the device's own, and do what it asks; an error if something of that failed."""
-        return self._take(self._object.apply(event, self._wall()))
+        before = self._object.machine
+        taken = self._object.apply(event, self._wall())
+        failure = self._carry_out(taken.effects, None if isinstance(event, _ENDINGS) else before)
+        if failure is not None and self._object.machine is before and self.state is State.DOWNLOADING:
+            self.report(self._failure_of(failure))
+        return failure
 
-    def _take(self, taken: Step) -> FotaError | None:
-        self._object.machine = taken.machine
-        return self._carry_out(taken.effects)
-
-    def _carry_out(self, effects: Sequence[DeviceEffect]) -> FotaError | None:
+    def _carry_out(self, effects: Sequence[DeviceEffect], before: FirmwareMachine | None) -> FotaError | None:
+        """Do what a step asks for; `before` is the machine to go back to if the new one cannot be saved."""
+        unsaved: FotaError | None = None
         for effect in effects:
             try:
                 failure = self._one(effect)
             except FotaError as error:
+                if isinstance(effect, Persist) and before is None:
+                    unsaved = error
+                    continue
                 failure = error
-                self.report(self._failure_of(error))
+                if isinstance(effect, Persist) and before is not None:
+                    self._go_back(before)
+                else:
+                    self.report(self._failure_of(error))
             if failure is not None:
                 return failure
         self._arm_deferral()
-        return None
+        return unsaved
 
     def _one(self, effect: DeviceEffect) -> FotaError | None:  # noqa: C901 - one case for each effect
         match effect:
@@ -354,22 +358,26 @@ class FirmwareDevice(PullListener):
             case DiscardImage():
                 self._checkpoint = None
                 self._verified = None
-                self._staging.discard()
+                with contextlib.suppress(StorageError):  # the next package, or the next start, tries again
+                    self._staging.discard()
             case BeginInstall(attempt):
+                self._diagnosis = ""
                 self._spawn(self._install(attempt))
         return None
 
     def _failure_of(self, error: FotaError) -> Event:
         self._diagnosis = str(error)
-        if self.state is State.UPDATING:
-            return InstallFailed()
         result = error.result if error.result in TRANSFER_FAILURES else UpdateResult.NOT_ENOUGH_STORAGE
         return TransferFailed(result or UpdateResult.NOT_ENOUGH_STORAGE, self._diagnosis)
 
     def _notify(self, resource_ids: tuple[int, ...]) -> None:
         paths = [Path.of(5, 0, resource_id) for resource_id in resource_ids]
         for listener in self._listeners:
-            listener(paths)
+            try:
+                listener(paths)
+            except Exception as error:  # noqa: BLE001 - shown, and what follows must not depend on it
+                message = f"a listener of the firmware failed: {error!r}"
+                asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
     def _begin_stage(self, size_bytes: int | None) -> None:
         self._diagnosis = ""
@@ -434,38 +442,45 @@ class FirmwareDevice(PullListener):
         task = asyncio.get_running_loop().create_task(activity)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(show_failure)
+
+    def _to_install(self) -> tuple[VerifiedPackage, SealedImage]:
+        package = self._verified or self._staging.verify_again()
+        image = self._staging.sealed
+        if image is None:
+            raise StorageError("the sealed image is gone")
+        return package, image
 
     async def _install(self, attempt: int) -> None:
         await asyncio.sleep(self._settings.settle_s)
         try:
-            package = self._verified or self._staging.verify_again()
-            image = self._staging.sealed
-            if image is None:
-                raise StorageError("the sealed image is gone")
+            package, image = self._to_install()
             await self._offload(lambda: self._installer.write(package, image, attempt))
             await asyncio.sleep(self._settings.settle_s)
             await self._offload(lambda: self._installer.apply(attempt))
         except PackageError as error:
             self._diagnosis = str(error)
             self.report(InstallFailed(UpdateResult.INTEGRITY_FAILURE, image_kept=False, attempt=attempt))
-        except FotaError as error:
-            self._diagnosis = str(error)
+        except Exception as error:
+            self._diagnosis = str(error) or repr(error)
             self.report(InstallFailed(attempt=attempt))
+            if not isinstance(error, FotaError):
+                raise  # a fault of the installer: shown by the loop, but the update does not hang on it
         else:
             self._reboot()
 
-    def _arm_deferral(self) -> None:
+    def _arm_deferral(self, pause_s: float = 0.0) -> None:
         if self._deferral_timer is not None:
             self._deferral_timer.cancel()
             self._deferral_timer = None
-        deadline, wall = next_deadline(self._object.machine), self._wall()
-        if deadline is None or wall is None:
+        deadline = next_deadline(self._object.machine)
+        if deadline is None:
             return
-        # wall clocks jump: look again at least once an hour
-        wait = min(max(deadline - wall, 0.0), 3600.0)
-        self._deferral_timer = asyncio.get_running_loop().call_later(wait, self._deferral_due)
+        wall = self._wall()
+        wait_s = _CLOCK_LOOK_S if wall is None else min(max(deadline - wall, pause_s), _CLOCK_LOOK_S)
+        self._deferral_timer = asyncio.get_running_loop().call_later(wait_s, self._deferral_due)
 
     def _deferral_due(self) -> None:
         self._deferral_timer = None
-        self._take(handle_timeout(self._object.machine, self._object.profile, self._wall()))
-        self._arm_deferral()
+        if self.report(ClockRead()) is not None:
+            self._arm_deferral(_SAVE_AGAIN_S)

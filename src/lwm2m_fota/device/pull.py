@@ -7,6 +7,7 @@ from typing import Protocol, final
 
 from lwm2m_fota.device.fetch import PackageFetcher
 from lwm2m_fota.device.staging import Staging
+from lwm2m_fota.device.tasks import show_failure
 from lwm2m_fota.errors import (
     FotaError,
     PackageError,
@@ -98,6 +99,7 @@ class Pull:
         self._chance = chance
         self._machine = DownloadMachine()
         self._transfer = 0
+        self._sink: _Sink | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -153,9 +155,20 @@ class Pull:
 
     def _take(self, taken: DownloadStep) -> None:
         self._machine = taken.machine
-        for effect in taken.effects:
-            self._carry_out(effect)
+        try:
+            for effect in taken.effects:
+                self._carry_out(effect)
+        except StorageError as error:
+            self._feed(StorageFull(str(error)))
+        except PackageError as error:
+            self._refuse(error)
         self._arm()
+
+    def _refuse(self, error: PackageError) -> None:
+        """What came can be no part of a package that would be installed: no retry helps."""
+        self.cancel()
+        result = error.result or UpdateResult.INTEGRITY_FAILURE
+        self._listener.pull_failed(self._transfer, result, f"pull.package-refused: {error}")
 
     def _arm(self) -> None:
         deadline = next_deadline(self._machine, self._policy)
@@ -177,7 +190,9 @@ class Pull:
             case Resolve():
                 self._run(self._resolve(self._machine.uri))
             case Fetch(uri, offset, etag):
-                self._run(self._fetch(uri, offset, etag))
+                sink = _Sink(self)
+                self._run(self._fetch(uri, offset, etag, sink))
+                self._sink = sink
             case StopFetch():
                 self._stop_fetch()
             case TruncateStage(offset):
@@ -197,9 +212,11 @@ class Pull:
     def _run(self, activity: "asyncio._CoroutineLike[None]") -> None:
         self._stop_fetch()
         self._task = asyncio.get_running_loop().create_task(activity)
+        self._task.add_done_callback(show_failure)
 
     def _stop_fetch(self) -> None:
         task, self._task = self._task, None
+        self._sink = None
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
@@ -213,22 +230,33 @@ class Pull:
     async def _resolve(self, uri: str) -> None:
         try:
             await self._fetcher(uri).resolve(uri)
-        except FotaError as error:
-            self._feed(ResolutionFailed(str(error)))
+        except Exception as error:
+            self._feed(ResolutionFailed(str(error) or repr(error)))
+            if not isinstance(error, FotaError):
+                raise  # a fault of the fetcher: shown by the loop, but the pull does not hang on it
         else:
             self._feed(Resolved())
 
-    async def _fetch(self, uri: str, offset: int, etag: bytes | None) -> None:
+    async def _fetch(self, uri: str, offset: int, etag: bytes | None, sink: "_Sink") -> None:
         try:
-            await self._fetcher(uri).fetch(uri, _Sink(self), offset=offset, etag=etag)
+            await self._fetcher(uri).fetch(uri, sink, offset=offset, etag=etag)
         except _EndOfFetchError:
             pass
         except ResponseError as error:
             self._feed(PeerRefused(error.response_code))
         except UriError as error:
             self._feed(ResolutionFailed(str(error)))
-        except FotaError as error:
-            self._feed(ConnectionLost(str(error)))
+        except Exception as error:
+            self._feed(ConnectionLost(str(error) or repr(error)))
+            if not isinstance(error, FotaError):
+                raise  # as above
+        else:
+            if self._sink is sink:
+                self._feed(ConnectionLost("the fetch ended before the package did"))
+
+    def is_current(self, sink: "_Sink") -> bool:
+        """False for the sink of a fetch that was stopped: nothing is taken from it any more."""
+        return self._sink is sink
 
     def store(self, offset: int, payload: bytes, etag: bytes | None, size_bytes: int | None, *, last: bool) -> None:
         """Take bytes from the fetcher.
@@ -241,15 +269,13 @@ class Pull:
                 self._staging.check_size(size_bytes)
             self._staging.add(offset, payload)
         except PackageTooLargeError as error:
-            self._feed(TooLarge())
+            self._feed(TooLarge(str(error)))
             raise _EndOfFetchError(str(error)) from error
         except PackageError as error:
-            self.cancel()
-            result = error.result or UpdateResult.INTEGRITY_FAILURE
-            self._listener.pull_failed(self._transfer, result, f"pull.package-refused: {error}")
+            self._refuse(error)
             raise _EndOfFetchError(str(error)) from error
         except StorageError as error:
-            self._feed(StorageFull())
+            self._feed(StorageFull(str(error)))
             raise _EndOfFetchError(str(error)) from error
         self._feed(BlockStored(offset, len(payload), etag, size_bytes, last))
         if not last and self._machine.phase is not Phase.FETCHING:
@@ -275,8 +301,14 @@ class _Sink:
         self._pull = pull
 
     def block(self, offset: int, payload: bytes, *, etag: bytes | None, size_bytes: int | None, last: bool) -> None:
+        self._check()
         self._pull.store(offset, payload, etag, size_bytes, last=last)
 
     def restarted(self, reason: str) -> None:
         del reason
+        self._check()
         self._pull.changed()
+
+    def _check(self) -> None:
+        if not self._pull.is_current(self):
+            raise _EndOfFetchError("this fetch was stopped")

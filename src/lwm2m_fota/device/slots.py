@@ -29,6 +29,7 @@ class _Phase(Enum):
     REVERTED = "reverted"
 
 
+_PHASES: Final = frozenset(each.value for each in _Phase)
 _STATUS: Final = {
     _Phase.NORMAL: BootStatus.NORMAL,
     _Phase.WRITTEN: BootStatus.UNAPPLIED,
@@ -74,8 +75,10 @@ class SlotInstaller:
     def boot(self) -> BootReport:
         """What the boot loader does: start a requested image on trial, or go back from an unconfirmed one."""
         record = self._load()
-        if record.phase is _Phase.REQUESTED:
+        if record.phase is _Phase.REQUESTED and self._slots[record.other].sealed is not None:
             self._save(attrs.evolve(record, running=record.other, phase=_Phase.TRIAL))
+        elif record.phase is _Phase.REQUESTED:  # nothing whole is there to start
+            self._save(attrs.evolve(record, phase=_Phase.WRITTEN))
         elif record.phase is _Phase.TRIAL:
             self._save(attrs.evolve(record, running=record.other, phase=_Phase.REVERTED))
         return self.boot_report()
@@ -103,12 +106,16 @@ class SlotInstaller:
             IntegrityError: the image is not the verified one.
             StorageFullError, StorageError: the slot has no room, or failed.
             UsageError: a trial boot is neither confirmed nor reverted.
+            SnapshotError: the boot record is damaged.
         """
         record = self._load()
-        if record.phase in {_Phase.TRIAL, _Phase.REQUESTED}:
+        if record.phase is _Phase.TRIAL:
             raise UsageError("the last update has not come to its end")
         if image.size_bytes != package.size_bytes:
             raise IntegrityError("the staged image is not the verified package")
+        if record.phase in {_Phase.WRITTEN, _Phase.REQUESTED}:  # what was written is about to go
+            record = attrs.evolve(record, phase=_Phase.NORMAL, attempt=None)
+            self._save(record)
         slot = self._slots[record.other]
         slot.open(image.size_bytes)
         offset = 0
@@ -151,19 +158,22 @@ class SlotInstaller:
         if data is None:
             return _Record(0, (self._factory_version, ""))
         try:
-            plain = json.loads(data)
-            if plain["schema"] != _SCHEMA or plain["running"] not in {0, 1}:
-                raise SnapshotError("the boot record is of another schema")
-            first, second = plain["versions"]
-            attempt = plain["attempt"]
-            return _Record(
-                plain["running"],
-                (str(first), str(second)),
-                _Phase(plain["phase"]),
-                None if attempt is None else int(attempt),
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            plain: object = json.loads(data)
+        except (ValueError, RecursionError) as error:
             raise SnapshotError(f"the boot record is damaged: {error}") from error
+        match plain:
+            case {"schema": int(schema)} if schema != _SCHEMA:
+                raise SnapshotError(f"the boot record is of schema {schema}, not {_SCHEMA}")
+            case {
+                "schema": int(),
+                "running": 0 | 1 as running,
+                "versions": [str(first), str(second)],
+                "phase": str(phase),
+                "attempt": int() | None as attempt,
+            } if phase in _PHASES:
+                return _Record(running, (first, second), _Phase(phase), attempt)
+            case _:
+                raise SnapshotError("the boot record is damaged")
 
     def _save(self, record: _Record) -> None:
         plain = {

@@ -35,6 +35,11 @@ class Staging:
         """The complete image, if it is complete."""
         return self._images.sealed
 
+    @property
+    def limit_bytes(self) -> int:
+        """The largest package that trust policy and store take."""
+        return min(self._trust.max_package_bytes, self._images.capacity_bytes)
+
     def open(self, size_bytes: int | None) -> None:
         """Begin a package; what was there is dropped.
 
@@ -48,6 +53,7 @@ class Staging:
         """
         if size_bytes is not None:
             self.check_size(size_bytes)
+        self._verifier = None
         self._images.open(size_bytes)
         self._verifier = PackageVerifier(self._trust)
 
@@ -57,9 +63,8 @@ class Staging:
         Raises:
             PackageTooLargeError: more than the trust policy or the store allows.
         """
-        limit = min(self._trust.max_package_bytes, self._images.capacity_bytes)
-        if size_bytes > limit:
-            raise PackageTooLargeError(f"{size_bytes} bytes; at most {limit} are taken")
+        if size_bytes > self.limit_bytes:
+            raise PackageTooLargeError(f"{size_bytes} bytes; at most {self.limit_bytes} are taken")
 
     def add(self, offset: int, data: bytes) -> None:
         """Take the next bytes.

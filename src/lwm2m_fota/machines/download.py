@@ -214,7 +214,12 @@ def _detail(event: DownloadEvent) -> str:
     match event:
         case words.PeerRefused(code):
             return describe_code(code)
-        case words.ConnectionLost(reason) | words.ResolutionFailed(reason):
+        case (
+            words.ConnectionLost(reason)
+            | words.ResolutionFailed(reason)
+            | words.StorageFull(reason)
+            | words.TooLarge(reason)
+        ):
             return reason
         case words.Started(uri):
             return uri

@@ -270,7 +270,13 @@ class BodyChanged:
 @final
 @attrs.frozen
 class StorageFull:
-    """The store has no room for the package."""
+    """The store has no room for the package, or failed.
+
+    Attributes:
+        reason: for people.
+    """
+
+    reason: str = ""
 
 
 @final
@@ -282,7 +288,13 @@ class OutOfMemory:
 @final
 @attrs.frozen
 class TooLarge:
-    """The package does not fit the place that it is meant for."""
+    """The package does not fit the place that it is meant for.
+
+    Attributes:
+        reason: for people.
+    """
+
+    reason: str = ""
 
 
 @final

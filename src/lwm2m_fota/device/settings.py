@@ -1,0 +1,50 @@
+"""How the firmware of a device behaves: times and named policies."""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import TypeAlias, final
+
+import attrs
+
+from lwm2m_fota.machines.download_words import DownloadPolicy
+
+Offload: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
+"""Carries out a blocking action and waits for its end; `asyncio.to_thread` is one."""
+
+
+@final
+class InterruptedInstall(Enum):
+    """What becomes of an installation that a restart cut off before the boot loader was told.
+
+    FINISH goes on with it, after hashing the sealed image anew: nothing was applied, so it is still the one
+    installation that Execute asked for. FAIL reports Result 8.
+    """
+
+    FINISH = "finish"
+    FAIL = "fail"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class FirmwareSettings:
+    """How the firmware of a device behaves.
+
+    Attributes:
+        download: retries and limits of a pull.
+        push_no_progress_s: a push that brings no block for so long has lost its connection (Result 4).
+        settle_s: the wait between an accepted Execute and the installation, and again before the reboot, so that
+            answers and notifications get out.
+        trial_limit_s: how long a new image may run on trial before it must have shown that it is healthy.
+        interrupted_install: see `InterruptedInstall`.
+    """
+
+    download: DownloadPolicy = attrs.field(factory=DownloadPolicy)
+    push_no_progress_s: float = 247.0
+    settle_s: float = 0.2
+    trial_limit_s: float = 600.0
+    interrupted_install: InterruptedInstall = InterruptedInstall.FINISH
+
+
+async def run_here(action: Callable[[], None]) -> None:
+    """Carry out a blocking action in the loop's own thread."""
+    action()
