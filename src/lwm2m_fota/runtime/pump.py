@@ -2,6 +2,9 @@
 
 Every turn has four steps: feed what arrived, hand out events, transmit, re-arm the one timer. There is no protocol in
 here, and no task for a block or an exchange.
+
+An exception of a handler that is not an answer to its call goes to the loop's exception handler; a request is then
+answered 5.00, and the turn goes on. What a sink or a source raises ends its call, and is raised there.
 """
 
 import asyncio
@@ -22,7 +25,8 @@ from lwm2m_fota.coap.events import (
 )
 from lwm2m_fota.coap.message import Message
 from lwm2m_fota.coap.params import TransmissionParameters
-from lwm2m_fota.errors import FotaError, TransportError
+from lwm2m_fota.errors import TransportError
+from lwm2m_fota.model.codes import Code
 from lwm2m_fota.runtime.entropy import SystemEntropy
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.base import DatagramTransport, Peer
@@ -149,7 +153,8 @@ class Pump:
             self._timer.cancel()
             self._timer = None
         calls, self._calls = self._calls, {}
-        for call in calls.values():
+        for call_id, call in calls.items():
+            self._endpoint.cancel(call_id, self.now(), forget=True)
             if not call.future.done():
                 call.future.set_exception(TransportError("the endpoint was closed"))
                 call.future.exception()  # observed: a caller that is gone must not be reported
@@ -191,7 +196,10 @@ class Pump:
         try:
             while events := endpoint.take_events():
                 for event in events:
-                    self._hand_out(event)
+                    try:
+                        self._hand_out(event)
+                    except Exception as error:  # noqa: BLE001 - others' code: it must not take the turn with it
+                        self._broken(event, error)
             for data, peer in endpoint.take_datagrams():
                 send(data, peer)
         finally:
@@ -244,15 +252,24 @@ class Pump:
                 if self.on_observer_lost is not None:
                     self.on_observer_lost(event.peer, event.token)
 
+    def _broken(self, event: Event, error: Exception) -> None:
+        """Code that is not ours failed on an event: end what depends on it, and tell whoever can be told."""
+        match event:
+            case BlockArrived() | BlockWanted() | BodyRestarted():
+                self._abort(event.call, error)  # whoever awaits the call hears of it
+                return
+            case RequestReceived():
+                self._endpoint.respond(event.exchange, Response(Code.INTERNAL_SERVER_ERROR), self.now())
+            case _:
+                pass
+        message = f"a handler failed on {type(event).__name__}"
+        self._running_loop().call_exception_handler({"message": message, "exception": error})
+
     def _block_arrived(self, event: BlockArrived) -> None:
         call = self._calls.get(event.call)
         if call is None or call.sink is None:
             return
-        try:
-            call.sink.block(event)
-        except FotaError as error:
-            self._abort(event.call, error)
-            return
+        call.sink.block(event)
         if not event.last:
             self._endpoint.proceed(event.call, self.now())
 
@@ -260,41 +277,36 @@ class Pump:
         call = self._calls.get(event.call)
         if call is None or call.sink is None:
             return
-        try:
-            call.sink.restarted(event.reason)
-        except FotaError as error:
-            self._abort(event.call, error)
+        call.sink.restarted(event.reason)
 
     def _block_wanted(self, event: BlockWanted) -> None:
         call = self._calls.get(event.call)
         if call is None or call.source is None:
             return
-        try:
-            data = call.source.read_at(event.offset, event.length)
-        except FotaError as error:
-            self._abort(event.call, error)
-            return
+        data = call.source.read_at(event.offset, event.length)
         if call.on_progress is not None:
             call.on_progress(event.offset)
         self._endpoint.supply(event.call, data, self.now())
 
     def _request_received(self, event: RequestReceived) -> None:
         now = self.now()
-        response = self.on_request(event, now) if self.on_request is not None else Response(0x84)
+        response = self.on_request(event, now) if self.on_request is not None else Response(Code.NOT_FOUND)
         if response is not None:
             self._endpoint.respond(event.exchange, response, now)
 
     def _finished(self, event: ResponseReceived) -> None:
-        call = self._calls.get(event.call)
+        call = self._calls.get(event.call) if event.observing else self._calls.pop(event.call, None)
         if call is None:
             return
-        if not event.observing:
-            del self._calls[event.call]
         if not call.future.done():
             call.future.set_result(event.message)
+        elif call.on_notify is not None and not call.future.cancelled():
+            call.on_notify(event.message)  # the answer that ends an observation
 
-    def _abort(self, call_id: int, error: FotaError) -> None:
-        call = self._calls.pop(call_id)
+    def _abort(self, call_id: int, error: Exception) -> None:
+        call = self._calls.pop(call_id, None)
+        if call is None:
+            return
         self._endpoint.cancel(call_id, self.now(), forget=True)
         if not call.future.done():
             call.future.set_exception(error)
@@ -327,7 +339,7 @@ class Pump:
 
         Raises:
             TransportError, BlockwiseError: as `call`.
-            StorageError: the source cannot be read.
+            StorageError: the source cannot be read; and whatever else `source` or `on_progress` raises.
         """
         call = _Call(self._running_loop().create_future())
         call.source = source
@@ -339,7 +351,7 @@ class Pump:
 
         Raises:
             TransportError, BlockwiseError: as `call`.
-            FotaError: what `sink` raised.
+            Exception: what `sink` raised.
         """
         call = _Call(self._running_loop().create_future())
         call.sink = sink
@@ -347,6 +359,8 @@ class Pump:
 
     async def observe(self, peer: Peer, request: Request, on_notify: Callable[[Message], None]) -> Observation:
         """Begin an observation; `on_notify` hears every fresh notification after the first answer.
+
+        What the peer ends it with, such as 4.04, is the last that `on_notify` hears.
 
         Raises:
             TransportError, BlockwiseError: as `call`.
