@@ -1,0 +1,268 @@
+"""Simulated devices: the device side of this library over a network in memory, with reboots, power cuts and faults.
+
+A device keeps its stores from one boot to the next and nothing else: each boot makes a new client over them, as a
+power-on does. It needs a running event loop, virtual (`sim.loop`) or real.
+"""
+
+import asyncio
+from enum import Enum
+from typing import Final, final
+
+import attrs
+
+from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
+from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
+from lwm2m_fota.device.installer import BootStatus
+from lwm2m_fota.device.slots import SlotInstaller
+from lwm2m_fota.errors import UsageError
+from lwm2m_fota.lwm2m.registration import RegistrationSettings
+from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.runtime.entropy import SeededEntropy
+from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.sim.flash import SimulatedFlash
+from lwm2m_fota.storage.memory import MemoryStateStore
+from lwm2m_fota.transport.memory import MemoryNetwork
+
+POWER_ON_UNIX_S: Final = 1_767_225_600.0
+"""What the wall clock of a simulated device shows at the loop's time 0: 2026-01-01, 00:00 UTC."""
+
+_PROFILE: Final = FirmwareProfile()
+
+
+@final
+class Fault(Enum):
+    """What is wrong with a simulated device.
+
+    Attributes:
+        FORGETS_STATE: Object 5 does not outlive a reboot: it comes up with State 0 and Result 0.
+        REVERTS_TRIAL: a new image crashes on its trial boot, and the boot loader goes back to the former one.
+        STAYS_OFF: it never comes back from its first reboot.
+    """
+
+    FORGETS_STATE = "forgets its state at reboot"
+    REVERTS_TRIAL = "reverts the trial"
+    STAYS_OFF = "stays off at reboot"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class DeviceModel:
+    """What a simulated device is.
+
+    Attributes:
+        factory_version: of the firmware before any update.
+        profile: of Object 5: version, delivery, protocols, policies.
+        trust: what a package must show; by default anything is taken.
+        capacity_bytes: of the staging area and of each of the two slots.
+        lifetime_s: of the registration.
+        boot_s: from a reboot until it is on the network again; a failed trial boot takes as long.
+        firmware: times and policies of the firmware.
+        faults: what is wrong with it.
+    """
+
+    factory_version: str = "1.0.0"
+    profile: FirmwareProfile = _PROFILE
+    trust: Trust = attrs.field(factory=Trust.unsafe_accept_unsigned)
+    capacity_bytes: int = 1 << 20
+    lifetime_s: int = 300
+    boot_s: float = 10.0
+    firmware: FirmwareSettings = attrs.field(factory=FirmwareSettings)
+    faults: frozenset[Fault] = attrs.field(default=frozenset(), converter=frozenset)
+
+
+@final
+class SimulatedDevice:
+    """One device with its flash; use it as an asynchronous context manager, or call `start` and `stop`.
+
+    Args:
+        network: what it is attached to.
+        server_uri: `coap://HOST:PORT` of its server.
+        endpoint: its endpoint name.
+        model: what it is.
+        host: its address; the network gives it a free port at every boot.
+        seed: of its message ids, tokens and jitter.
+
+    Attributes:
+        boots: how often it has come up.
+    """
+
+    def __init__(
+        self,
+        network: MemoryNetwork,
+        server_uri: str,
+        endpoint: str,
+        model: DeviceModel | None = None,
+        *,
+        host: str = "192.0.2.2",
+        seed: int = 0,
+    ) -> None:
+        self._network = network
+        self._server_uri = server_uri
+        self._endpoint = endpoint
+        self._model = model or DeviceModel()
+        self._host = host
+        self._entropy = SeededEntropy(seed)
+        capacity = self._model.capacity_bytes
+        self._staged = SimulatedFlash(capacity)
+        self._slots = (SimulatedFlash(capacity), SimulatedFlash(capacity))
+        self._state = MemoryStateStore()
+        self._installer = SlotInstaller(MemoryStateStore(), self._slots, self._model.factory_version)
+        self._client: Lwm2mClient | None = None
+        self._firmware: FirmwareDevice | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._down = asyncio.Event()
+        self._up = asyncio.Event()
+        self._off_s = 0.0
+        self._loses_power = False
+        self.boots = 0
+
+    async def __aenter__(self) -> "SimulatedDevice":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Switch it on; returns before it is registered.
+
+        Raises:
+            UsageError: it is on already.
+            TransportError: its address is taken.
+        """
+        if self._life is not None:
+            raise UsageError("the device is on already")
+        await self._boot()
+        self._life = asyncio.get_running_loop().create_task(self._live())
+
+    async def stop(self) -> None:
+        """Switch it off for good, without a word to the server; what it stored stays readable. Twice is harmless.
+
+        Raises:
+            FotaError: what made an earlier reboot fail.
+        """
+        life, self._life = self._life, None
+        if life is None:
+            return
+        life.cancel()
+        try:
+            await life
+        except asyncio.CancelledError:
+            pass
+        finally:
+            await self._halt()
+
+    def power_cut(self, off_s: float = 5.0) -> None:
+        """The power fails now and comes back after `off_s` seconds; `boots` and `registered` tell how it goes on.
+
+        What was staged and not yet made durable is lost. While the device is down already, nothing happens.
+        """
+        self._loses_power = True
+        self._go_down(off_s)
+
+    async def registered(self) -> None:
+        """Wait until the device, in whichever boot, is registered."""
+        while not self.is_registered:
+            await self._up.wait()
+            awaited = [self._down.wait(), *(client.registered() for client in (self._client,) if client is not None)]
+            waits = [asyncio.ensure_future(each) for each in awaited]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+    # -- what can be seen
+
+    @property
+    def is_on(self) -> bool:
+        """False while it boots or has no power."""
+        return self._up.is_set()
+
+    @property
+    def is_registered(self) -> bool:
+        """It is on, and its server has accepted it."""
+        return self.is_on and not self._down.is_set() and self._client is not None and self._client.is_registered
+
+    @property
+    def version(self) -> str:
+        """Of the running firmware."""
+        return self._installer.boot_report().version
+
+    @property
+    def image(self) -> bytes | None:
+        """The bytes that run; None while the factory image does."""
+        running = self._installer.running_image
+        return None if running is None else running.read_at(0, running.size_bytes)
+
+    @property
+    def firmware(self) -> FirmwareDevice:
+        """Object 5 of the present boot, or of the last one.
+
+        Raises:
+            UsageError: the device was never on.
+        """
+        if self._firmware is None:
+            raise UsageError("the device was never on")
+        return self._firmware
+
+    # -- life
+
+    async def _live(self) -> None:
+        while True:
+            await self._down.wait()
+            await self._halt()
+            if Fault.STAYS_OFF in self._model.faults:
+                return
+            if Fault.FORGETS_STATE in self._model.faults:
+                self._state.clear()
+            await asyncio.sleep(self._off_s)
+            await self._boot()
+
+    def _go_down(self, off_s: float) -> None:
+        if self._up.is_set() and not self._down.is_set():
+            self._off_s = off_s
+            self._down.set()
+
+    def _reboot(self) -> None:
+        self._go_down(self._model.boot_s)
+
+    async def _halt(self) -> None:
+        self._up.clear()
+        if self._client is not None:
+            await self._client.stop()
+            self._client = None
+        if self._loses_power:
+            for flash in (self._staged, *self._slots):
+                flash.cut_power()
+        self._loses_power = False
+
+    async def _boot(self) -> None:
+        report = self._installer.boot()
+        if report.status is BootStatus.PENDING and Fault.REVERTS_TRIAL in self._model.faults:
+            await asyncio.sleep(self._model.boot_s)
+            self._installer.boot()
+        self._down.clear()
+        self._firmware, self._client = self._made()
+        await self._client.start()
+        self.boots += 1
+        self._up.set()
+
+    def _made(self) -> tuple[FirmwareDevice, Lwm2mClient]:
+        model, loop = self._model, asyncio.get_running_loop()
+        pump = Pump(self._network.transport(self._host), entropy=self._entropy)
+        firmware = FirmwareDevice(
+            profile=model.profile,
+            trust=model.trust,
+            images=self._staged,
+            state=self._state,
+            installer=self._installer,
+            reboot=self._reboot,
+            fetchers=(CoapFetcher(pump),),
+            settings=model.firmware,
+            wall_clock=lambda: POWER_ON_UNIX_S + loop.time(),
+            chance=lambda: self._entropy.uniform(0.0, 1.0),
+        )
+        registration = RegistrationSettings(endpoint=self._endpoint, lifetime_s=model.lifetime_s)
+        settings = ClientSettings(registration=registration)
+        return firmware, Lwm2mClient(pump, self._server_uri, firmware, settings, reboot=self._reboot)
