@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,21 +11,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path as FilePath
-from typing import IO, Final, final
+from typing import IO, Any, Final, final
 
 import attrs
 
-from lwm2m_fota.cli.device import running_image
+from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import make, new_key
-from lwm2m_fota.errors import UsageError
+from lwm2m_fota.cli.state_dir import running_image
+from lwm2m_fota.errors import FotaError, StorageError
 
 VERSION_BEFORE: Final = "1.0.0"
 VERSION_AFTER: Final = "1.1.0"
 ENDPOINT: Final = "demo-device"
-_LISTEN_S: Final = 30.0
-_END_S: Final = 10.0
+_END_S: Final = 5.0
 _CHUNK_BYTES: Final = 1 << 20
+_HIDDEN: Final = frozenset({("server", "shown"), ("device", "stopped"), ("server", "gone")})
+"""What the other side has told already, for people."""
+
+Event = dict[str, Any]
 
 
 @final
@@ -45,33 +50,32 @@ class DemoOptions:
 
 @final
 class _Process:
-    """A command of ours in a process of its own; its JSON lines go to a queue."""
+    """A command of ours in a process of its own; its JSON lines go to a queue, and at last None."""
 
-    def __init__(
-        self, name: str, arguments: Sequence[str], events: "queue.Queue[tuple[str, dict[str, object]]]"
-    ) -> None:
-        self._name = name
+    def __init__(self, source: str, arguments: Sequence[str], events: "queue.Queue[tuple[str, Event | None]]") -> None:
+        self._source = source
         self._events = events
         command = [sys.executable, "-m", "lwm2m_fota.cli", *arguments, "--json"]
-        self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
-        stream = self.popen.stdout
-        if stream is None:
-            raise UsageError("the process has no output")
-        self._reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)  # noqa: S603
+        self._reader = threading.Thread(target=self._read, args=(self.popen.stdout,), daemon=True)
         self._reader.start()
 
     def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            self._events.put((self._name, json.loads(line)))
-        self._events.put((self._name, {"event": "exited"}))
-
-    def stop(self) -> None:
-        self.popen.terminate()
         try:
-            self.popen.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
+            for line in stream:
+                self._events.put((self._source, json.loads(line)))
+        finally:
+            self._events.put((self._source, None))
+
+    def stop(self, patience_s: float) -> None:
+        """End it: a first signal asks, a second one does not wait for the other side, the third is not asked."""
+        for end, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGINT, _END_S), (signal.SIGKILL, None)):
+            self.popen.send_signal(end)
+            try:
+                self.popen.wait(wait_s)
+                break
+            except subprocess.TimeoutExpired:
+                continue
         self._reader.join(_END_S)
         if self.popen.stdout is not None:
             self.popen.stdout.close()
@@ -79,68 +83,73 @@ class _Process:
 
 def _firmware(options: DemoOptions, folder: FilePath) -> FilePath:
     if options.file is not None:
-        if options.file.stat().st_size == 0:
-            raise UsageError("an empty file is no firmware")
         return options.file
     path = folder / "firmware.bin"
     left = options.size_bytes
     with path.open("wb") as stream:
         while left:
-            chunk = os.urandom(min(left, _CHUNK_BYTES))
-            stream.write(chunk)
-            left -= len(chunk)
+            left -= stream.write(os.urandom(min(left, _CHUNK_BYTES)))
     return path
 
 
-def run_demo(options: DemoOptions, say: Output) -> int:
+def run_demo(options: DemoOptions, say: Output) -> Exit:
     """Make a key and a package, run server and device, compare; the exit status.
 
     Raises:
         UsageError: the firmware is empty.
+        StorageError: a file cannot be read or written.
     """
-    with tempfile.TemporaryDirectory(prefix="lwm2m-fota-demo-") as name:
-        folder = FilePath(name)
-        firmware = _firmware(options, folder)
-        key = new_key()
-        public = folder / "public.pem"
-        public.write_bytes(key.public_key.to_pem())
-        package = folder / "firmware.signed.bin"
-        size = make(firmware, package, VERSION_AFTER, key)
-        say("package", f"signed package: {size} bytes, version {VERSION_AFTER}", bytes=size, version=VERSION_AFTER)
-        return _Demo(options, folder, package, public, say).run()
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or two processes would stay behind
+    try:
+        with tempfile.TemporaryDirectory(prefix="lwm2m-fota-demo-") as name:
+            folder = FilePath(name)
+            firmware = _firmware(options, folder)
+            key = new_key()
+            public = folder / "public.pem"
+            public.write_bytes(key.public_key.to_pem())
+            package = folder / "firmware.signed.bin"
+            size = make(firmware, package, VERSION_AFTER, key)
+            say("package", bytes=size, version=VERSION_AFTER)
+            return _Demo(options.method, folder / "device", package, public, say, started).run()
+    except OSError as error:
+        raise StorageError(f"cannot prepare the demo: {error}") from error
+    finally:
+        say.close()
 
 
 @final
 class _Demo:
     def __init__(
-        self, options: DemoOptions, folder: FilePath, package: FilePath, public: FilePath, say: Output
+        self, method: str, state_dir: FilePath, package: FilePath, public: FilePath, say: Output, started: float
     ) -> None:
-        self._options = options
-        self._state_dir = folder / "device"
+        self._method = method
+        self._state_dir = state_dir
         self._package = package
         self._public = public
         self._say = say
-        self._events: queue.Queue[tuple[str, dict[str, object]]] = queue.Queue()
-        self._last: dict[str, object] = {}
+        self._started = started
+        self._events: queue.Queue[tuple[str, Event | None]] = queue.Queue()
+        self._last: dict[str, Event] = {}
+        self._times: dict[str, float] = {}
 
-    def run(self) -> int:
-        started = time.monotonic()
+    def run(self) -> Exit:
         server = self._serve()
         device: _Process | None = None
         try:
-            port = self._port()
-            device = self._device(port)
-            self._follow()
+            for source, event in self._stream():
+                self._tell(source, event)
+                if event["event"] == "listening":
+                    device = self._device(event["port"])
         finally:
+            server.stop(_END_S)
             if device is not None:
-                device.stop()
-            server.stop()
-            self._say.close()
-        return self._judge(server.popen.returncode, time.monotonic() - started)
+                device.stop(0.0)  # its server is gone: nobody answers a deregistration
+        return self._judge()
 
     def _serve(self) -> _Process:
         arguments = ["update", str(self._package), "--endpoint", ENDPOINT, "--listen", "127.0.0.1:0"]
-        arguments += ["--method", self._options.method, "--expect-version", VERSION_AFTER]
+        arguments += ["--method", self._method, "--expect-version", VERSION_AFTER]
         return _Process("server", arguments, self._events)
 
     def _device(self, port: int) -> _Process:
@@ -148,65 +157,59 @@ class _Demo:
         arguments += ["--state-dir", str(self._state_dir), "--trust", str(self._public), "--version", VERSION_BEFORE]
         return _Process("device", arguments, self._events)
 
-    def _port(self) -> int:
+    def _stream(self) -> Iterator[tuple[str, Event]]:
+        """Events until one of the two has ended; all goes well if that is the server."""
         while True:
-            name, event = self._events.get(timeout=_LISTEN_S)
-            self._show(name, event)
-            if event["event"] == "exited":
-                raise UsageError("the server did not start")
-            if event["event"] == "listening" and isinstance(port := event["port"], int):
-                return port
+            source, event = self._events.get()
+            if event is None:
+                return
+            yield source, event
 
-    def _follow(self) -> None:
-        for name, event in self._stream():
-            self._show(name, event)
-            if name == "server" and event["event"] == "shown":
-                self._last = event
-
-    def _stream(self) -> Iterator[tuple[str, dict[str, object]]]:
-        """Events until the server has ended."""
-        while True:
-            name, event = self._events.get()
-            if event["event"] == "exited":
-                if name == "server":
-                    return
-                continue
-            yield name, event
-
-    def _show(self, name: str, event: dict[str, object]) -> None:
+    def _tell(self, source: str, event: Event) -> None:
+        kind = event["event"]
+        if source == "server":
+            self._last[kind] = event
+            self._times.setdefault(kind, time.monotonic())
         values = {key: value for key, value in event.items() if key not in {"event", "at"}}
-        kind = str(event["event"])
-        if kind == "progress":
-            self._say(kind, **values, source=name)
-            return
-        if kind in {"exited", "step"}:
-            return
-        words = ", ".join(f"{key} {value}" for key, value in values.items() if value not in {None, ""})
-        self._say(kind, f"{name:>6} | {kind}: {words}" if words else f"{name:>6} | {kind}", source=name, **values)
+        command = "update" if source == "server" else "device"
+        self._say.relay(command, source, kind, values, hidden=(source, kind) in _HIDDEN)
 
-    def _judge(self, server_status: int, seconds: float) -> int:
-        image = running_image(self._state_dir)
-        size = self._package.stat().st_size
-        equal = image is not None and image.size_bytes == size and self._equal(image.read_at)
-        state, result = self._last.get("state"), self._last.get("result")
-        good = server_status == 0 and equal and state == 0 and result == 1
-        rate = size / seconds
-        verdict = "equal" if equal else "NOT equal"
+    def _judge(self) -> Exit:
+        ended = time.monotonic()
+        outcome = self._last.get("outcome", {"status": int(Exit.FAILED), "line": "a process ended too soon"})
+        shown, transferred = self._last.get("shown", {}), self._last.get("transferred", {})
+        state, result = shown.get("state"), shown.get("result")
+        equal = self._equal()
+        line = outcome["line"]
+        good = outcome["status"] == Exit.OK and equal and (state, result) == (0, 1)
+        if outcome["status"] == Exit.OK and not good:
+            line = "State and Result are not 0 and 1" if equal else "the installed bytes are not those that were sent"
         self._say(
-            "result",
-            f"state {state}, result {result}, installed bytes {verdict}; {size} bytes in {seconds:.1f} s with restart",
+            "demo",
+            ok=good,
+            line=line,
             state=state,
             result=result,
             equal=equal,
-            bytes=size,
-            seconds=round(seconds, 3),
-            bytes_per_s=round(rate),
-            ok=good,
+            bytes=self._package.stat().st_size,
+            transfer_s=transferred.get("seconds"),
+            bytes_per_s=transferred.get("bytes_per_s"),
+            update_s=round(self._times.get("outcome", ended) - self._times.get("registered", ended), 3),
+            total_s=round(time.monotonic() - self._started, 3),
         )
-        self._say("demo", "demo: success" if good else "demo: FAILED", ok=good)
-        return 0 if good else 1
+        return Exit.OK if good else Exit.FAILED
 
-    def _equal(self, read_at: Callable[[int, int], bytes]) -> bool:
+    def _equal(self) -> bool:
+        """Whether the device runs the bytes that were sent."""
+        try:
+            image = running_image(self._state_dir)
+            if image is None or image.size_bytes != self._package.stat().st_size:
+                return False
+            return self._same(image.read_at)
+        except FotaError:
+            return False
+
+    def _same(self, read_at: Callable[[int, int], bytes]) -> bool:
         offset = 0
         with self._package.open("rb") as stream:
             while chunk := stream.read(_CHUNK_BYTES):

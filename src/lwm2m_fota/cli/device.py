@@ -3,28 +3,32 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import final
+from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.output import Output
+from lwm2m_fota.cli.state_dir import DEFAULT_CAPACITY_BYTES, StateDir
+from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.device.firmware import FirmwareDevice
-from lwm2m_fota.device.slots import SlotInstaller
-from lwm2m_fota.errors import StorageError
+from lwm2m_fota.errors import FotaError, SnapshotError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.readings import Version
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.runtime.pump import Pump
-from lwm2m_fota.storage.base import SealedImage
-from lwm2m_fota.storage.files import FileImageStore, FileStateStore
 from lwm2m_fota.transport.udp import UdpTransport
+
+_PATIENCE_S: Final = 5.0
+"""A server that has not answered after this time is worth a word; the registration goes on."""
 
 
 @final
@@ -41,7 +45,6 @@ class DeviceOptions:
         object_version: of Object 5.
         lifetime_s: of the registration.
         capacity_bytes: of the staging area and of each slot.
-        host: the local address.
     """
 
     server: str
@@ -51,85 +54,100 @@ class DeviceOptions:
     version: str = "1.0.0"
     object_version: Version = "1.1"
     lifetime_s: int = 300
-    capacity_bytes: int = 1 << 30
-    host: str = "0.0.0.0"  # noqa: S104 - a client: it sends first
+    capacity_bytes: int = DEFAULT_CAPACITY_BYTES
 
 
-def installer_of(state_dir: FilePath, version: str, capacity_bytes: int = 1 << 30) -> SlotInstaller:
-    """The two slots and the boot record in a state folder."""
-    state_dir.mkdir(parents=True, exist_ok=True)
-    slots = (
-        FileImageStore(state_dir / "slot-a.bin", capacity_bytes),
-        FileImageStore(state_dir / "slot-b.bin", capacity_bytes),
-    )
-    return SlotInstaller(FileStateStore(state_dir / "boot.json"), slots, version)
-
-
-def running_image(state_dir: FilePath) -> SealedImage | None:
-    """The image that runs on the device of a state folder; None while it is the factory's."""
-    return installer_of(state_dir, "").running_image
+def any_address_towards(server: str) -> str:
+    """The wildcard address of the family in which a server is reached; IPv4 if that cannot be told now."""
+    host = parse_uri(server).host
+    for family, wildcard in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - it sends first
+        try:
+            socket.getaddrinfo(host, None, family=family)
+        except (OSError, ValueError):
+            continue
+        return wildcard
+    return "0.0.0.0"  # noqa: S104
 
 
 @final
 class DeviceProcess:
     """One life of the device, from power-on to reboot or power-off."""
 
-    def __init__(self, options: DeviceOptions, say: Output) -> None:
+    def __init__(self, options: DeviceOptions, state_dir: StateDir, say: Output) -> None:
         self._options = options
+        self._state_dir = state_dir
         self._say = say
         self._over = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._reboots = False
+        self._signalled = False
 
     async def run(self) -> bool:
-        """Live; True if the device wants to be started again."""
+        """Live; True if the device wants to be started again.
+
+        Raises:
+            FotaError: its state cannot be read, or its address cannot be had.
+        """
+        self._listen_to_signals()
         options = self._options
-        installer = installer_of(options.state_dir, options.version, options.capacity_bytes)
+        installer = self._state_dir.installer(options.version)
         report = installer.boot()
-        self._say("booted", f"booted {report.version} ({report.status.value})", version=report.version)
-        pump = Pump(UdpTransport(options.host))
+        self._say("booted", version=report.version, boot=report.status.value)
+        pump = Pump(UdpTransport(any_address_towards(options.server)))
         firmware = FirmwareDevice(
             profile=FirmwareProfile(version=options.object_version),
             trust=options.trust,
-            images=FileImageStore(options.state_dir / "staged.bin", options.capacity_bytes),
-            state=FileStateStore(options.state_dir / "firmware.json"),
+            images=self._state_dir.images(),
+            state=self._state_dir.firmware(),
             installer=installer,
             reboot=self._reboot,
             fetchers=(CoapFetcher(pump),),
         )
         firmware.listen(lambda paths: self._changed(firmware, paths))
-        registration = RegistrationSettings(endpoint=options.endpoint, lifetime_s=options.lifetime_s)
-        client = Lwm2mClient(
-            pump, options.server, firmware, ClientSettings(registration=registration), reboot=self._reboot
+        settings = ClientSettings(
+            registration=RegistrationSettings(endpoint=options.endpoint, lifetime_s=options.lifetime_s)
         )
-        self._listen_to_signals()
-        await client.start()
-        self._say("started", f"started; {firmware.staged_bytes} bytes are staged", staged_bytes=firmware.staged_bytes)
+        client = Lwm2mClient(pump, options.server, firmware, settings, reboot=self._reboot, on_trouble=self._trouble)
         try:
+            await client.start()
+            self._say("started", server=options.server, staged_bytes=firmware.staged_bytes)
             await self._until_over(client)
         finally:
-            await client.stop(deregister=not self._reboots and client.is_registered)
-        return self._reboots
+            await self._leave(client)
+        return self._reboots and not self._signalled
 
     async def _until_over(self, client: Lwm2mClient) -> None:
         over = asyncio.ensure_future(self._over.wait())
         registered = asyncio.ensure_future(client.registered())
-        await asyncio.wait({over, registered}, return_when=asyncio.FIRST_COMPLETED)
+        awaited = {over, registered}
+        done, _ = await asyncio.wait(awaited, timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            self._trouble(f"no answer from {self._options.server} so far")
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         if registered.done():
-            self._say("registered", f"registered at {self._options.server}")
+            self._say("registered", server=self._options.server)
         registered.cancel()
         await over
 
+    async def _leave(self, client: Lwm2mClient) -> None:
+        """Deregister, unless it reboots; a second signal ends the wait for the server's answer."""
+        if client.is_registered and not self._reboots:
+            leaving = asyncio.ensure_future(client.stop(deregister=True))
+            hurry = asyncio.ensure_future(self._hurry.wait())
+            await asyncio.wait({leaving, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            hurry.cancel()
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+        await client.stop()
+
     def _changed(self, firmware: FirmwareDevice, paths: Sequence[Path]) -> None:
         if any(path.resource_id in {3, 5} for path in paths):
-            state, result = firmware.state, firmware.result
-            why = f": {firmware.diagnosis}" if firmware.diagnosis else ""
-            self._say(
-                "state",
-                f"state {state.value} {state.name.lower()}, result {result.value} {result.name.lower()}{why}",
-                state=state.value,
-                result=result.value,
-                diagnosis=firmware.diagnosis,
-            )
+            state, result = int(firmware.state), int(firmware.result)
+            self._say("state", state=state, result=result, diagnosis=firmware.diagnosis)
+
+    def _trouble(self, message: str) -> None:
+        if not self._over.is_set():
+            self._say("trouble", message=message)
 
     def _reboot(self) -> None:
         self._reboots = True
@@ -138,18 +156,28 @@ class DeviceProcess:
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._over.set)
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        if self._signalled:
+            self._hurry.set()
+        self._signalled = True
+        self._over.set()
 
 
-def run_device(options: DeviceOptions, say: Output) -> None:
-    """Run the device; on a reboot the process starts itself anew, as a device would.
+def run_device(options: DeviceOptions, say: Output) -> int:
+    """Run the device; the exit status. On a reboot the process starts itself anew, as a device would.
 
     Raises:
         FotaError: its state cannot be read, or its address cannot be had.
     """
-    if not options.endpoint:
-        raise StorageError("an endpoint name is needed")
-    if asyncio.run(DeviceProcess(options, say).run()):
-        say("rebooting", "rebooting")
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "lwm2m_fota.cli", *sys.argv[1:]])  # noqa: S606 - ourselves
+    state_dir = StateDir(options.state_dir, options.capacity_bytes)
+    try:
+        reboots = asyncio.run(DeviceProcess(options, state_dir, say).run())
+    except SnapshotError as error:
+        raise FotaError(f"the state folder {options.state_dir}: {error}") from error
+    if reboots:
+        say("rebooting")
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+    say("stopped")
+    return Exit.OK

@@ -1,11 +1,16 @@
-"""Values that commands take."""
+"""Values that commands take: each function reads one, or raises click.BadParameter."""
 
+import math
 from typing import Final, final
 
 import attrs
 import click
 
+from lwm2m_fota.coap.uri import CoapUri, parse_uri
+from lwm2m_fota.errors import FotaError
+
 _MAX_PORT: Final = 65535
+_MAX_ENDPOINT_BYTES: Final = 255
 
 
 @final
@@ -26,7 +31,64 @@ def address(text: str | Address) -> Address:
     if isinstance(text, Address):
         return text
     host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (colon and host and port.isascii() and port.isdecimal() and int(port) <= _MAX_PORT):
-        raise click.BadParameter(f"{text!r} is not HOST:PORT")
-    return Address(host, int(port))
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or (":" in bare) is not (host == f"[{bare}]"):
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, with an IPv6 host in brackets")
+    if not (port.isascii() and port.isdecimal() and int(port) <= _MAX_PORT):
+        raise click.BadParameter(f"{port!r} is not a port, 0 to {_MAX_PORT}")
+    return Address(bare, int(port))
+
+
+def host(text: str) -> str:
+    """Read a host name or an address; brackets around an IPv6 address are taken away.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    try:
+        return CoapUri("coap", text.removeprefix("[").removesuffix("]"), 1).host
+    except FotaError as error:
+        raise click.BadParameter(f"{text!r} is not a host") from error
+
+
+def server_uri(text: str) -> str:
+    """Read `coap://HOST[:PORT]`.
+
+    Raises:
+        click.BadParameter: it is written otherwise, or of another scheme.
+    """
+    try:
+        uri = parse_uri(text)
+    except FotaError as error:
+        raise click.BadParameter(f"{text!r}: {error}") from error
+    if uri.scheme != "coap":
+        raise click.BadParameter(f"{text!r}: only coap:// is spoken here")
+    if uri.path or uri.query:
+        raise click.BadParameter(f"{text!r}: a server has neither path nor query")
+    return str(uri)
+
+
+def endpoint_name(text: str) -> str:
+    """Read an endpoint client name: 1 to 255 bytes of UTF-8, since it goes into one Uri-Query option.
+
+    Raises:
+        click.BadParameter: it is empty, too long, or cannot be shown.
+    """
+    if not text.isprintable() or not 1 <= len(text.encode()) <= _MAX_ENDPOINT_BYTES:
+        raise click.BadParameter(f"a name has 1 to {_MAX_ENDPOINT_BYTES} bytes that can be printed")
+    return text
+
+
+def seconds(text: str) -> float:
+    """Read a positive number of seconds.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise click.BadParameter(f"{text!r} is not a positive number of seconds")
+    return value

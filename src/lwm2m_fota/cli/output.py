@@ -1,58 +1,167 @@
 """What a command prints: one JSON object a line, or lines for people."""
 
+import io
 import json
+import os
 import sys
+import textwrap
 import time
-from typing import Final, final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, final
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from lwm2m_fota.cli.events import EVENTS, Line
 
-_QUIET: Final = frozenset({"progress"})
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+_PROGRESS_S: Final = 1.0
+"""Where there is no terminal, at most one line of progress in this time."""
+
+
+@final
+class Stdout(io.TextIOBase):
+    """Standard output that may go away: nobody's listening must not end an update, or a device."""
+
+    def write(self, text: str) -> int:
+        """Write, or drop what nobody reads."""
+        if sys.stdout is not None:
+            try:
+                sys.stdout.write(text)
+            except OSError:
+                self._drop()
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what is buffered."""
+        if sys.stdout is not None:
+            try:
+                sys.stdout.flush()
+            except OSError:
+                self._drop()
+
+    def isatty(self) -> bool:
+        """Whether people look at it."""
+        return sys.stdout is not None and sys.stdout.isatty()
+
+    @staticmethod
+    def _drop() -> None:
+        """Let what is still buffered, and all that follows, go nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @final
 class Output:
-    """Events of a command, each with a name and plain values.
+    """Events of a command, each with a name and plain values; see `events`.
 
     Args:
+        command: whose events they are.
         as_json: one object a line, with `event` and `at` (seconds since 1970) first.
+        timed: begin each line for people with the seconds since the start and its source.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._json = as_json
-        self._console = Console(highlight=False, stderr=False)
+    def __init__(self, command: str, *, as_json: bool, timed: bool = False) -> None:
+        self._command = command
+        self._started = time.monotonic() if timed else None
+        self._stdout = Stdout()
+        self._console: Console | None = None if as_json else _console(self._stdout)
         self._progress: Progress | None = None
-        self._bar: TaskID | None = None
+        self._progress_at: float | None = None
 
-    def __call__(self, event: str, text: str = "", /, **values: object) -> None:
-        """Print one event: `values` as JSON, or `text` for people."""
-        if self._json:
-            sys.stdout.write(json.dumps({"event": event, "at": round(time.time(), 3), **values}) + "\n")
-            sys.stdout.flush()
-            return
-        if event == "progress":
-            self._show_progress(values)
-            return
-        self._console.print(text or event, markup=False)
+    def __call__(self, event: str, /, **values: object) -> None:
+        """Tell one event of the command's own."""
+        self._tell(self._command, self._command if self._started is not None else "", event, values)
 
-    def _show_progress(self, values: dict[str, object]) -> None:
-        done, total = values.get("bytes"), values.get("total")
-        if not isinstance(done, int) or not isinstance(total, int) or not self._console.is_terminal:
+    def fail(self, message: str) -> None:
+        """Tell why the command ends at once: as an event, or as one line to stderr."""
+        self.close()
+        if self._console is None:
+            self("error", message=message)
+        else:
+            sys.stderr.write(f"Error: {message}\n")
+
+    def relay(self, command: str, source: str, event: str, values: Mapping[str, object], *, hidden: bool) -> None:
+        """Tell an event of another command that runs on behalf of this one; a hidden one is not for people."""
+        if self._console is None or not hidden:
+            self._tell(command, source, event, values)
+
+    def _tell(self, command: str, source: str, event: str, values: Mapping[str, object]) -> None:
+        if self._console is None:
+            origin = {"source": source} if source else {}
+            line = json.dumps({"event": event, "at": round(time.time(), 3), **origin, **values})
+            self._stdout.write(line + "\n")
+            self._stdout.flush()
             return
-        if self._progress is None:
-            columns = (TextColumn("  package"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            self._progress = Progress(*columns, console=self._console)
-            self._progress.start()
-            self._bar = self._progress.add_task("package", total=total)
-        if self._bar is not None:
-            self._progress.update(self._bar, completed=done, total=total)
-        if done >= total:
+        if event == "progress" and not self._is_time_for_progress(values):
+            return
+        if event in {"transferred", "outcome"}:
             self.close()
+        line_of = EVENTS[command][event].line(values)
+        if line_of is not None:
+            self._print(self._console, source, line_of)
+
+    def _print(self, console: "Console", source: str, line: Line) -> None:
+        prefix = "" if self._started is None else f"{time.monotonic() - self._started:6.2f} s  {source:<6}  "
+        for text in line.text.split("\n"):
+            if console.is_terminal:
+                after = " " * (len(prefix) + len(text) - len(text.lstrip()) + 2)
+                text = textwrap.fill(  # noqa: PLW2901 - the same words in more lines
+                    prefix + text,
+                    console.width,
+                    subsequent_indent=after,
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+            else:
+                text = prefix + text  # noqa: PLW2901
+            console.print(text, markup=False, style=line.style or None, soft_wrap=True)
+
+    def _is_time_for_progress(self, values: Mapping[str, object]) -> bool:
+        """Move the bar on a terminal; elsewhere say whether a line is due."""
+        done, total = values["bytes"], values["total"]
+        if self._console is None or not isinstance(done, int) or not isinstance(total, int):
+            return False
+        if not self._console.is_terminal:
+            return self._is_time_for_a_line()
+        if self._progress is None:
+            self._progress = _bar(self._console)
+            self._progress.add_task("package", total=total)
+            self._progress.start()
+        self._progress.update(self._progress.task_ids[0], completed=done)
+        return False
+
+    def _is_time_for_a_line(self) -> bool:
+        now = time.monotonic()
+        if self._progress_at is None:
+            self._progress_at = now  # what is over within this time needs no line
+        if now - self._progress_at < _PROGRESS_S:
+            return False
+        self._progress_at = now
+        return True
 
     def close(self) -> None:
-        """End a progress bar that is shown."""
+        """Take a progress bar away."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-            self._bar = None
+
+
+def _console(stdout: Stdout) -> "Console":
+    from rich.console import Console  # noqa: PLC0415 - a process that tells JSON starts sooner without
+
+    return Console(file=stdout, highlight=False, emoji=False)  # type: ignore[arg-type]
+
+
+def _bar(console: "Console") -> "Progress":
+    from rich.progress import (  # noqa: PLC0415 - as above
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (TextColumn("package"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, console=console, transient=True)

@@ -7,30 +7,27 @@ from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.cli.events import authority
+from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.options import Address
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import format_of
-from lwm2m_fota.errors import FotaError, PackageError
+from lwm2m_fota.errors import FotaError, TransportError
 from lwm2m_fota.lwm2m.registry import Registered, RegistryEvent, Removed
 from lwm2m_fota.machines.update_effects import Finished, Note, Progressed, Shown, StepChanged, Warned
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Undetermined
 from lwm2m_fota.machines.update_policy import Method, UpdateLimits, UpdatePlan, limits_for
 from lwm2m_fota.machines.update_steps import UpdateStage
-from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.server.lwm2m import Lwm2mServer, ServerSettings
 from lwm2m_fota.server.packages import BlockServed
-from lwm2m_fota.server.updater import Updater, check_package
+from lwm2m_fota.server.updater import RunningUpdate, Updater, check_package
 from lwm2m_fota.storage.files import FilePackageSource
-from lwm2m_fota.transport.udp import UdpTransport
+from lwm2m_fota.transport.base import Peer
+from lwm2m_fota.transport.udp import UdpTransport, address_towards
 
-EXIT_SUCCEEDED: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_TIMED_OUT: Final = 3
-EXIT_CANCELLED: Final = 4
-EXIT_UNDETERMINED: Final = 5
-EXIT_PACKAGE: Final = 6
-EXIT_NETWORK: Final = 7
+_STAGES: Final = tuple(UpdateStage)
+_WAIT_S: Final = 3.0
+"""A wait of this length is worth a word."""
 
 
 @final
@@ -42,7 +39,8 @@ class UpdateOptions:
         file: the package.
         endpoint: the device.
         listen: where the server listens.
-        advertise: the host in package URIs; None takes the listening host.
+        advertise: the host in package URIs; None takes the listening host, or if that is a wildcard, the address
+            from which this machine reaches the device.
         method: push, pull or auto.
         expect_version: `/3/0/3` after the update.
         timeout_s: limit of the whole update, waiting for the device included.
@@ -59,79 +57,104 @@ class UpdateOptions:
 
 @final
 class _Log:
-    """Turns notes into lines."""
+    """Turns what happens into events."""
 
-    def __init__(self, say: Output, size_bytes: int) -> None:
-        self._say = say
+    def __init__(self, options: UpdateOptions, size_bytes: int, say: Output) -> None:
+        self._endpoint = options.endpoint
         self._size_bytes = size_bytes
+        self._say = say
         self._stage: UpdateStage | None = None
-        self._blocks: set[str] = set()
-        self._started: float | None = None
+        self._stage_at = 0.0
+        self._fetchers: set[Peer] = set()
+        self._reminder: asyncio.TimerHandle | None = None
+        self.peer: Peer | None = None
+        self.running: RunningUpdate | None = None
 
     def note(self, note: Note) -> None:
         match note:
             case StepChanged(stage, step):
                 if stage is not self._stage:
-                    self._stage = stage
-                    self._say("stage", stage.value, stage=stage.value)
-                self._say("step", f"  {step.value}", step=step.value)
+                    self._enter(stage)
+                self._say("step", step=step.value)
+                self._remind()
             case Progressed(done, total):
-                self._progress(done, total)
+                elapsed = asyncio.get_running_loop().time() - self._stage_at
+                speed = round(done / elapsed) if elapsed > 0 else None
+                self._say("progress", bytes=done, total=total, bytes_per_s=speed)
+                self._remind()
             case Shown(state, result, version):
-                self._shown(state, result, version)
+                if state is not None and result is not None:
+                    self._say("shown", state=int(state), result=int(result), version=version)
             case Warned(diagnosis):
-                text = f"  warning: {diagnosis.text} ({diagnosis.code})"
-                self._say("warning", text, code=diagnosis.code, message=diagnosis.text)
+                self._say("warning", code=diagnosis.code, message=diagnosis.text)
             case Finished():
-                pass
+                self.close()
 
-    def _progress(self, done: int, total: int) -> None:
+    def _enter(self, stage: UpdateStage) -> None:
         now = asyncio.get_running_loop().time()
-        if self._started is None:
-            self._started = now
-        elapsed = now - self._started
-        rate = done / elapsed if elapsed > 0 else None
-        self._say("progress", bytes=done, total=total, bytes_per_s=None if rate is None else round(rate))
+        if self._stage is UpdateStage.TRANSFERRING and stage is UpdateStage.EXECUTING:
+            seconds = now - self._stage_at
+            speed = round(self._size_bytes / max(seconds, 1e-6))
+            self._say("transferred", bytes=self._size_bytes, seconds=round(seconds, 3), bytes_per_s=speed)
+        self._stage, self._stage_at = stage, now
+        self._say("stage", stage=stage.value, number=_STAGES.index(stage) + 1)
 
-    def _shown(self, state: State | None, result: UpdateResult | None, version: str | None) -> None:
-        if state is None or result is None:
+    def _remind(self) -> None:
+        self.close()
+        self._reminder = asyncio.get_running_loop().call_later(_WAIT_S, self._waiting)
+
+    def _waiting(self) -> None:
+        if self.running is None:
             return
-        text = f"  state {state.value} {state.name.lower()}, result {result.value} {result.name.lower()}"
-        if version is not None:
-            text += f", version {version}"
-        self._say("shown", text, state=int(state), result=int(result), version=version)
+        why = self.running.why()
+        if why.deadline is not None:
+            limit_s = max(0, round(why.deadline - asyncio.get_running_loop().time()))
+            self._say("waiting", step=why.step.value, awaits=why.awaits, limit_s=limit_s, then=why.next)
+
+    def close(self) -> None:
+        """No reminder any more."""
+        if self._reminder is not None:
+            self._reminder.cancel()
+            self._reminder = None
 
     def registry(self, event: RegistryEvent) -> None:
         registration = event.registration
         if isinstance(event, Registered):
-            text = f"{registration.endpoint} registered from {registration.peer}"
-            self._say("registered", text, endpoint=registration.endpoint, lwm2m=registration.lwm2m_version)
+            if registration.endpoint == self._endpoint:
+                self.peer = registration.peer
+            peer, lwm2m = peer_name(registration.peer), registration.lwm2m_version
+            self._say("registered", endpoint=registration.endpoint, peer=peer, lwm2m=lwm2m)
         elif isinstance(event, Removed):
-            self._say("gone", f"{registration.endpoint} is gone", endpoint=registration.endpoint, expired=event.expired)
+            self._say("gone", endpoint=registration.endpoint, expired=event.expired)
 
     def block(self, served: BlockServed) -> None:
         """Only the first block of each requester is news: it shows whether a download began, or went on."""
-        key = f"{served.peer}/{served.token}"
-        if key not in self._blocks:
-            self._blocks.add(key)
-            text = f"  {served.peer} fetches from byte {served.offset} (block {served.num})"
-            self._say("first-block", text, num=served.num, offset=served.offset)
+        if served.peer not in self._fetchers:
+            self._fetchers.add(served.peer)
+            self._say("first-block", peer=peer_name(served.peer), num=served.num, offset=served.offset)
 
 
-def outcome_line(outcome: Outcome) -> tuple[int, str]:
+def peer_name(peer: Peer) -> str:
+    """A socket address, for people; an IPv4 address that an IPv6 socket saw is shown as such."""
+    if isinstance(peer, tuple):
+        return authority(str(peer[0]).removeprefix("::ffff:"), peer[1])
+    return str(peer)
+
+
+def outcome_line(outcome: Outcome) -> tuple[Exit, str]:
     """The exit status of an outcome, and one line that says why."""
     match outcome:
         case Succeeded(version_before=before, version_after=after):
-            return EXIT_SUCCEEDED, f"updated: {before or 'unknown version'} -> {after or 'unknown version'}"
+            return Exit.OK, f"updated: {before or 'unknown version'} -> {after or 'unknown version'}"
         case Failed(stage=stage, result=result, diagnosis=diagnosis):
             shown = "" if result is None else f"; Update Result {result.value} {result.name.lower()}"
-            return EXIT_FAILED, f"failed while {stage.value.lower()}: {diagnosis.text} ({diagnosis.code}{shown})"
+            return Exit.FAILED, f"failed while {stage.value.lower()}: {diagnosis.text} ({diagnosis.code}{shown})"
         case TimedOut(stage=stage, diagnosis=diagnosis):
-            return EXIT_TIMED_OUT, f"timed out while {stage.value.lower()}: {diagnosis.text} ({diagnosis.code})"
+            return Exit.TIMED_OUT, f"timed out while {stage.value.lower()}: {diagnosis.text} ({diagnosis.code})"
         case Cancelled(stage=stage):
-            return EXIT_CANCELLED, f"cancelled while {stage.value.lower()}"
+            return Exit.CANCELLED, f"cancelled while {stage.value.lower()}"
         case Undetermined(diagnosis=diagnosis):
-            return EXIT_UNDETERMINED, f"undetermined: {diagnosis.text} ({diagnosis.code})"
+            return Exit.UNDETERMINED, f"undetermined: {diagnosis.text} ({diagnosis.code})"
 
 
 def _limits(size_bytes: int, timeout_s: float | None) -> UpdateLimits:
@@ -143,13 +166,45 @@ def _limits(size_bytes: int, timeout_s: float | None) -> UpdateLimits:
     )
 
 
-async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -> int:
-    log = _Log(say, source.size_bytes)
+def _advertised(options: UpdateOptions, log: _Log) -> str | None:
+    """The host in package URIs: a wildcard address is no place where a device could go."""
+    if options.advertise is not None or options.listen.host not in {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
+        return options.advertise
+    try:
+        return None if log.peer is None else address_towards(log.peer)
+    except TransportError:
+        return None
+
+
+async def _end(running: RunningUpdate) -> tuple[Exit, str, str]:
+    """Wait for the outcome; a second signal does not wait for the device to be tidied up."""
+    hurry = asyncio.Event()
+
+    def on_signal() -> None:
+        if cancelled.is_set():
+            hurry.set()
+        cancelled.set()
+        running.cancel()
+
+    cancelled = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    outcome = asyncio.ensure_future(running.outcome())
+    hurried = asyncio.ensure_future(hurry.wait())
+    await asyncio.wait({outcome, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    hurried.cancel()
+    if not outcome.done():
+        running.close()
+        return Exit.CANCELLED, "cancelled", "cancelled; the device was left as it was"
+    status, line = outcome_line(outcome.result())
+    return status, type(outcome.result()).__name__.lower(), line
+
+
+async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -> Exit:
+    log = _Log(options, source.size_bytes, say)
     transport = UdpTransport(options.listen.host, options.listen.port)
-    settings = ServerSettings(advertise_host=options.advertise)
+    settings = ServerSettings(advertise_host=lambda: _advertised(options, log))
     async with Lwm2mServer(transport, settings, on_event=log.registry, on_block=log.block) as server:
-        host, port = server.local_address
-        say("listening", f"listening on {host}:{port}, waiting for {options.endpoint}", host=host, port=port)
         plan = UpdatePlan(
             method=options.method,
             package_bytes=source.size_bytes,
@@ -157,32 +212,38 @@ async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -
             schemes=server.packages.schemes,
             limits=_limits(source.size_bytes, options.timeout_s),
         )
-        running = Updater(server, server.packages).start(options.endpoint, source, plan, listeners=(log.note,))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, running.cancel)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
-        outcome = await running.outcome()
-    status, line = outcome_line(outcome)
-    say.close()
-    say("outcome", line, outcome=type(outcome).__name__.lower(), status=status, line=line)
+        log.running = Updater(server, server.packages).start(options.endpoint, source, plan, listeners=(log.note,))
+        ending = asyncio.ensure_future(_end(log.running))
+        await asyncio.sleep(0)  # the signals are heard before anyone is told that there is something to stop
+        host, port = server.local_address
+        say("listening", host=host, port=port, endpoint=options.endpoint)
+        status, outcome, line = await ending
+        log.close()
+    say("outcome", outcome=outcome, status=int(status), line=line)
     return status
 
 
-def run_update(options: UpdateOptions, say: Output) -> int:
+def run_update(options: UpdateOptions, say: Output) -> Exit:
     """Serve one update; the exit status."""
     try:
         source = FilePackageSource(options.file)
         check_package(source)
-        form = format_of(source)
+        known = format_of(source) is not None
     except FotaError as error:
-        say("outcome", f"not sent: {error}", outcome="refused", status=EXIT_PACKAGE, line=str(error))
-        return EXIT_PACKAGE
-    if form is None:
-        say("notice", f"{options.file}: unknown format, sent as it is", format=None)
+        return _refuse(Exit.PACKAGE, f"not sent: {error}", say)
+    if not known:
+        say("notice", message=f"{options.file} is of no format that is known here; it is sent as it is")
     try:
         return asyncio.run(_run(options, source, say))
-    except PackageError as error:
-        say("outcome", f"not sent: {error}", outcome="refused", status=EXIT_PACKAGE, line=str(error))
-        return EXIT_PACKAGE
+    except TransportError as error:
+        return _refuse(Exit.NETWORK, f"cannot serve: {error}", say)
     except FotaError as error:
-        say("outcome", f"cannot serve: {error}", outcome="error", status=EXIT_NETWORK, line=str(error))
-        return EXIT_NETWORK
+        return _refuse(Exit.PACKAGE, f"not sent: {error}", say)
+    except KeyboardInterrupt:  # before there was anything to cancel
+        return _refuse(Exit.CANCELLED, "cancelled", say)
+
+
+def _refuse(status: Exit, line: str, say: Output) -> Exit:
+    outcome = "cancelled" if status is Exit.CANCELLED else "refused"
+    say("outcome", outcome=outcome, status=int(status), line=line)
+    return status

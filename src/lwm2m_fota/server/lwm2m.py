@@ -54,13 +54,14 @@ class ServerSettings:
     """How a server behaves.
 
     Attributes:
-        advertise_host: the host in the URIs of packages; None takes the listening address.
+        advertise_host: the host in the URIs of packages, or what tells it when a package is published; None takes the
+            listening address.
         root: the path of the registration interface.
         registry: bounds of the registry.
         packages: bounds of the package server.
     """
 
-    advertise_host: str | None = None
+    advertise_host: str | Callable[[], str | None] | None = None
     root: str = "rd"
     registry: RegistryLimits = attrs.field(factory=RegistryLimits)
     packages: PackageServerLimits = attrs.field(factory=PackageServerLimits)
@@ -164,7 +165,8 @@ class Lwm2mServer:
 
     def _base_uri(self) -> str:
         host, port = self.local_address
-        host = self._settings.advertise_host or host
+        advertised = self._settings.advertise_host
+        host = (advertised() if callable(advertised) else advertised) or host
         return f"coap://[{host}]:{port}" if ":" in host else f"coap://{host}:{port}"
 
     # -- requests of devices

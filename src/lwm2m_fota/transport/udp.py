@@ -39,6 +39,23 @@ def normalised(address: SocketAddress) -> SocketAddress:
     return address
 
 
+def address_towards(peer: Peer) -> str:
+    """The address of this host from which datagrams to a peer leave: where that peer can answer. Nothing is sent.
+
+    Raises:
+        TransportError: no way leads there.
+    """
+    address = cast("SocketAddress", peer)
+    family = socket.AF_INET if len(address) == 2 else socket.AF_INET6  # noqa: PLR2004 - host, port: IPv4
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address)
+            host: str = probe.getsockname()[0]
+    except OSError as error:
+        raise TransportError(f"no way leads to {address[0]}: {error.strerror}") from error
+    return host.removeprefix("::ffff:")
+
+
 class _Link:
     """An open socket with its handler."""
 
@@ -179,7 +196,8 @@ class UdpTransport:
             family, _, _, _, address = infos[0]
             sock = self._bound(family, address)
         except (OSError, ValueError) as error:
-            raise TransportError(f"cannot bind to {self._host} port {self._port}: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise TransportError(f"cannot bind to {self._host} port {self._port}: {why}") from error
         self._link = _Link(self, sock, handler, loop)
 
     def _bound(self, family: int, address: tuple[Any, ...]) -> socket.socket:
