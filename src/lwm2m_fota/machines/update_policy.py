@@ -152,7 +152,9 @@ class UpdatePolicy:
         watch: see `Watch`.
         pull_watch: see `PullWatch`.
         version_match: see `VersionMatch`.
-        max_pushes: how often a push may begin.
+        max_pushes: how often a push may begin. A push cannot be resumed, so one exchange that fails ends it. Where a
+            fifth of the datagrams is lost each way, an exchange of CoAP's five transmissions fails with 0.6 %, a push
+            of 64 blocks with a third: three leave 3 % of such updates undone, five 0.4 %.
         max_pulls: how often a Package URI may be written.
         max_executes: how often Update may be executed.
         max_busy: how often a 5.03 to a transfer or to Update is met by asking again.
@@ -171,7 +173,7 @@ class UpdatePolicy:
     watch: Watch = Watch.OBSERVE_WITH_READ_FALLBACK
     pull_watch: PullWatch = PullWatch.VISIBLE
     version_match: VersionMatch = VersionMatch.EXACT
-    max_pushes: int = 3
+    max_pushes: int = 5
     max_pulls: int = 2
     max_executes: int = 2
     max_busy: int = 20

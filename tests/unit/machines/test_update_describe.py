@@ -8,7 +8,7 @@ from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE
 
 def test_the_page_in_the_docs_is_not_stale(root):
     stored = (root / "docs" / "reference" / "update-machine.md").read_text(encoding="utf-8")
-    assert stored == page(), "write what update_describe.page() returns"
+    assert stored == page(), "python docs/generate.py"
 
 
 def test_the_page_names_every_stage_step_junction_and_diagnosis():
