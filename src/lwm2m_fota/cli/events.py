@@ -81,7 +81,7 @@ def _progress(values: Values) -> Line:
 
 def _transferred(values: Values) -> Line:
     speed = rate(values["bytes_per_s"])
-    return Line(f"  {count(values['bytes'])} transferred and verified in {values['seconds']:.2f} s, {speed}")
+    return Line(f"  {count(values['bytes'])} in {values['seconds']:.2f} s, verified; {speed}")
 
 
 def _outcome(values: Values) -> Line:
@@ -106,7 +106,7 @@ def _gone(values: Values) -> Line:
 
 
 def _package(values: Values) -> Line:
-    return Line(f"package: {count(values['bytes'])}, version {values['version']}, signed with a fresh key")
+    return Line(f"package: {count(values['bytes'])}, version {values['version']}, with a fresh key")
 
 
 def _demo(values: Values) -> Line:

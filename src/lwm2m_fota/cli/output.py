@@ -23,32 +23,34 @@ _PROGRESS_S: Final = 1.0
 class Stdout(io.TextIOBase):
     """Standard output that may go away: nobody's listening must not end an update, or a device."""
 
+    def __init__(self) -> None:
+        self._file = sys.stdout  # None if the process was started without
+
     def write(self, text: str) -> int:
         """Write, or drop what nobody reads."""
-        if sys.stdout is not None:
+        if self._file is not None:
             try:
-                sys.stdout.write(text)
+                self._file.write(text)
             except OSError:
                 self._drop()
         return len(text)
 
     def flush(self) -> None:
         """Hand over what is buffered."""
-        if sys.stdout is not None:
+        if self._file is not None:
             try:
-                sys.stdout.flush()
+                self._file.flush()
             except OSError:
                 self._drop()
 
     def isatty(self) -> bool:
         """Whether people look at it."""
-        return sys.stdout is not None and sys.stdout.isatty()
+        return self._file is not None and self._file.isatty()
 
-    @staticmethod
-    def _drop() -> None:
+    def _drop(self) -> None:
         """Let what is still buffered, and all that follows, go nowhere."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, self._file.fileno())
         os.close(nowhere)
 
 
