@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, EndPush, FirmwareObject, StageBlock
+from lwm2m_fota.machines.effects import DiscardImage, Notify, OpenStage, VerifyImage
+from lwm2m_fota.machines.events import PackageReceived, PackageVerified
+from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.model.paths import Path as Lwm2mPath
+
 ROOT = Path(__file__).resolve().parent.parent
 FULL = os.environ.get("LWM2M_FOTA_FULL") == "1"
 SHARED = Path(os.environ.get("LWM2M_FOTA_SHARED", ROOT.parent / "shared"))
@@ -51,3 +57,75 @@ def spec() -> Path:
 def root() -> Path:
     """The project's folder."""
     return ROOT
+
+
+class FirmwareHost:
+    """A real Object 5 as a LwM2M object without stores: it stages in memory and finds every package good.
+
+    Attributes:
+        firmware: the object.
+        staged: the bytes of the package.
+        effects: all that were asked for, in order.
+        failure: raised in place of the next effect that touches the stage.
+    """
+
+    def __init__(self, profile=None):
+        self.firmware = FirmwareObject(profile or FirmwareProfile())
+        self.staged = bytearray()
+        self.effects = []
+        self.failure = None
+        self.listeners = []
+        self.wall = 1_700_000_000.0
+
+    @property
+    def definition(self):
+        return self.firmware.definition
+
+    def instances(self):
+        return (0,)
+
+    def resources(self, instance_id):
+        return self.firmware.resources()
+
+    def streams(self, path):
+        return path == PACKAGE_PATH
+
+    def listen(self, listener):
+        self.listeners.append(listener)
+
+    def handle(self, operation, now):
+        handled = self.firmware.handle(operation, self.wall)
+        self._carry_out(handled.effects)
+        return handled.answer
+
+    def report(self, event):
+        self._carry_out(self.firmware.apply(event, self.wall).effects)
+
+    def _carry_out(self, effects):
+        for effect in effects:
+            self.effects.append(effect)
+            match effect:
+                case OpenStage() | DiscardImage():
+                    self.staged.clear()
+                case StageBlock(offset, payload):
+                    self._fail()
+                    assert offset == len(self.staged)
+                    self.staged += payload
+                case EndPush():
+                    self.report(PackageReceived())
+                case VerifyImage(transfer):
+                    self.report(PackageVerified("app", "2.0", transfer=transfer))
+                case Notify(resource_ids):
+                    for listener in self.listeners:
+                        listener([Lwm2mPath.of(5, 0, each) for each in resource_ids])
+
+    def _fail(self):
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+
+
+@pytest.fixture(scope="session")
+def firmware_host():
+    """`firmware_host(profile)` is a `FirmwareHost`."""
+    return FirmwareHost

@@ -249,11 +249,14 @@ class Dispatcher:
         return _response(self._object(path).handle(Execute(path, message.payload), now))
 
     def _write(self, message: Message, peer: Hashable, path: Path, mode: WriteMode, now: float) -> Response:
+        each = self._object(path)
+        resource = None if path.resource_id is None else each.definition.resource(path.resource_id)
+        if resource is not None and Operations.WRITE not in resource.operations:
+            raise RefusedError("the resource cannot be written")
         block = _block(message, Option.BLOCK1)
         if block is not None:
             return self._write_block(message, peer, path, mode, block, now)
         self._transfers.drop(peer, path)  # a body in one piece takes the place of one that comes in blocks
-        each = self._object(path)
         operation: Operation
         if self._streams(message, each, path):
             operation = _whole(path, message.payload)
