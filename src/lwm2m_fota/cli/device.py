@@ -81,6 +81,7 @@ class DeviceProcess:
         self._hurry = asyncio.Event()
         self._reboots = False
         self._signalled = False
+        self._troubled: str | None = None
 
     async def run(self) -> bool:
         """Live; True if the device wants to be started again.
@@ -122,7 +123,8 @@ class DeviceProcess:
         awaited = {over, registered}
         done, _ = await asyncio.wait(awaited, timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
         if not done:
-            self._trouble(f"no answer from {self._options.server} so far")
+            if self._troubled is None:
+                self._trouble(f"no answer from {self._options.server} so far")
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         if registered.done():
             self._say("registered", server=self._options.server)
@@ -146,7 +148,9 @@ class DeviceProcess:
             self._say("state", state=state, result=result, diagnosis=firmware.diagnosis)
 
     def _trouble(self, message: str) -> None:
-        if not self._over.is_set():
+        """The same trouble is told once."""
+        if message != self._troubled and not self._over.is_set():
+            self._troubled = message
             self._say("trouble", message=message)
 
     def _reboot(self) -> None:

@@ -85,7 +85,8 @@ def _transferred(values: Values) -> Line:
 
 
 def _outcome(values: Values) -> Line:
-    return Line(values["line"], "bold red" if values["status"] else "bold green")
+    hint = f"\n{values['hint']}" if values["hint"] else ""
+    return Line(f"{values['line']}{hint}", "bold red" if values["status"] else "bold green")
 
 
 _BOOTS: Final = {"pending": ", on trial", "reverted": ": the new one was not confirmed"}
@@ -160,9 +161,9 @@ UPDATE_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
         "transferred": EventKind(("bytes", "seconds", "bytes_per_s"), _transferred),
         "warning": EventKind(
             ("code", "message"),
-            lambda values: Line(f"  warning: {values['message']} ({values['code']})", "yellow"),
+            lambda values: Line(f"  warning: {values['message'].removesuffix('.')} ({values['code']})", "yellow"),
         ),
-        "outcome": EventKind(("outcome", "status", "line"), _outcome),
+        "outcome": EventKind(("outcome", "status", "line", "hint"), _outcome),
     }
 )
 

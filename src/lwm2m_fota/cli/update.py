@@ -15,7 +15,7 @@ from lwm2m_fota.cli.package import format_of
 from lwm2m_fota.errors import FotaError, TransportError
 from lwm2m_fota.lwm2m.registry import Registered, RegistryEvent, Removed
 from lwm2m_fota.machines.update_effects import Finished, Note, Progressed, Shown, StepChanged, Warned
-from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Undetermined
+from lwm2m_fota.machines.update_outcome import Cancelled, Diagnosis, Failed, Outcome, Succeeded, TimedOut, Undetermined
 from lwm2m_fota.machines.update_policy import Method, UpdateLimits, UpdatePlan, limits_for
 from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.server.lwm2m import Lwm2mServer, ServerSettings
@@ -26,6 +26,9 @@ from lwm2m_fota.transport.base import Peer
 from lwm2m_fota.transport.udp import UdpTransport, address_towards
 
 _STAGES: Final = tuple(UpdateStage)
+_PREPARING_PART: Final = 0.99
+"""A device that never came is named as such, which the limit of the whole could not say."""
+
 _WAIT_S: Final = 3.0
 """A wait of this length is worth a word."""
 
@@ -141,20 +144,39 @@ def peer_name(peer: Peer) -> str:
     return str(peer)
 
 
-def outcome_line(outcome: Outcome) -> tuple[Exit, str]:
-    """The exit status of an outcome, and one line that says why."""
+@final
+@attrs.frozen
+class End:
+    """How the command ends: exit status, the kind of outcome, one line that says why, and what to do about it."""
+
+    status: Exit
+    outcome: str
+    line: str
+    hint: str = ""
+
+
+def end_of(outcome: Outcome) -> End:
+    """The end that an outcome of the update machine stands for."""
+    kind = type(outcome).__name__.lower()
     match outcome:
         case Succeeded(version_before=before, version_after=after):
-            return Exit.OK, f"updated: {before or 'unknown version'} -> {after or 'unknown version'}"
+            return End(Exit.OK, kind, f"updated: {before or 'unknown version'} -> {after or 'unknown version'}")
         case Failed(stage=stage, result=result, diagnosis=diagnosis):
-            shown = "" if result is None else f"; Update Result {result.value} {result.name.lower()}"
-            return Exit.FAILED, f"failed while {stage.value.lower()}: {diagnosis.text} ({diagnosis.code}{shown})"
+            shown = "" if result is None else f"; Update Result {result.value} {result.name.lower().replace('_', ' ')}"
+            line = f"failed while {stage.value.lower()}: {_words(diagnosis)} ({diagnosis.code}{shown})"
+            return End(Exit.FAILED, kind, line, diagnosis.hint)
         case TimedOut(stage=stage, diagnosis=diagnosis):
-            return Exit.TIMED_OUT, f"timed out while {stage.value.lower()}: {diagnosis.text} ({diagnosis.code})"
+            line = f"timed out while {stage.value.lower()}: {_words(diagnosis)} ({diagnosis.code})"
+            return End(Exit.TIMED_OUT, kind, line, diagnosis.hint)
         case Cancelled(stage=stage):
-            return Exit.CANCELLED, f"cancelled while {stage.value.lower()}"
+            return End(Exit.CANCELLED, kind, f"cancelled while {stage.value.lower()}")
         case Undetermined(diagnosis=diagnosis):
-            return Exit.UNDETERMINED, f"undetermined: {diagnosis.text} ({diagnosis.code})"
+            line = f"undetermined: {_words(diagnosis)} ({diagnosis.code})"
+            return End(Exit.UNDETERMINED, kind, line, diagnosis.hint)
+
+
+def _words(diagnosis: Diagnosis) -> str:
+    return diagnosis.text.removesuffix(".")
 
 
 def _limits(size_bytes: int, timeout_s: float | None) -> UpdateLimits:
@@ -162,7 +184,11 @@ def _limits(size_bytes: int, timeout_s: float | None) -> UpdateLimits:
     if timeout_s is None:
         return limits
     return attrs.evolve(
-        limits, total_s=timeout_s, preparing_s=timeout_s, transferring_s=timeout_s, executing_s=timeout_s
+        limits,
+        total_s=timeout_s,
+        preparing_s=timeout_s * _PREPARING_PART,
+        transferring_s=timeout_s,
+        executing_s=timeout_s,
     )
 
 
@@ -176,9 +202,9 @@ def _advertised(options: UpdateOptions, log: _Log) -> str | None:
         return None
 
 
-async def _end(running: RunningUpdate) -> tuple[Exit, str, str]:
+async def _end(running: RunningUpdate) -> End:
     """Wait for the outcome; a second signal does not wait for the device to be tidied up."""
-    hurry = asyncio.Event()
+    cancelled, hurry = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
         if cancelled.is_set():
@@ -186,18 +212,16 @@ async def _end(running: RunningUpdate) -> tuple[Exit, str, str]:
         cancelled.set()
         running.cancel()
 
-    cancelled = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     outcome = asyncio.ensure_future(running.outcome())
     hurried = asyncio.ensure_future(hurry.wait())
     await asyncio.wait({outcome, hurried}, return_when=asyncio.FIRST_COMPLETED)
     hurried.cancel()
-    if not outcome.done():
-        running.close()
-        return Exit.CANCELLED, "cancelled", "cancelled; the device was left as it was"
-    status, line = outcome_line(outcome.result())
-    return status, type(outcome.result()).__name__.lower(), line
+    if outcome.done():
+        return end_of(outcome.result())
+    running.close()
+    return End(Exit.CANCELLED, "cancelled", "cancelled; the device is left as it is")
 
 
 async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -> Exit:
@@ -217,10 +241,9 @@ async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -
         await asyncio.sleep(0)  # the signals are heard before anyone is told that there is something to stop
         host, port = server.local_address
         say("listening", host=host, port=port, endpoint=options.endpoint)
-        status, outcome, line = await ending
+        end = await ending
         log.close()
-    say("outcome", outcome=outcome, status=int(status), line=line)
-    return status
+    return _close(end, say)
 
 
 def run_update(options: UpdateOptions, say: Output) -> Exit:
@@ -230,20 +253,19 @@ def run_update(options: UpdateOptions, say: Output) -> Exit:
         check_package(source)
         known = format_of(source) is not None
     except FotaError as error:
-        return _refuse(Exit.PACKAGE, f"not sent: {error}", say)
+        return _close(End(Exit.PACKAGE, "refused", f"not sent: {error}"), say)
     if not known:
         say("notice", message=f"{options.file} is of no format that is known here; it is sent as it is")
     try:
         return asyncio.run(_run(options, source, say))
     except TransportError as error:
-        return _refuse(Exit.NETWORK, f"cannot serve: {error}", say)
+        return _close(End(Exit.NETWORK, "refused", f"cannot serve: {error}"), say)
     except FotaError as error:
-        return _refuse(Exit.PACKAGE, f"not sent: {error}", say)
+        return _close(End(Exit.PACKAGE, "refused", f"not sent: {error}"), say)
     except KeyboardInterrupt:  # before there was anything to cancel
-        return _refuse(Exit.CANCELLED, "cancelled", say)
+        return _close(End(Exit.CANCELLED, "cancelled", "cancelled"), say)
 
 
-def _refuse(status: Exit, line: str, say: Output) -> Exit:
-    outcome = "cancelled" if status is Exit.CANCELLED else "refused"
-    say("outcome", outcome=outcome, status=int(status), line=line)
-    return status
+def _close(end: End, say: Output) -> Exit:
+    say("outcome", outcome=end.outcome, status=int(end.status), line=end.line, hint=end.hint)
+    return end.status
