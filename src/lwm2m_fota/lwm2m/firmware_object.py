@@ -5,7 +5,7 @@ order; a failure of one is reported with `apply`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias, assert_never, final
 
 import attrs
 
@@ -128,6 +128,8 @@ class FirmwareObject:
                 return self._write([self._event_of(path, value) for path, value in entries], wall)
             case Execute(path, arguments):
                 return self._write([self._execution(path, arguments)], wall)
+            case _:
+                assert_never(operation)
 
     def values(self) -> Mapping[int, Value | Mapping[int, Value]]:
         """Every readable resource of this object version, by id."""
@@ -157,9 +159,9 @@ class FirmwareObject:
         answer = CHANGED
         for event in events:
             taken = step(machine, event, self.profile, wall)
-            answer = _answer(taken)
-            if not is_success(answer.code) and not taken.accepted:
-                return Handled(answer)
+            if not taken.accepted:
+                return Handled(_answer(taken))
+            answer = _answer(taken) if is_success(answer.code) else answer
             machine = taken.machine
             effects.extend(taken.effects)
         self.machine = machine
@@ -225,5 +227,5 @@ def _staged(block: WriteBlock) -> tuple[DeviceEffect, ...]:
 
 def _answer(taken: Step) -> Answer:
     if taken.answer is None:
-        return CHANGED
+        raise AssertionError("the table answers every request")
     return Answer(taken.answer.code, diagnostic=taken.answer.diagnostic)

@@ -8,7 +8,7 @@ import attrs
 from lwm2m_fota.content.values import Entries, validate
 from lwm2m_fota.errors import RefusedError
 from lwm2m_fota.lwm2m.objects import ChangeListener
-from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteBlock
+from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import MAX_PARTS, Path
 from lwm2m_fota.model.resources import ObjectDefinition, Operations, Value
@@ -33,8 +33,8 @@ def read_entries(
     """
     base = path if path.instance_id is not None else path / 0
     if path.resource_id is not None:
-        resource = definition.resource(path.resource_id)
-        if resource is None or path.resource_id not in values:
+        if path.resource_id not in values:
+            resource = definition.resource(path.resource_id)
             code = Code.NOT_FOUND if resource is None or Operations.READ in resource.operations else None
             raise RefusedError("the resource cannot be read", code=code)
         return _select(path, values[path.resource_id])
@@ -117,7 +117,7 @@ class ValueObject:
                     raise RefusedError("not executable")
                 executor(arguments)
                 return CHANGED
-            case WriteBlock():
+            case _:
                 raise RefusedError("nothing is streamed here")
 
     def _write(self, entries: Entries) -> Answer:

@@ -1,0 +1,54 @@
+"""Errors as responses."""
+
+import pytest
+
+from lwm2m_fota.errors import (
+    BlockwiseError,
+    ContentError,
+    IntegrityError,
+    NotAcceptableError,
+    PeerTimeoutError,
+    RefusedError,
+    StorageFullError,
+    UnsupportedContentFormatError,
+    UsageError,
+)
+from lwm2m_fota.lwm2m.responses import MAX_DIAGNOSTIC_BYTES, diagnostic_payload, error_response
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RefusedError("x"), 0x85),
+        (RefusedError("x", code=0x84), 0x84),
+        (ContentError("x"), 0x80),
+        (UnsupportedContentFormatError("x"), 0x8F),
+        (NotAcceptableError("x"), 0x86),
+        (BlockwiseError("x"), 0x88),
+        (IntegrityError("x"), 0x80),
+        (StorageFullError("x"), 0x8D),
+        (UsageError("x"), 0xA0),
+        (PeerTimeoutError("x"), 0xA0),
+    ],
+)
+def test_the_code_is_that_of_the_error(error, code):
+    response = error_response(error)
+    assert (response.code, response.options, response.payload) == (code, (), b"x")
+
+
+def test_too_large_tells_what_would_be_taken():
+    response = error_response(BlockwiseError("x", code=0x8D, size1=65536))
+    assert response.options == ((60, b"\x01\x00\x00"),)
+    assert error_response(BlockwiseError("x", code=0x8D, size1=0)).options == ((60, b""),)
+
+
+def test_the_line_for_people_is_bounded_and_cut_between_characters():
+    assert MAX_DIAGNOSTIC_BYTES == 256
+    assert diagnostic_payload("x" * 256) == b"x" * 256
+    assert diagnostic_payload("x" * 257) == b"x" * 256
+    assert diagnostic_payload("x" * 255 + "é") == b"x" * 255
+    assert diagnostic_payload("é" * 128) == "é".encode() * 128
+
+
+def test_the_line_for_people_is_utf_8_whatever_it_was():
+    assert diagnostic_payload("a\ud800b") == b"a?b"
