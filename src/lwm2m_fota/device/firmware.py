@@ -259,19 +259,20 @@ class FirmwareDevice(PullListener):
         """The health check of a new image has passed: keep it. Harmless at any other time.
 
         Raises:
-            StorageError, SnapshotError: the boot record cannot be read or written; call it again, or the trial ends
-                in a reboot to the former image.
+            StorageError, SnapshotError: the boot record or the state cannot be read or written; call it again. An
+                image that is not confirmed when the trial is over goes back to the former one.
         """
         report = self._installer.boot_report()
-        if report.status is not BootStatus.PENDING:
+        if report.status not in {BootStatus.PENDING, BootStatus.CONFIRMED}:
             return
-        self._installer.confirm()
+        if report.status is BootStatus.PENDING:
+            self._installer.confirm()
         if self._trial_timer is not None:
             self._trial_timer.cancel()
             self._trial_timer = None
-        # if the success is not saved, the boot record must go on telling it: it is found there at the next start
-        if self.report(InstallSucceeded(report.attempt)) is None:
-            self._installer.acknowledge()
+        self.report(InstallSucceeded(report.attempt))
+        self._save()  # until the success is saved the boot record must go on telling it
+        self._installer.acknowledge()
 
     def _give_up_trial(self) -> None:
         self._trial_timer = None

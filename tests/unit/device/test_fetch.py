@@ -1,0 +1,140 @@
+"""Packages over CoAP: Block2 from an origin, over a network in memory."""
+
+import pytest
+
+from lwm2m_fota.coap.endpoint import Response
+from lwm2m_fota.coap.message import sort_options
+from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.errors import BlockwiseError, InvalidUriError, PeerTimeoutError, ResponseError, StorageFullError
+from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.server.packages import PackageServer
+from lwm2m_fota.sim.loop import run
+from lwm2m_fota.storage.memory import MemoryPackageSource
+from lwm2m_fota.transport.memory import MemoryNetwork
+
+DATA = bytes(range(256)) * 10 + b"end"
+OTHER = bytes(reversed(range(256))) * 12
+
+
+class Sink:
+    def __init__(self, fails_at=None):
+        self.data = bytearray()
+        self.etags, self.sizes, self.restarts, self.lasts = set(), set(), [], 0
+        self.fails_at = fails_at
+
+    def block(self, offset, payload, *, etag, size_bytes, last):
+        if offset == self.fails_at:
+            raise StorageFullError("full")
+        assert offset == len(self.data)
+        self.data += payload
+        self.etags.add(etag)
+        self.sizes.add(size_bytes)
+        self.lasts += last
+
+    def restarted(self, reason):
+        self.restarts.append(reason)
+        self.data.clear()
+
+
+class Origin:
+    """A package server at 10.0.0.1."""
+
+    def __init__(self, network):
+        self.pump = Pump(network.transport("10.0.0.1", 5683))
+        self.blocks = []
+        self.packages = PackageServer(
+            lambda: "coap://10.0.0.1", self.pump.entropy, self.pump.now, on_block=self.blocks.append
+        )
+        self.pump.on_request = lambda received, _: self.packages.handle(received.message, received.peer)
+
+    def publish(self, data):
+        return self.packages.publish(MemoryPackageSource(data), "coap", lambda _: None)
+
+
+def on_network(main):
+    def test():
+        async def whole():
+            network = MemoryNetwork()
+            origin = Origin(network)
+            device = Pump(network.transport("10.0.0.2"))
+            await origin.pump.open()
+            await device.open()
+            await main(origin, device)
+            await device.close()
+            await origin.pump.close()
+
+        run(whole())
+
+    test.__name__ = main.__name__
+    return test
+
+
+@on_network
+async def test_a_package_comes_block_by_block(origin, device):
+    fetcher, sink = CoapFetcher(device), Sink()
+    uri = origin.publish(DATA).uri
+    assert fetcher.schemes == {"coap"}
+    await fetcher.resolve(uri)
+    await fetcher.fetch(uri, sink, offset=0, etag=None)
+    assert bytes(sink.data) == DATA
+    assert (len(sink.etags), sink.sizes, sink.lasts, sink.restarts) == (1, {len(DATA)}, 1, [])
+    assert [each.length for each in origin.blocks] == [1024, 1024, 515]
+
+
+@on_network
+async def test_smaller_blocks_can_be_asked_for(origin, device):
+    sink = Sink()
+    await CoapFetcher(device, szx=4).fetch(origin.publish(DATA).uri, sink, offset=0, etag=None)
+    assert bytes(sink.data) == DATA
+    assert {each.length for each in origin.blocks} == {256, 3}
+
+
+@on_network
+async def test_a_fetch_goes_on_where_another_ended(origin, device):
+    uri = origin.publish(DATA).uri
+    first = Sink(fails_at=1024)
+    with pytest.raises(StorageFullError):
+        await CoapFetcher(device).fetch(uri, first, offset=0, etag=None)
+    (etag,) = first.etags
+    rest = Sink()
+    rest.data += DATA[:1024]
+    origin.blocks.clear()
+    await CoapFetcher(device).fetch(uri, rest, offset=1024, etag=etag)
+    assert bytes(rest.data) == DATA
+    assert origin.blocks[0].offset == 1024
+
+
+@on_network
+async def test_another_version_begins_at_its_first_byte(origin, device):
+    sink = Sink()
+    sink.data += DATA[:1024]
+    await CoapFetcher(device).fetch(origin.publish(OTHER).uri, sink, offset=1024, etag=b"\x01")
+    assert bytes(sink.data) == OTHER
+    assert len(sink.restarts) == 1
+
+
+@on_network
+async def test_what_the_origin_refuses_is_told(origin, device):
+    origin.pump.on_request = lambda *_: Response(0x84, sort_options(()), b"gone\nfor good")
+    with pytest.raises(ResponseError, match="gone") as caught:
+        await CoapFetcher(device).fetch("coap://10.0.0.1/fw/0", Sink(), offset=0, etag=None)
+    assert caught.value.response_code == 0x84
+
+
+@on_network
+async def test_a_package_over_the_limit_is_refused(origin, device):
+    with pytest.raises(BlockwiseError):
+        await CoapFetcher(device, max_body_bytes=2000).fetch(origin.publish(DATA).uri, Sink(), offset=0, etag=None)
+
+
+@on_network
+async def test_hosts_that_are_not_there(origin, device):
+    for uri in ("coap://nobody.invalid/x", "no uri"):
+        with pytest.raises(InvalidUriError):
+            await CoapFetcher(device).resolve(uri)
+        with pytest.raises(InvalidUriError):
+            await CoapFetcher(device).fetch(uri, Sink(), offset=0, etag=None)
+    uri = origin.publish(DATA).uri
+    await origin.pump.close()
+    with pytest.raises(PeerTimeoutError):
+        await CoapFetcher(device).fetch(uri, Sink(), offset=0, etag=None)
