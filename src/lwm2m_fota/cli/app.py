@@ -108,6 +108,14 @@ def update_command(
 @click.option("--object-version", type=click.Choice(["1.0", "1.1", "1.2"]), default="1.1", show_default=True)
 @click.option("--lifetime", "lifetime_s", type=click.IntRange(1), default=300, show_default=True, help="Seconds.")
 @click.option("--capacity", "capacity_bytes", type=click.IntRange(1), default=1 << 30, show_default=True, help="Bytes.")
+@click.option(
+    "--checkpoint",
+    "checkpoint_bytes",
+    type=click.IntRange(1),
+    default=65536,
+    show_default=True,
+    help="A pull goes on after a restart from the last full piece of so many bytes.",
+)
 @_JSON
 def device_command(  # noqa: PLR0917 - click calls it by keyword
     server: str,
@@ -118,6 +126,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     object_version: "Version",
     lifetime_s: int,
     capacity_bytes: int,
+    checkpoint_bytes: int,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Be a device: keep all state in a folder, go on from there after any end, reboot into new images.
@@ -141,6 +150,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
                 object_version=object_version,
                 lifetime_s=lifetime_s,
                 capacity_bytes=capacity_bytes,
+                checkpoint_bytes=checkpoint_bytes,
             ),
             say,
         ),

@@ -18,8 +18,10 @@ from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.device.firmware import FirmwareDevice
+from lwm2m_fota.device.settings import FirmwareSettings
 from lwm2m_fota.errors import FotaError, SnapshotError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
+from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.readings import Version
 from lwm2m_fota.model.paths import Path
@@ -45,6 +47,7 @@ class DeviceOptions:
         object_version: of Object 5.
         lifetime_s: of the registration.
         capacity_bytes: of the staging area and of each slot.
+        checkpoint_bytes: a pull makes what it has durable each time so many bytes came in.
     """
 
     server: str
@@ -55,6 +58,7 @@ class DeviceOptions:
     object_version: Version = "1.1"
     lifetime_s: int = 300
     capacity_bytes: int = DEFAULT_CAPACITY_BYTES
+    checkpoint_bytes: int = DownloadPolicy().checkpoint_bytes
 
 
 def any_address_towards(server: str) -> str:
@@ -103,6 +107,7 @@ class DeviceProcess:
             installer=installer,
             reboot=self._reboot,
             fetchers=(CoapFetcher(pump),),
+            settings=FirmwareSettings(download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes)),
         )
         firmware.listen(lambda paths: self._changed(firmware, paths))
         settings = ClientSettings(
