@@ -326,11 +326,14 @@ class Lwm2mServer:
         Raises:
             TransportError, ResponseError, ContentError: as `read`.
         """
+        early: list[Entries] = []
+        begun = False
 
         def on_notify(message: Message) -> None:
             if is_success(message.code):
                 with contextlib.suppress(FotaError):  # one unreadable notification: the next read will tell
-                    listener(self._entries(path, message))
+                    tell = listener if begun else early.append
+                    tell(self._entries(path, message))
 
         options = _path(path, (int(Option.ACCEPT), pack_uint(self._accept(endpoint, path))))
         observation: Observation = await self._pump.observe(
@@ -344,7 +347,9 @@ class Lwm2mServer:
             raise
         running = self._observations.setdefault(endpoint, set())
         running.add(observation)
-        return entries, _Observed(running, observation)
+        begun = True
+        # what came in one batch with the first answer is fresher than it
+        return early[-1] if early else entries, _Observed(running, observation)
 
     def _peer(self, endpoint: str) -> object:
         registration = self._registry.get(endpoint)
