@@ -112,6 +112,13 @@ def docs(session: nox.Session) -> None:
     session.log(f"open {output}/index.html")
 
 
+@nox.session(default=False, requires=["build"])
+def lossy(session: nox.Session) -> None:
+    """Run whole updates over a lossy network in virtual time; `nox -s lossy -- full` for 1,000 pushes and pulls."""
+    install_wheel(session)
+    run_pytest(session, "-n", "2", "tests/e2e/test_lossy.py", "tests/e2e/test_fleet.py")
+
+
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure: `nox -s bench -- transfer --check`."""

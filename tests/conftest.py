@@ -31,6 +31,15 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests measured: `record_property("figure", "95 of 100 ...")`, also where they pass."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
+    properties = [pair for report in reports if report.when == "call" for pair in report.user_properties]
+    for name, figure in properties:
+        if name == "figure":
+            terminalreporter.write_line(figure)
+
+
 @pytest.fixture(scope="session")
 def counts() -> Callable[[int, int], int]:
     """`counts(20, 50)` is 20 in an ordinary run and 50 in a full one."""

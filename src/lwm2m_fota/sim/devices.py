@@ -163,14 +163,22 @@ class SimulatedDevice:
         self._go_down(off_s)
 
     async def registered(self) -> None:
-        """Wait until the device, in whichever boot, is registered."""
+        """Wait until the device, in whichever boot, is registered.
+
+        Raises:
+            UsageError: it was never switched on, or is off for good.
+        """
         while not self.is_registered:
-            await self._up.wait()
-            awaited = [self._down.wait(), *(client.registered() for client in (self._client,) if client is not None)]
-            waits = [asyncio.ensure_future(each) for each in awaited]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+            life, client = self._life, self._client
+            if life is None or life.done():
+                raise UsageError("the device is off and stays so")
+            events = (self._down.wait(), client.registered()) if self.is_on and client else (self._up.wait(),)
+            waits = [asyncio.ensure_future(event) for event in events]
+            try:
+                await asyncio.wait([life, *waits], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
 
     # -- what can be seen
 
