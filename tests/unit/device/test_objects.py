@@ -1,8 +1,8 @@
-"""Objects 1 and 3 of a device."""
+"""Objects 0, 1 and 3 of a device."""
 
 import pytest
 
-from lwm2m_fota.device.objects import DeviceIdentity, device_object, server_object
+from lwm2m_fota.device.objects import DeviceIdentity, device_object, security_object, server_object
 from lwm2m_fota.errors import ContentError, FotaError
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write
 from lwm2m_fota.model.paths import Path
@@ -28,6 +28,11 @@ def test_reboot_restarts_the_device():
     device = device_object(DeviceIdentity(), lambda: "", lambda: reboots.append(1))
     assert device.handle(Execute(Path.of(3, 0, 4)), 0.0).code == 0x44
     assert reboots == [1]
+
+
+def test_the_security_object_names_the_server_and_no_security():
+    found = values(security_object("coap://server:5683", 7), 0)
+    assert (found[0], found[1], found[2], found[10]) == ("coap://server:5683", False, 3, 7)
 
 
 def account(lifetimes, updates):
