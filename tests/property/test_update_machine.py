@@ -24,6 +24,7 @@ from lwm2m_fota.machines.update_events import (
     Registered,
     RequestFailed,
     Restarted,
+    SourceFailed,
     TimePassed,
     WriteAnswered,
 )
@@ -168,6 +169,7 @@ def _choose(rng):
             _plainly(Notified(RESULT, pick(RESULTS))),
             _plainly(PullProgress(rng.randrange(4097))),
             _plainly(RequestFailed(rng.randrange(50))),
+            lambda machine, now: (SourceFailed(machine.memory.request), now),
         ]
     )
 

@@ -49,6 +49,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The device refused the Package URI and gave no Update Result.",
         "Look at the access rights and at the length of the URI (255 bytes).",
     ),
+    "transfer.no-package": (
+        "The package could not be read or published on the server's side.",
+        "Look at the package file and at the limits of the package server.",
+    ),
     "transfer.no-answer": ("There is no sign whether the device received the request.", _AGAIN_HINT),
     "transfer.not-started": (
         "The device took the Package URI but never began the download.",

@@ -43,7 +43,10 @@ class Unobserve:
 @final
 @attrs.frozen
 class WriteUri:
-    """Write the URL of the published package, with this scheme; answered by `WriteAnswered` or `RequestFailed`."""
+    """Write the URL of the published package, with this scheme.
+
+    Answered by `WriteAnswered`, `RequestFailed`, or `SourceFailed` if it could not be published.
+    """
 
     command: int
     path: Path
@@ -71,7 +74,10 @@ class WriteNul:
 @final
 @attrs.frozen
 class Push:
-    """Stream the package to this resource by Block1, from its start; answered by `PushAnswered` or `RequestFailed`."""
+    """Stream the package to this resource by Block1, from its start.
+
+    Answered by `PushAnswered`, `RequestFailed`, or `SourceFailed` if it cannot be read.
+    """
 
     command: int
     path: Path
@@ -129,7 +135,13 @@ class Progressed:
 @final
 @attrs.frozen
 class Shown:
-    """The device shows something new; None is not known."""
+    """A read showed something new.
+
+    Attributes:
+        state, result: read together, never one from a notification and one from before; both None if this read did not
+            bring them.
+        version: `/3/0/3` as last read; None if it was never read.
+    """
 
     state: State | None
     result: UpdateResult | None

@@ -118,6 +118,15 @@ class RequestFailed:
 
 @final
 @attrs.frozen
+class SourceFailed:
+    """A `WriteUri` or a `Push` went wrong on this side: the package cannot be read, or could not be published."""
+
+    command: int
+    reason: str = ""
+
+
+@final
+@attrs.frozen
 class Notified:
     """A notification of State (`/5/0/3`) or Update Result (`/5/0/5`); late, merged and reordered ones are welcome."""
 
@@ -166,6 +175,7 @@ UpdateEvent = (
     | ExecuteAnswered
     | ObserveAnswered
     | RequestFailed
+    | SourceFailed
     | Notified
     | PushProgress
     | PullProgress

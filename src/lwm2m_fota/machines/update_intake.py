@@ -23,6 +23,7 @@ from lwm2m_fota.machines.update_events import (
     Registered,
     RequestFailed,
     Restarted,
+    SourceFailed,
     TimePassed,
     UpdateEvent,
     WriteAnswered,
@@ -39,7 +40,16 @@ from lwm2m_fota.model.paths import Path
 POLLED: Final = frozenset({Ask.LEARN, Ask.READ, Ask.READ_LATER, Ask.VERSION})
 """What a step that reads again and again asks."""
 
-_Answer = ReadAnswered | ReadFailed | WriteAnswered | PushAnswered | ExecuteAnswered | ObserveAnswered | RequestFailed
+_Answer = (
+    ReadAnswered
+    | ReadFailed
+    | WriteAnswered
+    | PushAnswered
+    | ExecuteAnswered
+    | ObserveAnswered
+    | RequestFailed
+    | SourceFailed
+)
 
 
 def _registered(work: Work, event: Registered) -> Cue | None:
@@ -66,7 +76,7 @@ def _notified(work: Work, event: Notified) -> Cue | None:
     result = judge.result_of(event.value) if event.path == judge.RESULT else None
     if (state is None or state is control.state) and (result is None or result == control.result):
         return None
-    work.show(state, result, None)
+    work.hear(state, result)
     done = result is UpdateResult.SUCCESS and control.stage is UpdateStage.EXECUTING
     if done and control.baseline is not UpdateResult.SUCCESS:
         work.put(kept=True)
@@ -101,7 +111,7 @@ def _request_answer(work: Work, event: _Answer) -> Cue:
     work.put(asking=False)
     if isinstance(event, WriteAnswered | PushAnswered | ExecuteAnswered):
         return judge.cue_of_code(work.control.step, event.code)
-    return Cue.NO_ANSWER
+    return Cue.NO_PACKAGE if isinstance(event, SourceFailed) else Cue.NO_ANSWER
 
 
 def _read_answer(work: Work, event: _Answer) -> Cue:
@@ -119,14 +129,14 @@ def _read(work: Work, event: ReadAnswered) -> Cue:
         work.remember(version_before=version)
     seen = judge.see_version(work.plan, work.memory.version_before, version)
     if work.control.step is UpdateStep.VERSION:
-        work.show(None, None, version)
+        work.show(None, version)
         work.put(version=seen)
         return Cue.UNREAD if version is None else Cue.VERSION_READ
     pair = _pair(work.control, event.values, version)
     if pair is None:
-        work.show(None, None, version)
+        work.show(None, version)
         return Cue.UNREAD
-    work.show(*pair, version)
+    work.show(pair if work.control.offers else None, version)
     work.machine = attrs.evolve(work.machine, control=judge.after_read(work.control, *pair, seen))
     cue = judge.cue_of_pair(work.control)
     work.put(settled=cue in {Cue.IDLE_UNSETTLED, Cue.IDLE_WAITING})
@@ -195,6 +205,7 @@ _TAKERS: Final[Mapping[type, Callable[[Work, Any], Cue | None]]] = MappingProxyT
         ExecuteAnswered: _answer,
         ObserveAnswered: _answer,
         RequestFailed: _answer,
+        SourceFailed: _answer,
         Notified: _notified,
         PushProgress: _pushed,
         PullProgress: _served,

@@ -135,7 +135,7 @@ class Times:
     Attributes:
         started: the update; `stage`, `step`: their beginning.
         heard: the last progress in this step.
-        shown: when the device last showed something; None before.
+        shown: when State and Update Result were last read; None before.
         poll: when to read next; None for never.
     """
 
@@ -158,6 +158,7 @@ class Memory:
         epoch: the number of the present registration; None if it is not known.
         bytes_done: the furthest byte of the package in this attempt.
         version_before, version_now: `/3/0/3` before the update and as last read.
+        state, result: the last pair that one read showed; `Control` also knows what notifications have told since.
         warnings: the codes of what was odd, each once.
     """
 
@@ -169,6 +170,8 @@ class Memory:
     bytes_done: int = 0
     version_before: str | None = None
     version_now: str | None = None
+    state: State | None = None
+    result: UpdateResult | None = None
     warnings: tuple[str, ...] = ()
 
 

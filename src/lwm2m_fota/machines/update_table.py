@@ -131,6 +131,7 @@ _TRANSFERRING_ROWS: Final[tuple[_Block, ...]] = (
     _block([_S.WRITE_URI], [_C.NO_ANSWER, _C.SILENCE], _S.URI_UNCERTAIN, "DESIGN law 6"),
     _block([_S.WRITE_URI, _S.DOWNLOAD, _S.URI_REFUSED], [_C.SERVED], STAY, "SERVICE pains: progress", Mark.MOVED),
     _block([_S.URI_UNCERTAIN], [_C.SERVED], _S.DOWNLOAD, "SERVICE pains: progress", Mark.MOVED),
+    _block([_S.WRITE_URI, _S.PUSH], [_C.NO_PACKAGE], _stop("transfer.no-package"), "SERVICE pains: no diagnosis"),
     _block([_S.PUSH], [_C.SENT], STAY, "SERVICE pains: progress"),
     _block([_S.PUSH], [_C.ACCEPTED], _S.VERIFY, "FIELD a push whose check fails: 2.04", Mark.FRESH),
     _block([_S.PUSH], [_C.REFUSED], _S.PUSH_REFUSED, "FIELD push without space", Mark.FRESH),

@@ -14,7 +14,7 @@ from lwm2m_fota.model.enums import State, UpdateResult
 @final
 @attrs.frozen(kw_only=True)
 class LastShown:
-    """What the device last showed; `age_s` is None if it never showed anything."""
+    """What reads last showed; `age_s` is of State and Update Result, None if they were never read."""
 
     state: State | None
     result: UpdateResult | None
@@ -68,8 +68,8 @@ def why(machine: UpdateMachine, now: float) -> Why:
         deadline=at,
         limit=None if cue is None else cue.value,
         last_shown=LastShown(
-            state=machine.control.state,
-            result=machine.control.result,
+            state=machine.memory.state,
+            result=machine.memory.result,
             version=machine.memory.version_now,
             age_s=None if times.shown is None else now - times.shown,
         ),

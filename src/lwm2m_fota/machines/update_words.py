@@ -24,6 +24,7 @@ class Cue(StrEnum):
     REFUSED = "request refused"
     BROKEN = "push broken off by an answer"
     NO_ANSWER = "request without an answer"
+    NO_PACKAGE = "package not readable on our side"
     NO_PULL = "device does not pull"
     NO_PUSH = "device does not take a push"
     NO_PROTOCOL = "no protocol in common"

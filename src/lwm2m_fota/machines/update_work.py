@@ -66,18 +66,25 @@ class Work:
         self.remember(**{"command": command, purpose: command})
         return command
 
-    def show(self, state: State | None, result: UpdateResult | None, version: str | None) -> None:
-        """Note what the device shows; what is new counts as progress and is reported. None leaves what is known."""
-        control, memory = self.control, self.memory
-        before = (control.state, control.result, memory.version_now)
-        after = (
-            control.state if state is None else state,
-            control.result if result is None else result,
-            memory.version_now if version is None else version,
-        )
-        self.time(shown=self.now)
-        if after != before:
-            self.put(state=after[0], result=after[1])
-            self.remember(version_now=after[2])
+    def hear(self, state: State | None, result: UpdateResult | None) -> None:
+        """Note what a notification told: progress, but no report, for the other one of the two may have changed too."""
+        if state is not None:
+            self.put(state=state)
+        if result is not None:
+            self.put(result=result)
+        self.time(heard=self.now)
+
+    def show(self, pair: tuple[State, UpdateResult] | None, version: str | None) -> None:
+        """Note what one read showed, None for what it did not; what is new counts as progress and is reported."""
+        memory = self.memory
+        state, result = pair or (None, None)
+        is_new = pair not in {None, (memory.state, memory.result)} or version not in {None, memory.version_now}
+        if pair is not None:
+            self.put(state=state, result=result)
+            self.remember(state=state, result=result)
+            self.time(shown=self.now)
+        if version is not None:
+            self.remember(version_now=version)
+        if is_new:
             self.time(heard=self.now)
-            self.report(Shown(*after))
+            self.report(Shown(state, result, self.memory.version_now))

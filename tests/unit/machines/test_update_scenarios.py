@@ -19,6 +19,7 @@ from lwm2m_fota.machines.update_effects import (
     Push,
     Read,
     Report,
+    Shown,
     StepChanged,
     StopPush,
     WithdrawPackage,
@@ -40,6 +41,7 @@ from lwm2m_fota.machines.update_events import (
     Registered,
     RequestFailed,
     Restarted,
+    SourceFailed,
     TimePassed,
     WriteAnswered,
 )
@@ -315,6 +317,61 @@ def _told(effect):
         return type(note).__name__ + (f" {note.step.value}" if isinstance(note, StepChanged) else "")
     paths = getattr(effect, "paths", None) or ((effect.path,) if hasattr(effect, "path") else ())
     return " ".join([*map(str, paths), *filter(None, [getattr(effect, "scheme", "")])])
+
+
+def test_what_is_shown_was_read_together_and_never_mixed_from_notifications():
+    class FailsLate(Device):
+        def update(self, command):
+            return [(0, ExecuteAnswered(command, CHANGED)), (0, shows(3, 0)), (60, shows(2, 8, gap=9))]
+
+    made = drive(FailsLate())
+    assert ends(made.run(), Failed)
+    pairs = [(note.state, note.result) for note in made.notes(Shown)]
+    assert pairs == [(0, 0), (1, 0), (2, 0), (3, 0), (2, 8), (0, 10)]
+
+
+def test_a_notification_counts_as_progress_but_is_shown_to_nobody_before_a_read():
+    made = start(UpdatePlan(package_bytes=5), 0.0)
+    for event in (
+        Registered(object_versions={5: "1.1"}),
+        ObserveAnswered(1, CONTENT),
+        ReadAnswered(2, {Path.of(5, 0, 3): 0, Path.of(5, 0, 5): 0, Path.of(3, 0, 3): "1"}),
+    ):
+        made = step(made, event, 1.0).machine
+    taken = step(made, Notified(Path.of(5, 0, 5), 1), 8.0)
+    assert taken.machine.control.result == 1
+    assert taken.machine.times.heard == 8.0
+    assert not any(isinstance(one, Report) for one in taken.effects)
+    shown = why(taken.machine, 9.0).last_shown
+    assert (shown.state, shown.result, shown.version, shown.age_s) == (0, 0, "1", 8.0)
+
+
+def test_a_version_that_was_read_without_the_pair_is_shown_without_it():
+    class NewFirmwareHasNoObject(Device):
+        def update(self, command):
+            def gone(drive):
+                drive.device.offers = {3: "1.0"}
+
+            return [(0, ExecuteAnswered(command, CHANGED)), (30, gone), (30, boots(0, 0, "2.0"))]
+
+    made = drive(NewFirmwareHasNoObject())
+    assert ends(made.run(), Succeeded)
+    assert made.notes(Shown)[-1] == Shown(None, None, "2.0")
+
+
+@pytest.mark.parametrize("method", ["push", "pull"])
+def test_a_package_that_cannot_be_read_here_is_named_at_once_and_not_tried_again(method):
+    class NoPackage(Device):
+        def take_push(self, command):
+            return [(0, SourceFailed(command, "gone"))]
+
+        take_uri = take_push
+
+    made = drive(NoPackage(), method)
+    outcome = made.run()
+    assert ends(outcome, Failed)
+    assert (outcome.diagnosis.code, outcome.result) == ("transfer.no-package", None)
+    assert len(made.sent(Push)) + len(made.sent(WriteUri)) == 1
 
 
 def test_the_stages_come_in_order():

@@ -56,6 +56,7 @@ BUSY                *busy+T          *busy+T           -               -        
 REFUSED             uri-refused+N    push-refused+N    -               -               -              -               -              -              -
 BROKEN              -                push-uncertain+N  -               -               -              -               -              -              -
 NO_ANSWER           uri-uncertain    push-uncertain    -               -               -              -               -              -              -
+NO_PACKAGE          !no-package      !no-package       -               -               -              -               -              -              -
 UNREAD              -                .                 .               .               .              .               .              .              .
 IDLE_UNSETTLED      -                .                 .               .               .              .               .              .              *transfer
 IDLE_WAITING        -                .                 !uri-refused    *retry          !push-refused  *retry          .              .              *transfer
@@ -156,6 +157,7 @@ ENDS = {
     "uri-refused": ("failed", "transfer.uri-refused", True),
     "push-refused": ("failed", "transfer.push-refused", True),
     "broken": ("failed", "transfer.broken", True),
+    "no-package": ("failed", "transfer.no-package", False),
     "t-no-answer": ("timed out", "transfer.no-answer", False),
     "t-no-progress": ("timed out", "transfer.no-progress", False),
     "not-started": ("timed out", "transfer.not-started", False),
