@@ -1,0 +1,43 @@
+"""`python -m benchmarks NAME`: run one benchmark, show its figures, and judge them.
+
+A table goes to the standard output; `--json FILE` writes the figures as well, `--check` makes a missed goal the exit
+status 1.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import transfer
+from benchmarks.harness import MIN_ROUNDS, header, missed, pin, table, to_json
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True)
+    each = names.add_parser("transfer", help="push and pull over loopback, against aiocoap")
+    each.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    each.add_argument("--check", action="store_true", help="exit with 1 if a goal is missed")
+    each.add_argument("--rounds", type=int, default=MIN_ROUNDS, help=f"at least {MIN_ROUNDS} with --check")
+    transfer.add_arguments(each)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.rounds < (MIN_ROUNDS if options.check else 1):
+        parser.error(f"too few rounds: {options.rounds}")
+    core = pin()
+    print("\n".join(header(core, options.rounds, transfer.PACKAGES)), flush=True)
+    figures = transfer.run(options)
+    print(table(figures))
+    if options.json is not None:
+        options.json.write_text(to_json(figures), encoding="utf-8")
+    return 1 if options.check and missed(figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""The transfers of this library, with what the product does on the way.
+
+The device is a whole `FirmwareDevice` over files: the machine of Object 5, checkpoints, SHA-256 while the blocks come
+in, the sealed image at the end. The server is `Lwm2mServer` with its package server, or a streamed upload.
+"""
+
+import asyncio
+import hashlib
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path as FilePath
+from typing import Final, final
+
+from benchmarks.far_end import until_closed
+from lwm2m_fota.coap.endpoint import Request
+from lwm2m_fota.coap.message import pack_uint, path_options
+from lwm2m_fota.coap.numbers import ContentFormat, Option
+from lwm2m_fota.coap.uri import parse_uri
+from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.device.firmware import FirmwareDevice
+from lwm2m_fota.device.slots import SlotInstaller
+from lwm2m_fota.lwm2m.dispatch import Dispatcher
+from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, RESET_PACKAGE
+from lwm2m_fota.lwm2m.operations import Write
+from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.model.codes import Code
+from lwm2m_fota.model.enums import State
+from lwm2m_fota.model.firmware import FirmwareResource
+from lwm2m_fota.model.paths import Path
+from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.server.lwm2m import Lwm2mServer
+from lwm2m_fota.storage.files import FileImageStore, FilePackageSource, FileStateStore
+from lwm2m_fota.transport.udp import UdpTransport
+
+RECEIVED: Final = "staged.bin"
+_CAPACITY_BYTES: Final = 1 << 30
+_URI_PATH: Final = Path.of(5, 0, FirmwareResource.PACKAGE_URI)
+_PUT_PACKAGE: Final = (
+    *path_options(map(str, PACKAGE_PATH.ids)),
+    (int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.OPAQUE)),
+)
+
+
+def _device(pump: Pump, package: FilePath, folder: FilePath) -> FirmwareDevice:
+    folder.mkdir(exist_ok=True)
+    return FirmwareDevice(
+        profile=FirmwareProfile(),
+        trust=Trust.of_digest(hashlib.sha256(package.read_bytes()).digest()),
+        images=FileImageStore(folder / RECEIVED, _CAPACITY_BYTES),
+        state=FileStateStore(folder / "firmware.json"),
+        installer=SlotInstaller(
+            FileStateStore(folder / "boot.json"),
+            (FileImageStore(folder / "slot-a.bin"), FileImageStore(folder / "slot-b.bin")),
+            "1.0.0",
+        ),
+        reboot=_no_reboot,
+        fetchers=(CoapFetcher(pump),),
+    )
+
+
+def _no_reboot() -> None:
+    raise AssertionError("nothing is installed here")
+
+
+# -- pull: the server is far, the device near
+
+
+def serve_package(link: Connection, package: FilePath, _folder: FilePath) -> None:
+    """Serve the package to devices that fetch it."""
+
+    async def serve() -> None:
+        async with Lwm2mServer(UdpTransport()) as server:
+            source = FilePackageSource(package)
+            publication = server.packages.publish(source, "coap", lambda _furthest: None)
+            await until_closed(link, publication.uri)
+
+    asyncio.run(serve())
+
+
+@final
+class _Downloaded:
+    """Done when a device holds a verified package, or has failed."""
+
+    def __init__(self, firmware: FirmwareDevice) -> None:
+        self._firmware = firmware
+        self.future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        firmware.listen(self._changed)
+
+    def _changed(self, _paths: object) -> None:
+        firmware = self._firmware
+        if firmware.state is State.DOWNLOADED and not self.future.done():
+            self.future.set_result(time.perf_counter())
+        elif firmware.diagnosis and not self.future.done():
+            self.future.set_exception(RuntimeError(firmware.diagnosis))
+
+
+def pull(uri: str, package: FilePath, folder: FilePath) -> float:
+    """Fetch a package once; seconds from the Write of its URI to the verified image."""
+
+    async def run() -> float:
+        pump = Pump(UdpTransport())
+        await pump.open()
+        firmware = _device(pump, package, folder)
+        await firmware.start()
+        downloaded = _Downloaded(firmware)
+        began = time.perf_counter()
+        firmware.handle(Write(_URI_PATH, [(_URI_PATH, uri)]), pump.now())
+        ended = await downloaded.future
+        await firmware.stop()
+        await pump.close()
+        return ended - began
+
+    return asyncio.run(run())
+
+
+# -- push: the device is far, the server near
+
+
+def serve_device(link: Connection, package: FilePath, folder: FilePath) -> None:
+    """Be a device that takes packages."""
+
+    async def serve() -> None:
+        pump = Pump(UdpTransport())
+        firmware = _device(pump, package, folder)
+        dispatcher = Dispatcher((firmware,))
+        pump.on_request = lambda received, now: dispatcher.handle(received.message, received.peer, now)
+        await pump.open()
+        await firmware.start()
+        host, port = pump.local_address
+        await until_closed(link, f"coap://{host}:{port}")
+        await firmware.stop()
+        await pump.close()
+
+    asyncio.run(serve())
+
+
+def push(uri: str, package: FilePath, _folder: FilePath) -> float:
+    """Send a package once; seconds from the first block to the answer to the last."""
+
+    async def run() -> float:
+        pump = Pump(UdpTransport())
+        await pump.open()
+        target = parse_uri(uri)
+        peer = await pump.resolve(target.host, target.port)
+        await pump.call(peer, Request(Code.PUT, _PUT_PACKAGE, RESET_PACKAGE))
+        source = FilePackageSource(package)
+        request = Request(Code.PUT, _PUT_PACKAGE, source_bytes=source.size_bytes)
+        began = time.perf_counter()
+        answer = await pump.upload(peer, request, source)
+        ended = time.perf_counter()
+        await pump.close()
+        if answer.code != Code.CHANGED:
+            raise RuntimeError(str(answer))
+        return ended - began
+
+    return asyncio.run(run())
