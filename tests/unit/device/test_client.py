@@ -255,7 +255,7 @@ async def test_an_observer_that_is_gone_is_forgotten(site):
 async def test_an_observation_ends_where_the_value_can_no_longer_be_read(site):
     await site.open()
     await site.client.registered()
-    await await observe(site, "/5/0/3")
+    await observe(site, "/5/0/3")
     handle = site.board.device.handle
 
     def unreadable(operation, now):
