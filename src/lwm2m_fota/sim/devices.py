@@ -5,6 +5,7 @@ power-on does. It needs a running event loop, virtual (`sim.loop`) or real.
 """
 
 import asyncio
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final, final
 
@@ -46,6 +47,10 @@ class Fault(Enum):
     STAYS_OFF = "stays off at reboot"
 
 
+def _faults(faults: Iterable[Fault]) -> frozenset[Fault]:
+    return frozenset(faults)
+
+
 @final
 @attrs.frozen(kw_only=True)
 class DeviceModel:
@@ -69,7 +74,7 @@ class DeviceModel:
     lifetime_s: int = 300
     boot_s: float = 10.0
     firmware: FirmwareSettings = attrs.field(factory=FirmwareSettings)
-    faults: frozenset[Fault] = attrs.field(default=frozenset(), converter=frozenset)
+    faults: frozenset[Fault] = attrs.field(default=frozenset(), converter=_faults)
 
 
 @final

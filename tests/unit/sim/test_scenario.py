@@ -1,9 +1,7 @@
-import itertools
-
 import pytest
 
 from lwm2m_fota.errors import SimulationError, UsageError
-from lwm2m_fota.machines.update_effects import Finished, Shown
+from lwm2m_fota.machines.update_effects import Finished
 from lwm2m_fota.machines.update_outcome import Succeeded
 from lwm2m_fota.machines.update_policy import UpdatePolicy
 from lwm2m_fota.model.enums import State, UpdateResult
@@ -28,12 +26,6 @@ def test_a_report_tells_how_it_went(method):
     assert isinstance(report.notes[-1][1], Finished)
     assert report.trace == ()
     assert "notes" not in repr(report)
-
-
-def test_what_is_observed_is_told_in_its_order():
-    notes = [note for _, note in run_update(Scenario(**CLEAN), 1).notes if isinstance(note, Shown)]
-    states = [note.state for note in notes]
-    assert [now for before, now in itertools.pairwise([None, *states]) if now != before] == [0, 1, 2, 3, 0]
 
 
 def test_a_failure_has_its_name():
