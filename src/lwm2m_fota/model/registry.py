@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final, final
 
+from lwm2m_fota.model.advanced import ADVANCED_1_0
 from lwm2m_fota.model.device import DEVICE
 from lwm2m_fota.model.firmware import FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2
 from lwm2m_fota.model.paths import Path
@@ -45,9 +46,9 @@ class Definitions:
         return None if definition is None else definition.resource(path.resource_id)
 
 
-_STANDARD: Final = Definitions((SERVER, DEVICE, FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2))
+_STANDARD: Final = Definitions((SERVER, DEVICE, FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2, ADVANCED_1_0))
 
 
 def standard_definitions() -> Definitions:
-    """Server (1), Device (3) and Firmware Update (5, in three versions)."""
+    """Server (1), Device (3), Firmware Update (5, in three versions) and Advanced Firmware Update (33629)."""
     return _STANDARD

@@ -1,5 +1,6 @@
 import pytest
 
+from lwm2m_fota.model.advanced import ADVANCED_1_0
 from lwm2m_fota.model.device import DEVICE
 from lwm2m_fota.model.firmware import FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2
 from lwm2m_fota.model.paths import Path
@@ -21,7 +22,7 @@ def test_an_object_by_version():
 
 
 def test_the_standard_ones():
-    assert set(standard_definitions()) == {SERVER, DEVICE, FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2}
+    assert set(standard_definitions()) == {SERVER, DEVICE, FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2, ADVANCED_1_0}
 
 
 def test_none_at_all():
@@ -39,6 +40,7 @@ def test_none_at_all():
         ("/5/0/4", None),
         ("/9/0/3", None),
         ("/3/0/3", "Firmware Version"),
+        ("/33629/1/14", "Component Name"),
     ],
 )
 def test_the_resource_of_a_path(path, name):
