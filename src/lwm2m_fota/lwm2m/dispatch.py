@@ -15,7 +15,7 @@ from lwm2m_fota.coap.block1 import Accepted, Block1Receiver
 from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
-from lwm2m_fota.coap.numbers import ContentFormat, Option, is_critical
+from lwm2m_fota.coap.numbers import ContentFormat, Option
 from lwm2m_fota.content.codec import choose_format, decode, encode
 from lwm2m_fota.content.link import Link, format_links
 from lwm2m_fota.content.values import is_single
@@ -23,6 +23,7 @@ from lwm2m_fota.errors import ContentError, FotaError, NotAcceptableError, Refus
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.observers import DEFAULT_MAX_OBSERVERS, Observer, ObserverTable
 from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteBlock, WriteMode
+from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
 from lwm2m_fota.lwm2m.responses import diagnostic_payload, error_response
 from lwm2m_fota.lwm2m.transfers import Transfer, TransferTable
 from lwm2m_fota.model.codes import Code, is_success
@@ -30,8 +31,7 @@ from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
 from lwm2m_fota.model.resources import Operations
 
-_REPEATABLE: Final = frozenset({Option.URI_PATH, Option.URI_QUERY})
-_UNDERSTOOD: Final = _REPEATABLE | {Option.URI_HOST, Option.URI_PORT, Option.ACCEPT, Option.BLOCK1, Option.BLOCK2}
+_UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK1, Option.BLOCK2}
 _RESOURCE_IDS: Final = 3
 _INSTANCE_IDS: Final = 2
 _OBSERVE: Final = 0
@@ -124,7 +124,7 @@ class Dispatcher:
             return error_response(error)
 
     def _handle(self, message: Message, peer: Hashable, now: float) -> Response:
-        _check_options(message)
+        check_options(message, _UNDERSTOOD)
         match message.code:
             case Code.GET:
                 return self._get(message, peer, self._path(message), now)
@@ -329,15 +329,6 @@ class Dispatcher:
             if isinstance(value, bytes) and each.streams(target):
                 return _whole(target, value)
         return Write(path, entries, mode)
-
-
-def _check_options(message: Message) -> None:
-    """Refuse critical options that are not understood, or come too often (RFC 7252 sections 5.4.1 and 5.4.5)."""
-    last = -1
-    for number, _ in message.options:
-        if is_critical(number) and (number not in _UNDERSTOOD or (number == last and number not in _REPEATABLE)):
-            raise RefusedError(f"option {number} is not understood", code=Code.BAD_OPTION)
-        last = number
 
 
 def _whole(path: Path, value: bytes) -> WriteBlock:

@@ -11,6 +11,7 @@ import attrs
 from lwm2m_fota.coap.message import Message, Options, pack_uint, path_options, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
 from lwm2m_fota.errors import UsageError
+from lwm2m_fota.lwm2m.names import check_endpoint_name
 from lwm2m_fota.model.codes import Code
 
 _UPDATE_FRACTION: Final = 0.5
@@ -53,8 +54,7 @@ class RegistrationSettings:
     root: tuple[str, ...] = ("rd",)
 
     def __attrs_post_init__(self) -> None:
-        if not 1 <= len(self.endpoint.encode()) <= 255:  # noqa: PLR2004 - one Uri-Query option
-            raise UsageError("an endpoint name has 1 to 255 bytes")
+        check_endpoint_name(self.endpoint)
         if self.lifetime_s < _MIN_LIFETIME_S:
             raise UsageError("a lifetime is at least one second")
 

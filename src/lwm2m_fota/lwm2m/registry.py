@@ -12,14 +12,16 @@ import attrs
 
 from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.errors import ContentError
+from lwm2m_fota.lwm2m.names import is_endpoint_name
 from lwm2m_fota.model.codes import Code
+from lwm2m_fota.model.firmware import FIRMWARE_OBJECT_ID
 from lwm2m_fota.model.paths import Path
 
 DEFAULT_LIFETIME_S: Final = 86400
 """LwM2M Core 6.2.1: what an absent `lt` means."""
-MAX_ENDPOINT_BYTES: Final = 255
 _MAX_LIFETIME_S: Final = 2**32 - 1
 _HEAP_SLACK: Final = 64
+_FIRST_VERSIONS: Final = frozenset({"1.0", "1.1"})
 
 
 @final
@@ -50,9 +52,10 @@ class Registration:
         lwm2m_version: as sent; `1.0` if absent.
         objects: version by object id, of all objects in the list; None where the list shows none.
         instances: the instances in the list.
+        root: the segments of the alternate path below which the client has its objects; mostly none.
         expires_at: monotonic seconds.
-        epoch: counts the registrations of this endpoint since the start of the server: a larger one means that
-            all observations of the former are gone.
+        epoch: ascends with every registration and change of address since the start of the server: a larger one
+            means that all observations from before are gone.
     """
 
     id: str
@@ -63,8 +66,18 @@ class Registration:
     lwm2m_version: str
     objects: Mapping[int, str | None]
     instances: tuple[Path, ...]
+    root: tuple[str, ...]
     expires_at: float
     epoch: int
+
+    @property
+    def object_versions(self) -> dict[int, str]:
+        """The version of every object in the list; where the list shows none, what LwM2M says for its own version.
+
+        That is 1.0, but for Object 5 of a client of LwM2M 1.2, whose Appendix E lists 1.1.
+        """
+        own = {FIRMWARE_OBJECT_ID: "1.1"} if self.lwm2m_version not in _FIRST_VERSIONS else {}
+        return {each: version or own.get(each, "1.0") for each, version in self.objects.items()}
 
 
 @final
@@ -79,7 +92,7 @@ class Registered:
 @final
 @attrs.frozen
 class Updated:
-    """A client updated its registration; `moved` if its address changed."""
+    """A client updated its registration; `moved` if its address changed: notifications would come from elsewhere."""
 
     registration: Registration
     moved: bool
@@ -148,9 +161,10 @@ class Registry:
             endpoint = arguments.get("ep", "")
             lifetime = _lifetime(arguments.get("lt"), DEFAULT_LIFETIME_S)
             objects, instances = read_object_list(links)
+            root = alternate_root(links)
         except ContentError as error:
             return RegistryAnswer(Code.BAD_REQUEST, diagnostic=str(error))
-        if not 1 <= len(endpoint.encode()) <= MAX_ENDPOINT_BYTES:
+        if not is_endpoint_name(endpoint):
             return RegistryAnswer(Code.BAD_REQUEST, diagnostic="ep is missing or too long")
         former = self._by_endpoint.get(endpoint)
         if former is None and len(self._by_id) >= self._limits.max_registrations:
@@ -165,6 +179,7 @@ class Registry:
             lwm2m_version=arguments.get("lwm2m", "1.0"),
             objects=objects,
             instances=instances,
+            root=root,
             expires_at=now + lifetime + self._limits.grace_s,
             epoch=self._epochs,
         )
@@ -184,8 +199,11 @@ class Registry:
             arguments = _arguments(queries)
             lifetime = _lifetime(arguments.get("lt"), former.lifetime_s)
             objects, instances = read_object_list(links) if links else (former.objects, former.instances)
+            root = alternate_root(links) if links else former.root
         except ContentError as error:
             return RegistryAnswer(Code.BAD_REQUEST, diagnostic=str(error))
+        moved = peer != former.peer
+        self._epochs += moved
         registration = attrs.evolve(
             former,
             peer=peer,
@@ -193,10 +211,12 @@ class Registry:
             binding=arguments.get("b", former.binding),
             objects=objects,
             instances=instances,
+            root=root,
             expires_at=now + lifetime + self._limits.grace_s,
+            epoch=self._epochs if moved else former.epoch,
         )
         self._put(registration)
-        return RegistryAnswer(Code.CHANGED, events=(Updated(registration, moved=peer != former.peer),))
+        return RegistryAnswer(Code.CHANGED, events=(Updated(registration, moved),))
 
     def deregister(self, registration_id: str) -> RegistryAnswer:
         """Take a deregistration."""
@@ -280,6 +300,15 @@ def read_object_list(links: bytes) -> tuple[dict[int, str | None], tuple[Path, .
             objects.setdefault(path.object_id, version)
             instances.append(path)
     return objects, tuple(sorted(instances))
+
+
+def alternate_root(links: bytes) -> tuple[str, ...]:
+    """The segments of the alternate path of a registration payload (`rt="oma.lwm2m"`); none for most.
+
+    Raises:
+        ContentError: not link format.
+    """
+    return tuple(filter(None, _alternate_root(parse_links(links)).split("/")))
 
 
 def _alternate_root(links: tuple[Link, ...]) -> str:

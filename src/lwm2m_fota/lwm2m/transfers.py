@@ -5,7 +5,6 @@ from typing import final
 
 from lwm2m_fota.coap.block1 import Block1Receiver
 from lwm2m_fota.coap.endpoint import Response
-from lwm2m_fota.model.paths import Path
 
 
 @final
@@ -41,16 +40,16 @@ class TransferTable:
 
     def __init__(self, max_transfers: int) -> None:
         self._max_transfers = max_transfers
-        self._transfers: dict[tuple[Hashable, Path], Transfer] = {}  # the one heard of last is the last
+        self._transfers: dict[tuple[Hashable, Hashable], Transfer] = {}  # the one heard of last is the last
 
     def __len__(self) -> int:
         return len(self._transfers)
 
-    def get(self, peer: Hashable, path: Path) -> Transfer | None:
+    def get(self, peer: Hashable, path: Hashable) -> Transfer | None:
         """The transfer of a peer to a path."""
         return self._transfers.get((peer, path))
 
-    def heard(self, peer: Hashable, path: Path, transfer: Transfer) -> None:
+    def heard(self, peer: Hashable, path: Hashable, transfer: Transfer) -> None:
         """Keep a transfer that has just brought a block, in place of another of the same peer to the same path."""
         self._transfers.pop((peer, path), None)
         if len(self._transfers) >= self._max_transfers:
@@ -59,11 +58,11 @@ class TransferTable:
             del self._transfers[next(ended, oldest)]
         self._transfers[peer, path] = transfer
 
-    def drop(self, peer: Hashable, path: Path) -> None:
+    def drop(self, peer: Hashable, path: Hashable) -> None:
         """Forget a transfer, if it is there."""
         self._transfers.pop((peer, path), None)
 
-    def drop_others(self, peer: Hashable, path: Path) -> None:
+    def drop_others(self, peer: Hashable, path: Hashable) -> None:
         """Forget the transfers of other peers to a path whose present body is this peer's."""
         for key in tuple(self._transfers):
             if key[1] == path and key[0] != peer:

@@ -93,7 +93,21 @@ def test_an_update_can_move_and_change():
     assert answer.events[0].moved
     found = registry.get("dev")
     assert (found.peer, found.lifetime_s, found.binding, found.expires_at) == ("elsewhere", 30, "UQ", 150.0)
+    assert found.epoch == 2  # what was observed from the former address is gone
+    assert registry.register("p", ("ep=other",), b"", new_id="b", now=0.0).events[0].registration.epoch == 3
     assert found.objects == {3: None}
+
+
+def test_an_alternate_path_is_kept_until_another_list_comes():
+    registry = Registry()
+    links = b'</a/b>;rt="oma.lwm2m",</a/b/5/0>'
+    registry.register("p", ("ep=dev",), links, new_id="a", now=0.0)
+    assert registry.get("dev").root == ("a", "b")
+    assert set(registry.get("dev").objects) == {5}
+    registry.update("a", "p", (), b"", 1.0)
+    assert registry.get("dev").root == ("a", "b")
+    registry.update("a", "p", (), b"</5/0>", 2.0)
+    assert registry.get("dev").root == ()
 
 
 def test_an_update_of_nobody_is_not_found():
@@ -152,3 +166,19 @@ def test_links_that_are_no_paths_are_ignored():
     objects, instances = read_object_list(b"</x>,</5/0/3>,</07>,</9/70000>,</3>")
     assert objects == {3: None}
     assert instances == ()
+
+
+@pytest.mark.parametrize(
+    ("lwm2m", "links", "versions"),
+    [
+        ("1.0", b"</5/0>,</3/0>", {5: "1.0", 3: "1.0"}),
+        ("1.1", b"</5/0>", {5: "1.0"}),
+        ("1.2", b"</5/0>,</3/0>", {5: "1.1", 3: "1.0"}),
+        ("1.2", b"</5>;ver=1.0,</5/0>", {5: "1.0"}),
+        ("1.1", b"</5>;ver=1.1,</5/0>", {5: "1.1"}),
+    ],
+)
+def test_a_version_that_is_not_shown_follows_from_that_of_lwm2m(lwm2m, links, versions):
+    registry = Registry()
+    registry.register("p", ("ep=dev", f"lwm2m={lwm2m}"), links, new_id="a", now=0.0)
+    assert registry.get("dev").object_versions == versions
