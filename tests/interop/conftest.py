@@ -1,0 +1,292 @@
+"""What the interoperability tests share: a device of ours on real UDP, and programs of others beside it."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from lwm2m_fota.coap.block import Block
+from lwm2m_fota.device.client import ClientSettings, Lwm2mClient, OpenTo
+from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
+from lwm2m_fota.device.slots import SlotInstaller
+from lwm2m_fota.lwm2m.registration import RegistrationSettings
+from lwm2m_fota.lwm2m.value_object import ValueObject
+from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.model.resources import ObjectDefinition, Operations, ResourceDefinition, ValueType
+from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
+from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
+from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
+from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.server.lwm2m import Lwm2mServer
+from lwm2m_fota.storage.memory import MemoryImageStore, MemoryPackageSource, MemoryStateStore
+from lwm2m_fota.transport.udp import UdpTransport
+
+KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
+ENDPOINT = "interop-device"
+NOBODY = "coap://127.0.0.1:9"
+LIMIT_S = 20
+LONG_TEXT = "".join(f"{number:04x}" for number in range(625))
+
+
+def has_ipv6():
+    """Whether this host has an IPv6 loopback address."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+HOSTS = [
+    pytest.param("127.0.0.1", id="ipv4"),
+    pytest.param("::1", id="ipv6", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback address")),
+]
+
+
+def program(name):
+    """The path of one of libcoap's programs; without it the test is skipped."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed (Debian package libcoap3-bin)")
+    return path
+
+
+@pytest.fixture(params=HOSTS)
+def host(request):
+    """A local address of each family."""
+    return request.param
+
+
+def uri_of(address, path=""):
+    host, port = address
+    return f"coap://[{host}]:{port}{path}" if ":" in host else f"coap://{host}:{port}{path}"
+
+
+@pytest.fixture(scope="session")
+def long_text():
+    """What resource /32768/0/0 of the board holds: more than two of the largest blocks."""
+    return LONG_TEXT
+
+
+@pytest.fixture(scope="session")
+def package():
+    """`package(900, "1.1.0")` is a signed MCUboot image whose body has 900 bytes."""
+
+    def make(body_bytes=900, version="1.1.0"):
+        body = bytes(number * 7 % 251 for number in range(body_bytes))
+        return create_mcuboot(body, version=ImageVersion.parse(version), key=KEY)
+
+    return make
+
+
+class Process:
+    """A program beside us, killed if it has not ended by then."""
+
+    def __init__(self, *command, stderr):
+        self._command = [str(part) for part in command]
+        self._stderr = stderr
+
+    async def __aenter__(self):
+        self.popen = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=self._stderr
+        )
+        return self
+
+    async def __aexit__(self, *_):
+        if self.popen.returncode is None:
+            self.popen.kill()
+            await self.popen.communicate()
+
+    async def read(self, count):
+        """Exactly so many bytes of its output."""
+        return await self.popen.stdout.readexactly(count)
+
+    async def end(self, number):
+        """Send it a signal and wait for its end: the rest of its output."""
+        self.popen.send_signal(number)
+        rest, _ = await self.popen.communicate()
+        return rest
+
+
+TEXTS = ObjectDefinition(
+    id=32768,
+    name="Texts",
+    urn="urn:oma:lwm2m:x:32768",
+    version="1.0",
+    lwm2m_version="1.0",
+    multiple=False,
+    mandatory=False,
+    resources=(
+        ResourceDefinition(id=0, name="Long", operations=Operations.READ, type=ValueType.STRING),
+        ResourceDefinition(id=1, name="Kept", operations=Operations.READ | Operations.WRITE, type=ValueType.STRING),
+    ),
+)
+
+
+class Board:
+    """A device on real UDP: what it stores outlives a restart, as flash does."""
+
+    def __init__(self, host, server_uri):
+        self._host = host
+        self._server_uri = server_uri
+        self._images = MemoryImageStore()
+        self._state = MemoryStateStore()
+        self._messages = []
+        self.kept = ""
+        self.installer = SlotInstaller(MemoryStateStore(), (MemoryImageStore(), MemoryImageStore()), "1.0.0")
+        self.reboots = asyncio.Event()
+
+    async def __aenter__(self):
+        await self.boot()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.halt()
+
+    async def boot(self):
+        """Switch on."""
+        self.reboots.clear()
+        self.installer.boot()
+        self._pump = Pump(UdpTransport(self._host))
+        self.firmware = FirmwareDevice(
+            profile=FirmwareProfile(),
+            trust=Trust(keys=(KEY.public_key,)),
+            images=self._images,
+            state=self._state,
+            installer=self.installer,
+            reboot=self.reboots.set,
+            fetchers=(CoapFetcher(self._pump),),
+            settings=FirmwareSettings(settle_s=0.02),
+        )
+        settings = ClientSettings(registration=RegistrationSettings(endpoint=ENDPOINT), open_to=OpenTo.ANYONE)
+        texts = ValueObject(
+            definition=TEXTS,
+            readers={0: lambda: LONG_TEXT, 1: lambda: self.kept},
+            writers={1: lambda value: setattr(self, "kept", value)},
+        )
+        self.client = Lwm2mClient(
+            self._pump, self._server_uri, self.firmware, settings, reboot=self.reboots.set, objects=(texts,)
+        )
+        await self.client.start()
+        self._answer = self._pump.on_request
+        self._pump.on_request = self._heard
+
+    def _heard(self, received, now):
+        self._messages.append(received.message)
+        return self._answer(received, now)
+
+    async def halt(self):
+        """Switch off."""
+        await self.client.stop()
+
+    async def reboot(self):
+        """Wait until the device wants to restart, and let it; the application finds itself healthy."""
+        await self.reboots.wait()
+        await self.halt()
+        await self.boot()
+        self.firmware.healthy()
+
+    def uri(self, path):
+        """Of a path on this device."""
+        return uri_of(self._pump.local_address, path)
+
+    def blocks(self, option):
+        """The Block1 or Block2 options of all requests so far, in order."""
+        values = [message.first(option) for message in self._messages]
+        return [Block.decode(value) for value in values if value is not None]
+
+    def state_reached(self, state):
+        """A future that is done when resource 3 is told to have this value."""
+        reached = asyncio.get_running_loop().create_future()
+
+        def listener(paths):
+            if self.firmware.state == state and not reached.done():
+                reached.set_result(None)
+
+        self.firmware.listen(listener)
+        return reached
+
+    @property
+    def running(self):
+        """The bytes of the running image; None for the factory's."""
+        image = self.installer.running_image
+        return None if image is None else image.read_at(0, image.size_bytes)
+
+
+@pytest.fixture
+def board():
+    """`async with board(host) as device` is a device that answers anyone."""
+    return lambda host="127.0.0.1", server_uri=NOBODY: Board(host, server_uri)
+
+
+@pytest.fixture
+def run():
+    """`run(main())` runs a coroutine to its end, within LIMIT_S."""
+
+    def runner(coroutine):
+        async def limited():
+            async with asyncio.timeout(LIMIT_S):
+                return await coroutine
+
+        return asyncio.run(limited())
+
+    return runner
+
+
+@pytest.fixture
+def coap_client(tmp_path):
+    """`await coap_client("-m", "put", uri)` runs libcoap's client: its output, and what it says about errors."""
+    path = program("coap-client-notls")
+
+    async def client(*arguments):
+        output = tmp_path / "output"
+        output.unlink(missing_ok=True)
+        async with Process(path, "-B", LIMIT_S, "-o", output, *arguments, stderr=asyncio.subprocess.STDOUT) as process:
+            said, _ = await process.popen.communicate()
+        assert process.popen.returncode == 0, said
+        return SimpleNamespace(body=output.read_bytes() if output.exists() else b"", said=said.decode())
+
+    return client
+
+
+@pytest.fixture
+def coap_observer():
+    """`async with coap_observer(uri) as process` observes with libcoap's client; values come as output."""
+    path = program("coap-client-notls")
+    return lambda uri: Process(path, "-B", LIMIT_S, "-s", LIMIT_S, uri, stderr=asyncio.subprocess.STDOUT)
+
+
+class Host:
+    """A server of ours with its packages."""
+
+    def __init__(self, server):
+        self._server = server
+        self.registrations = server.registrations
+        self.served = []
+        server.packages.on_block = self.served.append
+
+    def uri(self, path):
+        return uri_of(self._server.local_address, path)
+
+    def publish(self, image):
+        """The URI where a package is served from now on."""
+        return self._server.packages.publish(MemoryPackageSource(image), "coap", lambda _: None).uri
+
+    def withdraw(self, uri):
+        self._server.packages.withdraw(uri.rpartition("/")[2])
+
+
+@pytest.fixture
+def package_server():
+    """`async with package_server(host) as server` is a LwM2M server of ours."""
+
+    @contextlib.asynccontextmanager
+    async def serve(host="127.0.0.1"):
+        async with Lwm2mServer(UdpTransport(host)) as server:
+            yield Host(server)
+
+    return serve
