@@ -5,6 +5,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from lwm2m_fota.machines.component_events import ComponentEvent
 from lwm2m_fota.machines.effects import (
     BeginInstall,
     DiscardImage,
@@ -20,7 +21,8 @@ from lwm2m_fota.machines.effects import (
 from lwm2m_fota.machines.events import Event, PackageBegun
 from lwm2m_fota.machines.state import FirmwareMachine
 
-Builder: TypeAlias = Callable[[FirmwareMachine, FirmwareMachine, Event], Effect | None]
+_AnyEvent: TypeAlias = Event | ComponentEvent
+Builder: TypeAlias = Callable[[FirmwareMachine, FirmwareMachine, _AnyEvent], Effect | None]
 """`builder(before, after, event)`: the effect, or None where there is nothing to do."""
 
 NOTIFY_ORDER: Final = (12, 1, 6, 7, 5, 3, 11, 13, 14)
@@ -39,23 +41,23 @@ CONSTANT: Final[Mapping[Do, Effect]] = MappingProxyType(
 """The effects that are always the same."""
 
 
-def _open_stage(_before: FirmwareMachine, after: FirmwareMachine, event: Event) -> Effect:
+def _open_stage(_before: FirmwareMachine, after: FirmwareMachine, event: _AnyEvent) -> Effect:
     return OpenStage(event.size_bytes if type(event) is PackageBegun else None, after.transfer)
 
 
-def _start_pull(_before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect:
+def _start_pull(_before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect:
     return StartPull(after.uri, after.transfer)
 
 
-def _resume_pull(_before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect:
+def _resume_pull(_before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect:
     return StartPull(after.uri, after.transfer, resume=True)
 
 
-def _verify_image(_before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect:
+def _verify_image(_before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect:
     return VerifyImage(after.transfer)
 
 
-def _begin_install(_before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect:
+def _begin_install(_before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect:
     return BeginInstall(after.attempt)
 
 
@@ -84,11 +86,11 @@ def _notification(mask: int) -> Notify | None:
     return Notify(ids) if ids else None
 
 
-def _notify(before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect | None:
+def _notify(before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect | None:
     return _notification(_changed(before, after))
 
 
-def notify_without_time(before: FirmwareMachine, after: FirmwareMachine, _event: Event) -> Effect | None:
+def notify_without_time(before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect | None:
     """The builder of `Notify` for object version 1.0, which has no resource 12."""
     return _notification(_changed(before, after) & ~_TIME)
 

@@ -20,7 +20,7 @@ _new: Final = tuple.__new__  # half the time of the class's own, which takes the
 _BYTES_A_CHARACTER: Final = 4  # the most that UTF-8 takes
 
 
-def _clip(text: str) -> str:
+def clip(text: str) -> str:
     """At most 255 bytes of UTF-8: a package may carry any name, the resource may not."""
     if len(text) * _BYTES_A_CHARACTER <= MAX_STRING_BYTES:
         return text
@@ -127,8 +127,8 @@ def _named(
             machine.delivery,
             machine.received,
             machine.uri,
-            _clip(event.name),
-            _clip(event.version),
+            clip(event.name),
+            clip(event.version),
             machine.settings,
             machine.transfer,
             attempt,

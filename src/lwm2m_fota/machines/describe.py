@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 
+from lwm2m_fota.machines.component_policies import AdvancedPolicy
 from lwm2m_fota.machines.download_table import PULL_READINGS, PULL_ROWS, PULL_TABLE, PullRow
 from lwm2m_fota.machines.policies import DEFAULT_POLICIES, FirmwarePolicies, Policy
 from lwm2m_fota.machines.readings import READINGS, REQUESTS
@@ -179,7 +180,7 @@ def _guard(guard: Callable[..., bool] | None) -> str:
     return (inspect.getdoc(guard) or "").replace("\n", " ") if guard else "otherwise"
 
 
-def _policy(policy: Policy | None) -> str:
+def _policy(policy: Policy | AdvancedPolicy | None) -> str:
     return f"{type(policy).__name__}: {policy.value}" if policy else _NONE
 
 

@@ -358,4 +358,5 @@ class EventKind(StrEnum):
     OUT_OF_TURN = "out of turn"
 
 
-Delivery: TypeAlias = Literal["push", "pull"]
+Delivery: TypeAlias = Literal["push", "pull", "sibling"]
+"""How a package comes; "sibling" is for components of Object 33629: in a package for several of them."""

@@ -6,6 +6,7 @@ refusal changes nothing.
 
 from typing import Final, NamedTuple, final
 
+from lwm2m_fota.machines.component_events import ComponentEvent, ComponentKind
 from lwm2m_fota.machines.effects import Effect
 from lwm2m_fota.machines.events import ClockRead, Event, EventKind
 from lwm2m_fota.machines.profile import FirmwareProfile
@@ -39,12 +40,14 @@ class Step(NamedTuple):
         return self.row is not None
 
 
-def step(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wall: float | None = None) -> Step:
+def step(
+    machine: FirmwareMachine, event: Event | ComponentEvent, profile: FirmwareProfile, wall: float | None = None
+) -> Step:
     """Take one event.
 
     Args:
         machine: the machine as it is.
-        event: what happened.
+        event: what happened; one of the component's own for a component of Object 33629 only.
         profile: what the device is built to do.
         wall: the wall clock in seconds since 1970, or None if it is not set.
 
@@ -64,7 +67,9 @@ def step(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wall:
     return _new(Step, (after, tuple(filter(None, made)), answer, row))
 
 
-def kind_of(machine: FirmwareMachine, event: Event, profile: FirmwareProfile, wall: float | None) -> EventKind:
+def kind_of(
+    machine: FirmwareMachine, event: Event | ComponentEvent, profile: FirmwareProfile, wall: float | None
+) -> EventKind | ComponentKind:
     """Which kind of event this is for the machine as it is: the first reading whose guard holds."""
     for reading in profile.table.readings[type(event)]:
         guard = reading.guard

@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias, final
 import attrs
 
 from lwm2m_fota.machines import events
+from lwm2m_fota.machines.component_events import ComponentKind
 from lwm2m_fota.machines.events import BootOutcome, EventKind, StagedImage
 from lwm2m_fota.machines.policies import ClocklessDeferral, Policy, ZeroLengthPackage
 from lwm2m_fota.machines.state import MAX_DEFER_LIMIT_S, FirmwareMachine
@@ -34,7 +35,7 @@ class Reading:
         policy: the choice that this reading belongs to; None belongs to all.
     """
 
-    kind: EventKind
+    kind: EventKind | ComponentKind
     guard: Guard | None = None
     since: Version = "1.0"
     policy: Policy | None = None

@@ -9,6 +9,8 @@ from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.machines.component_events import ComponentChange, ComponentKind
+from lwm2m_fota.machines.component_policies import AdvancedPolicy
 from lwm2m_fota.machines.effects import Do
 from lwm2m_fota.machines.events import Delivery, EventKind
 from lwm2m_fota.machines.policies import (
@@ -64,19 +66,21 @@ class Row:
         needs: the way of delivery without which the row is not there. Only what begins a transfer needs one: a
             transfer that runs must be able to end, also on a device that was built anew.
         policy: the choice that the row belongs to; None belongs to all.
+        object_id: the object that the row belongs to, 5 or 33629; None belongs to both.
     """
 
     state: State
-    kind: EventKind
+    kind: EventKind | ComponentKind
     target: State
     result: UpdateResult | None
-    change: Change
+    change: Change | ComponentChange
     effects: tuple[Do, ...]
     answer: Code | None
     source: str
     since: Version = "1.0"
     needs: Delivery | None = None
-    policy: Policy | None = None
+    policy: Policy | AdvancedPolicy | None = None
+    object_id: int | None = None
 
 
 @final
@@ -206,10 +210,32 @@ _TRANSFER: Final = (
 )
 
 _UPDATE: Final = (
-    Row(_DOWNLOADED, _K.UPDATE_EXECUTED, _UPDATING, _R.INITIAL, _C.INSTALL, _INSTALL, _OK, "T18"),
+    Row(_DOWNLOADED, _K.UPDATE_EXECUTED, _UPDATING, _R.INITIAL, _C.INSTALL, _INSTALL, _OK, "T18", object_id=5),
     Row(_DOWNLOADED, _K.UPDATE_DEFERRED, _DOWNLOADED, _R.DEFERRED, _C.DEFER, _SHOW, _OK, "T19", since="1.1"),
-    Row(_DOWNLOADED, _K.DEFERRAL_ENDED, _UPDATING, _R.INITIAL, _C.INSTALL, _INSTALL, None, "T20", since="1.1"),
-    Row(_DOWNLOADED, _K.DEFERRAL_EXPIRED, _UPDATING, _R.INITIAL, _C.INSTALL, _INSTALL, None, "T20", since="1.1"),
+    Row(
+        _DOWNLOADED,
+        _K.DEFERRAL_ENDED,
+        _UPDATING,
+        _R.INITIAL,
+        _C.INSTALL,
+        _INSTALL,
+        None,
+        "T20",
+        since="1.1",
+        object_id=5,
+    ),
+    Row(
+        _DOWNLOADED,
+        _K.DEFERRAL_EXPIRED,
+        _UPDATING,
+        _R.INITIAL,
+        _C.INSTALL,
+        _INSTALL,
+        None,
+        "T20",
+        since="1.1",
+        object_id=5,
+    ),
     Row(
         _DOWNLOADED,
         _K.CLOCK_SET_BACK,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lwm2m_fota.errors import SnapshotError
+from lwm2m_fota.machines.component_rows import COMPONENT_RESULTS
 from lwm2m_fota.machines.events import Delivery, Found, Restarted
 from lwm2m_fota.machines.firmware import Step, step
 from lwm2m_fota.machines.profile import FirmwareProfile
@@ -42,8 +43,12 @@ def snapshot(machine: FirmwareMachine) -> dict[str, object]:
 _FIELDS: Final = frozenset(snapshot(FirmwareMachine()))
 
 
-def restore(data: Mapping[str, object]) -> FirmwareMachine:
+def restore(data: Mapping[str, object], *, component: bool = False) -> FirmwareMachine:
     """The machine that `snapshot` was given.
+
+    Args:
+        data: the snapshot.
+        component: it is of a component of Object 33629.
 
     Raises:
         SnapshotError: `data` is no snapshot, of another schema, or of a machine that cannot exist.
@@ -54,7 +59,7 @@ def restore(data: Mapping[str, object]) -> FirmwareMachine:
         raise SnapshotError(f"fields missing or unknown: {sorted(map(str, data.keys() ^ _FIELDS))}")
     machine = FirmwareMachine(
         State(_integer(data, "state", max(State))),
-        UpdateResult(_integer(data, "result", UpdateResult.DEFERRED)),
+        UpdateResult(_integer(data, "result", max(UpdateResult))),
         _delivery(data),
         _boolean(data, "received"),
         _text(data, "uri"),
@@ -70,7 +75,9 @@ def restore(data: Mapping[str, object]) -> FirmwareMachine:
         _time(data, "last_change"),
         _deferral(data),
     )
-    _check(machine)
+    _check(machine, COMPONENT_RESULTS if component else VISIBLE_RESULTS["1.1"])
+    if machine.delivery == "sibling" and not component:
+        raise SnapshotError("delivery: Object 5 has no siblings")
     return machine
 
 
@@ -91,13 +98,14 @@ def recover(machine: FirmwareMachine, found: Found, profile: FirmwareProfile, wa
     return step(machine, Restarted(found), profile, wall)
 
 
-def _check(machine: FirmwareMachine) -> None:
+def _check(machine: FirmwareMachine, results: Mapping[State, frozenset[UpdateResult]]) -> None:
     """The parts must fit each other, as they do in every machine that `step` made."""
     state = machine.state
     is_pull = machine.delivery == "pull"
     fits = {
-        "state and result": machine.result in VISIBLE_RESULTS["1.1"][state],
+        "state and result": machine.result in results[state],
         "delivery": (machine.delivery is None) == (state is State.IDLE),
+        "sibling": machine.delivery != "sibling" or state is not State.DOWNLOADING,
         "received": state is State.DOWNLOADING or machine.received == (state is not State.IDLE),
         "uri": bool(machine.uri) == is_pull,
         "package name and version": state in {State.DOWNLOADED, State.UPDATING}
@@ -158,5 +166,7 @@ def _delivery(data: Mapping[str, object]) -> Delivery | None:
             return "push"
         case "pull":
             return "pull"
+        case "sibling":
+            return "sibling"
         case value:
-            raise SnapshotError(f"delivery: neither push nor pull: {value!r}")
+            raise SnapshotError(f"delivery: none of push, pull and sibling: {value!r}")

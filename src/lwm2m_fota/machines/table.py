@@ -13,16 +13,22 @@ import attrs
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines.building import BUILDERS, CONSTANT, Builder, notify_without_time
 from lwm2m_fota.machines.changes import CHANGES, Changer
+from lwm2m_fota.machines.component_changes import COMPONENT_CHANGES
+from lwm2m_fota.machines.component_events import ComponentEvent, ComponentKind
+from lwm2m_fota.machines.component_policies import AdvancedPolicies, AdvancedPolicy
+from lwm2m_fota.machines.component_rows import COMPONENT_READINGS, COMPONENT_REQUESTS, COMPONENT_ROWS
 from lwm2m_fota.machines.effects import Do, Effect
 from lwm2m_fota.machines.events import Event, EventKind
 from lwm2m_fota.machines.policies import FirmwarePolicies, Policy
 from lwm2m_fota.machines.readings import READINGS, REQUESTS, Reading, Version
-from lwm2m_fota.machines.rows import REFUSALS, ROWS, Row
+from lwm2m_fota.machines.rows import REFUSALS, ROWS, Change, Row
+from lwm2m_fota.model.advanced import ADVANCED_OBJECT_ID
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.enums import DeliveryMethod, State, UpdateResult
+from lwm2m_fota.model.firmware import FIRMWARE_OBJECT_ID
 
 VERSIONS: Final[tuple[Version, ...]] = ("1.0", "1.1", "1.2")
-Cell: TypeAlias = tuple[State, EventKind]
+Cell: TypeAlias = tuple[State, EventKind | ComponentKind]
 
 _DELIVERIES: Final = MappingProxyType(
     {
@@ -101,28 +107,60 @@ class Table:
     rows: Mapping[Cell, Row]
     plans: Mapping[Cell, Plan]
     refusals: Mapping[Cell, Answer]
-    readings: Mapping[type[Event], tuple[Reading, ...]]
+    readings: Mapping[type[Event | ComponentEvent], tuple[Reading, ...]]
+
+
+@final
+class _Law(NamedTuple):
+    """What there is to pick from."""
+
+    object_id: int
+    rows: tuple[Row, ...]
+    readings: Mapping[type[Event | ComponentEvent], tuple[Reading, ...]]
+    requests: tuple[type[Event | ComponentEvent], ...]
+    choices: frozenset[Policy | AdvancedPolicy]
 
 
 @cache
-def table_for(version: Version, delivery: DeliveryMethod, policies: FirmwarePolicies) -> Table:
+def table_for(
+    version: Version, delivery: DeliveryMethod, policies: FirmwarePolicies, component: AdvancedPolicies | None = None
+) -> Table:
     """Pick the rows of one device; the same arguments give the same table.
+
+    Args:
+        version: of Object 5; a component of Object 33629 takes the rows of 1.1.
+        delivery: resource 9.
+        policies: choices.
+        component: the choices of Object 33629, for one of its components; None for Object 5.
 
     Raises:
         UsageError: two rows claim the same cell.
     """
-    choices = frozenset(attrs.astuple(policies, recurse=False))
-    rows = _one_a_cell(row for row in ROWS if _row_belongs(row, version, delivery, choices))
+    law = _law(policies, component)
+    rows = _one_a_cell(row for row in law.rows if _row_belongs(row, law, version, delivery))
     return Table(
         rows=MappingProxyType(rows),
         plans=MappingProxyType({cell: _plan(row, version) for cell, row in rows.items()}),
-        refusals=MappingProxyType(_refusals(rows.keys(), choices)),
+        refusals=MappingProxyType(_refusals(rows.keys(), law)),
         readings=MappingProxyType(
             {
-                event: tuple(reading for reading in readings if _reading_belongs(reading, version, choices))
-                for event, readings in READINGS.items()
+                event: tuple(reading for reading in readings if _reading_belongs(reading, law, version))
+                for event, readings in law.readings.items()
             }
         ),
+    )
+
+
+def _law(policies: FirmwarePolicies, component: AdvancedPolicies | None) -> _Law:
+    choices: frozenset[Policy | AdvancedPolicy] = frozenset(attrs.astuple(policies, recurse=False))
+    if component is None:
+        return _Law(FIRMWARE_OBJECT_ID, ROWS, {**READINGS}, REQUESTS, choices)
+    return _Law(
+        ADVANCED_OBJECT_ID,
+        (*ROWS, *COMPONENT_ROWS),
+        {**READINGS, **COMPONENT_READINGS},
+        (*REQUESTS, *COMPONENT_REQUESTS),
+        choices.union(attrs.astuple(component, recurse=False)),
     )
 
 
@@ -138,29 +176,30 @@ def _plan(row: Row, version: Version) -> Plan:
     builders = {**BUILDERS, Do.NOTIFY: notify_without_time} if version == "1.0" else BUILDERS
     return Plan(
         row=row,
-        change=CHANGES[row.change],
+        change=CHANGES[row.change] if isinstance(row.change, Change) else COMPONENT_CHANGES[row.change],
         effects=tuple(CONSTANT.get(do) for do in row.effects),
         builders=tuple((index, builders[do]) for index, do in enumerate(row.effects) if do in builders),
         answer=None if row.answer is None else Answer(row.answer),
     )
 
 
-def _row_belongs(row: Row, version: Version, delivery: DeliveryMethod, choices: frozenset[Policy]) -> bool:
+def _row_belongs(row: Row, law: _Law, version: Version, delivery: DeliveryMethod) -> bool:
     delivered = row.needs is None or row.needs in _DELIVERIES[delivery]
-    return row.since <= version and delivered and (row.policy is None or row.policy in choices)
+    chosen = row.policy is None or row.policy in law.choices
+    return row.object_id in {None, law.object_id} and row.since <= version and delivered and chosen
 
 
-def _reading_belongs(reading: Reading, version: Version, choices: frozenset[Policy]) -> bool:
-    return reading.since <= version and (reading.policy is None or reading.policy in choices)
+def _reading_belongs(reading: Reading, law: _Law, version: Version) -> bool:
+    return reading.since <= version and (reading.policy is None or reading.policy in law.choices)
 
 
-def _refusals(taken: Iterable[Cell], choices: frozenset[Policy]) -> dict[Cell, Answer]:
-    codes = {
+def _refusals(taken: Iterable[Cell], law: _Law) -> dict[Cell, Answer]:
+    codes: dict[Cell, Code] = {
         (refusal.state, refusal.kind): refusal.code
         for refusal in REFUSALS
-        if refusal.policy is None or refusal.policy in choices
+        if refusal.policy is None or refusal.policy in law.choices
     }
-    cells = {(state, reading.kind) for state in State for event in REQUESTS for reading in READINGS[event]}
+    cells = {(state, reading.kind) for state in State for event in law.requests for reading in law.readings[event]}
     return {
         (state, kind): Answer(
             codes.get((state, kind), Code.METHOD_NOT_ALLOWED), f"{kind}: not in State {state.value} {state.name}"
