@@ -92,7 +92,11 @@ def step(
     row = PULL_TABLE.get((machine.phase, _kind_of(machine, event, policy, now)))
     if row is None:
         return DownloadStep(machine, (), None)
-    after = attrs.evolve(_CHANGES[row.change](machine, event, _Moment(policy, now, entropy)), phase=row.target)
+    after = _CHANGES[row.change](machine, event, _Moment(policy, now, entropy))
+    if after.phase is not row.target:
+        after = attrs.evolve(after, phase=row.target)
+    if not row.effects:  # most blocks
+        return DownloadStep(after, (), row)
     made = (_BUILDERS[do](machine, after, event, row) for do in row.effects)
     return DownloadStep(after, tuple(effect for effect in made if effect is not None), row)
 
@@ -115,11 +119,11 @@ def handle_timeout(machine: DownloadMachine, policy: DownloadPolicy, now: float)
 
 
 def _kind_of(machine: DownloadMachine, event: DownloadEvent, policy: DownloadPolicy, now: float) -> PullKind:
-    return next(
-        reading.kind
-        for reading in PULL_READINGS[type(event)]
-        if reading.guard is None or reading.guard(machine, event, policy, now)
-    )
+    for reading in PULL_READINGS[type(event)]:
+        guard = reading.guard
+        if guard is None or guard(machine, event, policy, now):
+            return reading.kind
+    raise AssertionError("the last reading of an event has no guard")
 
 
 # ---- changes -------------------------------------------------------------------------------------------------------
@@ -145,10 +149,20 @@ def _resume(machine: object, event: words.Started, moment: _Moment) -> DownloadM
 
 def _take(machine: DownloadMachine, event: words.BlockStored, moment: _Moment) -> DownloadMachine:
     end = event.offset + event.length
-    taken = attrs.evolve(machine, offset=end, etag=event.etag if event.offset == 0 else machine.etag)
+    etag = machine.etag if event.offset else event.etag
     if end <= machine.furthest:
-        return taken
-    return attrs.evolve(taken, furthest=end, attempts=0, times=attrs.evolve(machine.times, progressed=moment.now))
+        return attrs.evolve(machine, offset=end, etag=etag)
+    times = machine.times
+    return DownloadMachine(  # not evolved, which costs thrice as much: this is done for each block
+        phase=machine.phase,
+        uri=machine.uri,
+        etag=etag,
+        offset=end,
+        furthest=end,
+        saved=machine.saved,
+        restarts=machine.restarts,
+        times=DownloadTimes(started=times.started, progressed=moment.now, retry=times.retry),
+    )
 
 
 def _take_and_save(machine: DownloadMachine, event: words.BlockStored, moment: _Moment) -> DownloadMachine:

@@ -4,8 +4,7 @@ import errno
 import os
 import stat
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
@@ -15,21 +14,36 @@ FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PRIVATE_MODE: Final = 0o600
 
 
-@contextmanager
-def translated(action: str, path: Path) -> Iterator[None]:
-    """Turn what the operating system says into an error of ours.
+@final
+class Translated:
+    """Turns what the operating system says, within its block, into an error of ours.
+
+    Not a generator: a block of a package passes through four of them.
+
+    Args:
+        action: a verb, for the message.
+        path: the file.
 
     Raises:
         StorageFullError: no room on the device, in the quota, or in one file.
         StorageError: anything else, also a path that cannot be a path.
     """
-    try:
-        yield
-    except OSError as error:
-        kind = StorageFullError if error.errno in FULL_ERRNOS else StorageError
-        raise kind(f"cannot {action} {path}: {error.strerror or error}") from error
-    except ValueError as error:  # a NUL in the path
-        raise StorageError(f"cannot {action} {str(path)!r}: {error}") from error
+
+    __slots__ = ("_action", "_path")
+
+    def __init__(self, action: str, path: Path) -> None:
+        self._action = action
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            kind = StorageFullError if error.errno in FULL_ERRNOS else StorageError
+            raise kind(f"cannot {self._action} {self._path}: {error.strerror or error}") from error
+        if isinstance(error, ValueError):  # a NUL in the path
+            raise StorageError(f"cannot {self._action} {str(self._path)!r}: {error}") from error
 
 
 def write_all(fd: int, data: bytes, offset: int) -> None:
@@ -72,7 +86,7 @@ def replace_file(path: Path, data: bytes) -> None:
         StorageError, StorageFullError: it failed; the old content stands, unless only the last sync failed.
     """
     new = temporary(path)
-    with translated("save", path):
+    with Translated("save", path):
         try:
             fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_MODE)
             try:
@@ -94,7 +108,7 @@ def remove_file(path: Path) -> None:
     Raises:
         StorageError: it cannot be removed.
     """
-    with translated("remove", path):
+    with Translated("remove", path):
         try:
             os.unlink(path)  # noqa: PTH108 - as above
         except FileNotFoundError:
@@ -118,7 +132,7 @@ class OpenFile:
 
     def __init__(self, path: Path, *, writable: bool) -> None:
         self.path = path
-        with translated("open", path):
+        with Translated("open", path):
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, _PRIVATE_MODE)
         self._close = weakref.finalize(self, os.close, self._fd)
         if not stat.S_ISREG(self.stat().st_mode):
@@ -136,7 +150,7 @@ class OpenFile:
         Raises:
             StorageError: it is closed, or the system fails.
         """
-        with translated("look at", self.path):
+        with Translated("look at", self.path):
             return os.fstat(self._fd)
 
     def free_bytes(self) -> int | None:
@@ -145,7 +159,7 @@ class OpenFile:
         Raises:
             StorageError: the system fails.
         """
-        with translated("look at", self.path):
+        with Translated("look at", self.path):
             space = os.fstatvfs(self._fd)
         return space.f_bavail * space.f_frsize if space.f_blocks else None
 
@@ -156,7 +170,7 @@ class OpenFile:
             StorageError: it fails, or the file ends before.
         """
         parts = []
-        with translated("read", self.path):
+        with Translated("read", self.path):
             while length > 0:
                 part = os.pread(self._fd, length, offset)
                 if not part:
@@ -172,7 +186,7 @@ class OpenFile:
         Raises:
             StorageFullError, StorageError: it fails.
         """
-        with translated("write", self.path):
+        with Translated("write", self.path):
             try:
                 write_all(self._fd, data, size_bytes)
             except OSError:
@@ -186,7 +200,7 @@ class OpenFile:
         Raises:
             StorageError: it fails.
         """
-        with translated("truncate", self.path):
+        with Translated("truncate", self.path):
             os.ftruncate(self._fd, size_bytes)
 
     def sync(self) -> None:
@@ -195,5 +209,5 @@ class OpenFile:
         Raises:
             StorageFullError, StorageError: it fails.
         """
-        with translated("sync", self.path):
+        with Translated("sync", self.path):
             os.fsync(self._fd)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, final
 
 from lwm2m_fota.errors import StorageError, StorageFullError
-from lwm2m_fota.storage._file import OpenFile, remove_file, replace_file, sync_folder, temporary, translated
+from lwm2m_fota.storage._file import OpenFile, Translated, remove_file, replace_file, sync_folder, temporary
 from lwm2m_fota.storage._image import (
     DEFAULT_CAPACITY_BYTES,
     check_open,
@@ -50,7 +50,7 @@ class FileStateStore:
         Raises:
             StorageError: it cannot be read.
         """
-        with translated("read", self._path):
+        with Translated("read", self._path):
             try:
                 return self._path.read_bytes()
             except FileNotFoundError:
@@ -145,7 +145,7 @@ class FileImageStore:
         self._file = OpenFile(image, writable=True)
         self._size_bytes = self._file.stat().st_size
         self._sealed: SealedImage | None = None
-        with translated("sync", image.parent):
+        with Translated("sync", image.parent):
             sync_folder(image.parent)
         remove_file(temporary(self._seal_path))
         if self._read_seal() == self._size_bytes:
@@ -154,7 +154,7 @@ class FileImageStore:
             remove_file(self._seal_path)  # or it might fit what is written next
 
     def _read_seal(self) -> int | None:
-        with translated("read", self._seal_path):
+        with Translated("read", self._seal_path):
             try:
                 with self._seal_path.open("rb") as seal:
                     text = seal.read(_MAX_SEAL_BYTES)
