@@ -119,6 +119,13 @@ def lossy(session: nox.Session) -> None:
     run_pytest(session, "-n", "2", "tests/e2e/test_lossy.py", "tests/e2e/test_fleet.py")
 
 
+@nox.session(default=False, requires=["build"])
+def kills(session: nox.Session) -> None:
+    """Kill a device process in mid-pull, mid-installation and mid-reboot; `nox -s kills -- full` for 50 kills."""
+    install_wheel(session)
+    run_pytest(session, "tests/e2e/test_kills.py")
+
+
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure: `nox -s bench -- transfer --check`."""
