@@ -5,6 +5,8 @@ and come back at any block (RFC 7959 section 2.4).
 """
 
 import hashlib
+import logging
+import re
 from collections.abc import Callable
 from typing import Final, final
 
@@ -13,11 +15,13 @@ import attrs
 from lwm2m_fota.coap.block import Block
 from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import Entropy, Response
-from lwm2m_fota.coap.message import Message, sort_options
-from lwm2m_fota.coap.numbers import Option, is_critical
-from lwm2m_fota.errors import BlockwiseError, StorageError
+from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
+from lwm2m_fota.coap.numbers import ContentFormat, Option
+from lwm2m_fota.errors import FotaError, StorageError, UsageError
+from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
 from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code
+from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.ports import ProgressListener, Publication
 from lwm2m_fota.storage.base import PackageSource
 
@@ -25,9 +29,10 @@ ROOT: Final = "fw"
 TOKEN_BYTES: Final = 16
 ETAG_BYTES: Final = 8
 _HASH_CHUNK_BYTES: Final = 1 << 18
-_UNDERSTOOD: Final = frozenset(
-    {Option.URI_HOST, Option.URI_PORT, Option.URI_PATH, Option.URI_QUERY, Option.ACCEPT, Option.BLOCK2}
-)
+_UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK2}
+_TOKEN: Final = re.compile(rf"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
+_CONTENT_FORMAT: Final = (int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.OPAQUE))
+_LOG: Final = logging.getLogger(__name__)
 
 
 @final
@@ -36,7 +41,7 @@ class PackageServerLimits:
     """Bounds of a package server.
 
     Attributes:
-        lifetime_s: how long a path is served after its last request.
+        lifetime_s: how long a path is served after its last answered request.
         max_publications: packages served at a time.
         max_szx: the largest block size, as exponent (6 is 1024 bytes).
     """
@@ -75,12 +80,19 @@ def digest_of(source: PackageSource) -> bytes:
     """SHA-256 of a package, read in pieces.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: it cannot be read, or is shorter than it says.
     """
     digest = hashlib.sha256()
     for offset in range(0, source.size_bytes, _HASH_CHUNK_BYTES):
-        digest.update(source.read_at(offset, min(_HASH_CHUNK_BYTES, source.size_bytes - offset)))
+        digest.update(_read(source, offset, min(_HASH_CHUNK_BYTES, source.size_bytes - offset)))
     return digest.digest()
+
+
+def _read(source: PackageSource, offset: int, length: int) -> bytes:
+    data = source.read_at(offset, length)
+    if len(data) != length:
+        raise StorageError(f"the package ends before {offset + length} of {source.size_bytes} bytes")
+    return data
 
 
 @final
@@ -115,20 +127,32 @@ class PackageServer:
         """Only plain CoAP here."""
         return ("coap",)
 
-    def publish(self, source: PackageSource, scheme: str, progress: ProgressListener) -> Publication:
-        """Serve a package.
+    def publish(
+        self, source: PackageSource, scheme: str, progress: ProgressListener, token: str | None = None
+    ) -> Publication:
+        """Serve a package; see `PackageHost.publish`.
 
         Raises:
             StorageError: it cannot be read, or too many are served already.
+            UsageError: another scheme, or a token that is no token of this class or is served at present.
         """
-        del scheme  # there is one
+        if scheme not in self.schemes:
+            raise UsageError(f"{scheme} is not served here")
         self._expire()
         if len(self._published) >= self._limits.max_publications:
             raise StorageError("too many packages are published")
-        token = self._entropy.token(TOKEN_BYTES).hex()
-        etag = digest_of(source)[:ETAG_BYTES]
+        if token is None:
+            token = self._entropy.token(TOKEN_BYTES).hex()
+        elif not _TOKEN.fullmatch(token) or token in self._published:
+            raise UsageError("not a token of a publication that has ended")
+        etag = self._etag(source)
         self._published[token] = _Published(source, etag, progress, self._clock() + self._limits.lifetime_s)
         return Publication(f"{self._base_uri()}/{ROOT}/{token}", token)
+
+    def _etag(self, source: PackageSource) -> bytes:
+        """Of the content; a source that is served already is not hashed once more."""
+        known = (each.etag for each in self._published.values() if each.source is source)
+        return next(known, None) or digest_of(source)[:ETAG_BYTES]
 
     def withdraw(self, token: str) -> None:
         """Serve it no longer."""
@@ -144,35 +168,42 @@ class PackageServer:
         return len(path) > 0 and path[0] == ROOT
 
     def handle(self, message: Message, peer: object) -> Response:
-        """Answer one request below `/fw`."""
+        """Answer one request below `/fw`. Whatever is wrong with it becomes an error code; nothing is raised."""
+        try:
+            return self._handle(message, peer)
+        except StorageError as error:  # what is wrong here is not the peer's business
+            _LOG.warning("a published package cannot be read: %s", error)
+            return Response(Code.INTERNAL_SERVER_ERROR)
+        except FotaError as error:
+            return error_response(error)
+
+    def _handle(self, message: Message, peer: object) -> Response:
+        check_options(message, _UNDERSTOOD)
         path = message.path()
         published = self._published.get(path[1]) if len(path) == 2 else None  # noqa: PLR2004 - root and token
         if published is None or published.expires_at <= self._clock():
             return Response(Code.NOT_FOUND)
         if message.code != Code.GET:
             return Response(Code.METHOD_NOT_ALLOWED)
-        if any(is_critical(number) and number not in _UNDERSTOOD for number, _ in message.options):
-            return Response(Code.BAD_OPTION)
-        try:
-            return self._block(published, message, peer, path[1])
-        except (BlockwiseError, StorageError) as error:
-            return error_response(error)
+        if message.uint(Option.ACCEPT) not in {None, ContentFormat.OPAQUE}:
+            return Response(Code.NOT_ACCEPTABLE)
+        return self._block(published, message, peer, path[1])
 
     def _block(self, published: _Published, message: Message, peer: object, token: str) -> Response:
         value = message.first(Option.BLOCK2)
         requested = None if value is None else Block.decode(value)
         part = block2_answer(requested, published.size_bytes, max_szx=self._limits.max_szx)
+        options: Options
         if part is None:
             offset, num, length = 0, 0, published.size_bytes
-            options = sort_options(((int(Option.ETAG), published.etag),))
+            options = ((int(Option.ETAG), published.etag),)
         else:
             offset, num, length = part.offset, part.num, part.length
             options = block2_options(part, published.size_bytes, published.etag, want_size2=True)
-        payload = published.source.read_at(offset, length)
+        payload = _read(published.source, offset, length)
         published.expires_at = self._clock() + self._limits.lifetime_s
-        if self.on_block is not None:
-            self.on_block(BlockServed(peer, token, num, offset, length))
+        tell(self.on_block, BlockServed(peer, token, num, offset, length))
         if offset + length > published.furthest:
             published.furthest = offset + length
-            published.progress(published.furthest)
-        return Response(Code.CONTENT, options, payload, idempotent=True)
+            tell(published.progress, published.furthest)
+        return Response(Code.CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True)

@@ -18,7 +18,10 @@ from lwm2m_fota.storage.base import PackageSource
 @final
 @attrs.frozen
 class Joined:
-    """The device registered: observations of an earlier registration are gone."""
+    """The device registered, or its address changed: observations from before are gone.
+
+    The epoch of the registration tells a new one from the one that is known.
+    """
 
     registration: Registration
 
@@ -51,7 +54,8 @@ class DeviceGateway(Protocol):
     """Operations on registered devices, by endpoint name.
 
     Every operation raises TransportError where no answer comes (or the device is not registered), and ResponseError
-    where the answer is an error code; other FotaErrors mean that the answer could not be understood.
+    where the answer is an error code; other FotaErrors mean that the answer could not be understood. A cancelled
+    operation is given up without a word to the device.
     """
 
     def registration(self, endpoint: str) -> Registration | None:
@@ -71,7 +75,10 @@ class DeviceGateway(Protocol):
         ...
 
     async def push(self, endpoint: str, path: Path, source: PackageSource, progress: ProgressListener) -> None:
-        """Replace one opaque resource with a streamed body, block by block."""
+        """Replace one opaque resource with a streamed body, block by block.
+
+        `progress` hears the bytes that the device has acknowledged. StorageError means that the source cannot be read.
+        """
         ...
 
     async def execute(self, endpoint: str, path: Path, arguments: bytes = b"") -> None:
@@ -105,8 +112,21 @@ class PackageHost(Protocol):
         """The URI schemes that are served, best first."""
         ...
 
-    def publish(self, source: PackageSource, scheme: str, progress: ProgressListener) -> Publication:
-        """Serve a package until it is withdrawn; `progress` hears the end of the furthest block fetched, in bytes."""
+    def publish(
+        self, source: PackageSource, scheme: str, progress: ProgressListener, token: str | None = None
+    ) -> Publication:
+        """Serve a package until it is withdrawn.
+
+        Args:
+            source: the package.
+            scheme: of the URI, one of `schemes`.
+            progress: hears the end of the furthest block fetched, in bytes.
+            token: of a publication that ended with its process: the same URI is served again, since a device may hold
+                it. None makes a new, unguessable one.
+
+        Raises:
+            StorageError: the package cannot be read, or there is no room for another.
+        """
         ...
 
     def withdraw(self, token: str) -> None:
