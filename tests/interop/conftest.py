@@ -290,3 +290,59 @@ def package_server():
             yield Host(server)
 
     return serve
+
+
+class CoapServer(Process):
+    """libcoap's server: every path can be written; `log` holds what it tells of each datagram."""
+
+    def __init__(self, host, *options):
+        path = program("coap-server-notls")
+        super().__init__(path, "-A", host, "-p", 0, "-d", 100, "-v", 7, *options, stderr=asyncio.subprocess.STDOUT)
+        self.log = []
+
+    async def __aenter__(self):
+        await super().__aenter__()
+        await self.told("created TCP  endpoint")  # after the one of UDP: it listens
+        created = next(line for line in self.log if "created UDP  endpoint" in line)
+        host, _, port = created.split()[-1].rpartition(":")
+        self.address = (host.strip("[]"), int(port))
+        return self
+
+    async def __aexit__(self, *_):
+        if self.popen.returncode is None:
+            self.popen.terminate()
+            await self.popen.communicate()
+
+    async def told(self, *words):
+        """The next line of its log that has all these words."""
+        while line := (await self.popen.stdout.readline()).decode("utf-8", "replace"):
+            self.log.append(line)
+            if all(word in line for word in words):
+                return line
+        pytest.fail(f"coap-server ended without {words}: {self.log}")
+
+    def uri(self, path):
+        return uri_of(self.address, path)
+
+
+@pytest.fixture
+def coap_server():
+    """`async with coap_server() as server` is libcoap's server with dynamic resources."""
+    program("coap-server-notls")
+    return lambda host="127.0.0.1", *options: CoapServer(host, *options)
+
+
+@pytest.fixture
+def pump():
+    """`async with pump(host) as ours` is an endpoint of ours."""
+
+    @contextlib.asynccontextmanager
+    async def opened(host="127.0.0.1", **options):
+        ours = Pump(UdpTransport(host), **options)
+        await ours.open()
+        try:
+            yield ours
+        finally:
+            await ours.close()
+
+    return opened
