@@ -103,11 +103,10 @@ class Block1Sender:
         "_done",
         "_halved",
         "_max_restarts",
-        "_offset",
         "_on_server_error",
+        "_part",
         "_restarts",
         "_send_size1",
-        "_szx",
         "_total",
     )
 
@@ -137,8 +136,7 @@ class Block1Sender:
         """
         check_numbers(size_bytes, szx)
         self._total = size_bytes
-        self._szx = szx
-        self._offset = 0
+        self._part = slice_at(0, size_bytes, szx)
         self._restarts = 0
         self._max_restarts = max_restarts
         self._send_size1 = send_size1
@@ -150,12 +148,12 @@ class Block1Sender:
     @property
     def offset(self) -> int:
         """How many bytes the server has acknowledged since the last start: the progress."""
-        return self._offset
+        return self._part.offset
 
     @property
     def szx(self) -> int:
         """The size exponent in use."""
-        return self._szx
+        return self._part.szx
 
     @property
     def restarts(self) -> int:
@@ -170,7 +168,7 @@ class Block1Sender:
         """
         if self._done:
             raise UsageError("the transfer is over")
-        return slice_at(self._offset, self._total, self._szx)
+        return self._part
 
     def options(self) -> Options:
         """Block1 and Size1 for the block that goes out now, to be sorted in with the request's own options.
@@ -201,7 +199,7 @@ class Block1Sender:
         if not is_success(message.code):
             return self._failed(message)
         value = message.first(_BLOCK1)
-        szx = self._szx
+        szx = part.szx
         if value is not None:
             num, _, szx = unpack_block(value)
             if num != part.num:
@@ -213,21 +211,20 @@ class Block1Sender:
             return Finished(message)
         if value is None and message.code != _CONTINUE:
             raise BlockwiseError("the peer took one block for the whole body")
-        if szx < self._szx:
+        if szx < part.szx:
             check_numbers(self._total, szx)
-            self._szx = szx
-        self._offset = part.offset + part.length
+        self._part = slice_at(part.offset + part.length, self._total, min(szx, part.szx))
         return _NEXT
 
     def _failed(self, message: Message) -> Finished | Restarted:
         code = message.code
         if code == _TOO_LARGE:
             return self._too_large(message)
-        if code == _INCOMPLETE or (code == _SERVER_ERROR and self._on_server_error and self._offset):
+        if code == _INCOMPLETE or (code == _SERVER_ERROR and self._on_server_error and self._part.offset):
             if self._restarts >= self._max_restarts:
                 return self._finish(message, "started again too often")
             self._restarts += 1
-            return self._restart("the peer lost the beginning")
+            return self._restart(self._part.szx, "the peer lost the beginning")
         return self._finish(message, "")
 
     def _too_large(self, message: Message) -> Finished | Restarted:
@@ -237,29 +234,28 @@ class Block1Sender:
         size1 = message.uint(_SIZE1)
         if size1 is not None and size1 < self._total:
             return self._finish(message, f"the peer takes at most {size1} bytes")
-        if self._halved or not self._szx:
+        if self._halved or not self._part.szx:
             return self._finish(message, "too large even in smaller blocks")
         self._halved = True
-        return self._resize(message, self._szx - 1, "too large: trying smaller blocks")
+        return self._resize(message, self._part.szx - 1, "too large: trying smaller blocks")
 
     def _smaller_size(self, message: Message) -> int | None:
         value = message.first(_BLOCK1)
         if value is None:
             return None
         _, _, szx = unpack_block(value)
-        return szx if szx < self._szx else None
+        return szx if szx < self._part.szx else None
 
     def _resize(self, message: Message, szx: int, reason: str) -> Finished | Restarted:
         try:
             check_numbers(self._total, szx)
         except BlockwiseError as error:
             return self._finish(message, str(error))
-        self._szx = szx
         self._always = True
-        return self._restart(reason)
+        return self._restart(szx, reason)
 
-    def _restart(self, reason: str) -> Restarted:
-        self._offset = 0
+    def _restart(self, szx: int, reason: str) -> Restarted:
+        self._part = slice_at(0, self._total, szx)
         return Restarted(reason)
 
     def _finish(self, message: Message, reason: str) -> Finished:

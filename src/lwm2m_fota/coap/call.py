@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BLOCK2: Final = int(Option.BLOCK2)
 _OBSERVE: Final = int(Option.OBSERVE)
+_FETCH: Final = int(Code.FETCH)
 _WITH_BLOCK2: Final = frozenset({int(Code.GET), int(Code.FETCH)})
 
 REGISTER: Final = (_OBSERVE, b"")
@@ -175,7 +176,7 @@ def next_payload(call: Call) -> bytes:
     if upload is not None:
         part = upload.current()
         return request.payload[part.offset : part.offset + part.length]
-    if request.code == Code.FETCH and len(request.payload) <= 16 << request.szx:
+    if request.code == _FETCH and len(request.payload) <= 16 << request.szx:
         return request.payload
     return b""
 

@@ -38,6 +38,11 @@ _BLOCK2: Final = int(Option.BLOCK2)
 _ETAG: Final = int(Option.ETAG)
 _SIZE2: Final = int(Option.SIZE2)
 _OBSERVE: Final = int(Option.OBSERVE)
+# Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
+_ANSWER: Final = Phase.ANSWER
+_SUPPLY: Final = Phase.SUPPLY
+_PROCEED: Final = Phase.PROCEED
+_REQUEST: Final = Purpose.REQUEST
 
 
 @final
@@ -85,7 +90,7 @@ class Client:
         call = self._running(number)
         if call is None:
             return
-        if call.phase is not Phase.SUPPLY or call.upload is None:
+        if call.phase is not _SUPPLY or call.upload is None:
             raise UsageError(f"call {number} wants no block now")
         part = call.upload.current()
         if len(data) != part.length:
@@ -97,7 +102,7 @@ class Client:
         call = self._running(number)
         if call is None:
             return
-        if call.phase is not Phase.PROCEED:
+        if call.phase is not _PROCEED:
             raise UsageError(f"call {number} has no block to be stored now")
         self._send(call, next_payload(call), now)
 
@@ -133,7 +138,7 @@ class Client:
             self._send(call, next_payload(call), now)
             return
         part = upload.current()
-        call.phase = Phase.SUPPLY
+        call.phase = _SUPPLY
         self._events.append(BlockWanted(call.number, part.offset, part.length))
 
     def _send(self, call: Call, payload: bytes, now: float) -> None:
@@ -148,7 +153,7 @@ class Client:
             self._fail(call, FailureReason.EXHAUSTED, "no token is free for this peer", now)
             return
         outgoing = _outgoing(call, token, options, payload)
-        call.phase = Phase.ANSWER
+        call.phase = _ANSWER
         call.token = token
         call.outgoing = outgoing
         state.tokens[token] = call
@@ -289,7 +294,7 @@ class Client:
             if block.last:
                 self._deliver(call, whole(message, b""), now)
             else:
-                call.phase = Phase.PROCEED
+                call.phase = _PROCEED
             return
         self._send(call, next_payload(call), now)
 
@@ -379,6 +384,6 @@ def _outgoing(call: Call, token: bytes, options: Options, payload: bytes) -> Out
         token=token,
         options=options,
         payload=payload,
-        purpose=Purpose.REQUEST,
+        purpose=_REQUEST,
         call=call.number,
     )

@@ -5,6 +5,7 @@ Option values stay bytes: a message is decoded once for every datagram, and most
 """
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Final, final
 
 import attrs
@@ -25,6 +26,9 @@ _EXTEND_2: Final = 14
 _EXTEND_1_BASE: Final = 13
 _EXTEND_2_BASE: Final = 269
 _MAX_OPTION: Final = 0xFFFF
+_URI_PATH: Final = int(Option.URI_PATH)
+_URI_QUERY: Final = int(Option.URI_QUERY)
+_number: Final = itemgetter(0)
 
 Options = tuple[tuple[int, bytes], ...]
 
@@ -74,7 +78,7 @@ class Message:
         Raises:
             MessageFormatError: a segment is not UTF-8.
         """
-        return _texts(self.every(Option.URI_PATH))
+        return _texts(self.every(_URI_PATH))
 
     def queries(self) -> tuple[str, ...]:
         """The Uri-Query arguments.
@@ -82,7 +86,7 @@ class Message:
         Raises:
             MessageFormatError: an argument is not UTF-8.
         """
-        return _texts(self.every(Option.URI_QUERY))
+        return _texts(self.every(_URI_QUERY))
 
     def __str__(self) -> str:
         options = " ".join(f"{number}={value.hex() or '-'}" for number, value in self.options)
@@ -94,7 +98,7 @@ class Message:
 
 def _texts(values: Iterable[bytes]) -> tuple[str, ...]:
     try:
-        return tuple(value.decode() for value in values)
+        return tuple(map(bytes.decode, values))
     except UnicodeDecodeError as error:
         raise MessageFormatError(f"option is not UTF-8: {error}") from error
 
@@ -107,10 +111,6 @@ def pack_uint(value: int) -> bytes:
 def sort_options(options: Iterable[tuple[int, bytes]]) -> Options:
     """Options in ascending order; equal numbers keep their order."""
     return tuple(sorted(options, key=_number))
-
-
-def _number(option: tuple[int, bytes]) -> int:
-    return option[0]
 
 
 def encode(message: Message) -> bytes:
@@ -240,4 +240,4 @@ def _extension(data: bytes, at: int, nibble: int) -> tuple[int, int]:
 
 def path_options(segments: Iterable[str]) -> Iterator[tuple[int, bytes]]:
     """Uri-Path options for the given segments."""
-    return ((int(Option.URI_PATH), segment.encode()) for segment in segments)
+    return ((_URI_PATH, segment.encode()) for segment in segments)

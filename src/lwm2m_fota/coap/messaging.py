@@ -4,7 +4,7 @@ Datagrams come in and `Arrival`s go out, for the request layer above to act on; 
 """
 
 from enum import Enum
-from typing import final
+from typing import Final, final
 
 from lwm2m_fota.coap.dedup import Entry
 from lwm2m_fota.coap.events import Peer
@@ -36,6 +36,12 @@ class ArrivalKind(Enum):
 
     RESET = "reset"
     """The refusal of a message of ours."""
+
+
+# Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
+_REQUEST: Final = ArrivalKind.REQUEST
+_RESPONSE: Final = ArrivalKind.RESPONSE
+_OURS: Final = Purpose.REQUEST
 
 
 @final
@@ -134,7 +140,7 @@ class MessageLayer:
         if entry is None:
             lifetime_s = state.lifetime_s if confirmable else state.parameters.non_lifetime_s
             entry = state.recalled.add(message.mid, digest, now + lifetime_s, now)
-        return Arrival(ArrivalKind.REQUEST, state, message, token=message.token, entry=entry)
+        return Arrival(_REQUEST, state, message, token=message.token, entry=entry)
 
     def _response(self, message: Message, data: bytes, peer: Peer, now: float) -> Arrival | None:
         state = self.peers.get(peer)
@@ -151,7 +157,7 @@ class MessageLayer:
         outgoing = call.outgoing
         if outgoing is not None and outgoing.token == message.token:
             self._settle(state, outgoing, now)
-        return Arrival(ArrivalKind.RESPONSE, state, message, token=message.token)
+        return Arrival(_RESPONSE, state, message, token=message.token)
 
     def _came_before(self, state: PeerState, message: Message, data: bytes, now: float) -> bool:
         entry = state.recalled.find(message.mid, hash(data), now)
@@ -176,13 +182,13 @@ class MessageLayer:
         if message.code == 0:
             self._settle(state, outgoing, now)
             return Arrival(ArrivalKind.ACKNOWLEDGED, state, message, token=outgoing.token, outgoing=outgoing)
-        if not is_response(message.code) or outgoing.purpose is not Purpose.REQUEST:
+        if not is_response(message.code) or outgoing.purpose is not _OURS:
             return None
         if message.token != outgoing.token:
             self._send_under_new_id(state, outgoing, now)
             return None
         self._settle(state, outgoing, now)
-        return Arrival(ArrivalKind.RESPONSE, state, message, token=message.token)
+        return Arrival(_RESPONSE, state, message, token=message.token)
 
     def _send_under_new_id(self, state: PeerState, outgoing: Outgoing, now: float) -> None:
         """The peer answers from its memory of an older use of this message id: it has not seen this request."""

