@@ -29,7 +29,7 @@ from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.transport.udp import UdpTransport
 
-_PATIENCE_S: Final = 5.0
+_PATIENCE_S: Final = 3.0
 """A server that has not answered after this time is worth a word; the registration goes on."""
 
 

@@ -60,11 +60,11 @@ def server_uri(text: str) -> str:
     try:
         uri = parse_uri(text)
     except FotaError as error:
-        raise click.BadParameter(f"{text!r}: {error}") from error
+        raise click.BadParameter(f"{text!r} is not coap://HOST[:PORT]: {error}") from error
     if uri.scheme != "coap":
-        raise click.BadParameter(f"{text!r}: only coap:// is spoken here")
+        raise click.BadParameter(f"{text!r} is not coap://HOST[:PORT]: {uri.scheme} is not spoken here")
     if uri.path or uri.query:
-        raise click.BadParameter(f"{text!r}: a server has neither path nor query")
+        raise click.BadParameter(f"{text!r} is not coap://HOST[:PORT]: a server has neither path nor query")
     return str(uri)
 
 

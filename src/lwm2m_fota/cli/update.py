@@ -14,6 +14,7 @@ from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import format_of
 from lwm2m_fota.errors import FotaError, TransportError
 from lwm2m_fota.lwm2m.registry import Registered, RegistryEvent, Removed
+from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_effects import Finished, Note, Progressed, Shown, StepChanged, Warned
 from lwm2m_fota.machines.update_outcome import Cancelled, Diagnosis, Failed, Outcome, Succeeded, TimedOut, Undetermined
 from lwm2m_fota.machines.update_policy import Method, UpdateLimits, UpdatePlan, limits_for
@@ -26,9 +27,7 @@ from lwm2m_fota.transport.base import Peer
 from lwm2m_fota.transport.udp import UdpTransport, address_towards
 
 _STAGES: Final = tuple(UpdateStage)
-_PREPARING_PART: Final = 0.99
-"""A device that never came is named as such, which the limit of the whole could not say."""
-
+_NEVER_CAME: Final = DIAGNOSES["prepare.not-registered"]
 _WAIT_S: Final = 3.0
 """A wait of this length is worth a word."""
 
@@ -70,8 +69,13 @@ class _Log:
         self._stage_at = 0.0
         self._fetchers: set[Peer] = set()
         self._reminder: asyncio.TimerHandle | None = None
+        self._running: RunningUpdate | None = None
         self.peer: Peer | None = None
-        self.running: RunningUpdate | None = None
+
+    def follow(self, running: RunningUpdate) -> None:
+        """Explain the waits of this update."""
+        self._running = running
+        self._remind()
 
     def note(self, note: Note) -> None:
         match note:
@@ -107,10 +111,8 @@ class _Log:
         self._reminder = asyncio.get_running_loop().call_later(_WAIT_S, self._waiting)
 
     def _waiting(self) -> None:
-        if self.running is None:
-            return
-        why = self.running.why()
-        if why.deadline is not None:
+        why = None if self._running is None else self._running.why()
+        if why is not None and why.deadline is not None:
             limit_s = max(0, round(why.deadline - asyncio.get_running_loop().time()))
             self._say("waiting", step=why.step.value, awaits=why.awaits, limit_s=limit_s, then=why.next)
 
@@ -155,9 +157,11 @@ class End:
     hint: str = ""
 
 
-def end_of(outcome: Outcome) -> End:
-    """The end that an outcome of the update machine stands for."""
+def end_of(outcome: Outcome, *, came: bool = True) -> End:
+    """The end that an outcome stands for; a device that never `came` is named, whatever limit passed."""
     kind = type(outcome).__name__.lower()
+    if isinstance(outcome, TimedOut) and not came:
+        outcome = attrs.evolve(outcome, diagnosis=_NEVER_CAME)
     match outcome:
         case Succeeded(version_before=before, version_after=after):
             return End(Exit.OK, kind, f"updated: {before or 'unknown version'} -> {after or 'unknown version'}")
@@ -186,7 +190,7 @@ def _limits(size_bytes: int, timeout_s: float | None) -> UpdateLimits:
     return attrs.evolve(
         limits,
         total_s=timeout_s,
-        preparing_s=timeout_s * _PREPARING_PART,
+        preparing_s=timeout_s,
         transferring_s=timeout_s,
         executing_s=timeout_s,
     )
@@ -202,7 +206,7 @@ def _advertised(options: UpdateOptions, log: _Log) -> str | None:
         return None
 
 
-async def _end(running: RunningUpdate) -> End:
+async def _end(running: RunningUpdate, log: _Log) -> End:
     """Wait for the outcome; a second signal does not wait for the device to be tidied up."""
     cancelled, hurry = asyncio.Event(), asyncio.Event()
 
@@ -219,7 +223,7 @@ async def _end(running: RunningUpdate) -> End:
     await asyncio.wait({outcome, hurried}, return_when=asyncio.FIRST_COMPLETED)
     hurried.cancel()
     if outcome.done():
-        return end_of(outcome.result())
+        return end_of(outcome.result(), came=log.peer is not None)
     running.close()
     return End(Exit.CANCELLED, "cancelled", "cancelled; the device is left as it is")
 
@@ -236,8 +240,9 @@ async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -
             schemes=server.packages.schemes,
             limits=_limits(source.size_bytes, options.timeout_s),
         )
-        log.running = Updater(server, server.packages).start(options.endpoint, source, plan, listeners=(log.note,))
-        ending = asyncio.ensure_future(_end(log.running))
+        running = Updater(server, server.packages).start(options.endpoint, source, plan, listeners=(log.note,))
+        log.follow(running)
+        ending = asyncio.ensure_future(_end(running, log))
         await asyncio.sleep(0)  # the signals are heard before anyone is told that there is something to stop
         host, port = server.local_address
         say("listening", host=host, port=port, endpoint=options.endpoint)

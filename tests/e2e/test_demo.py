@@ -1,0 +1,103 @@
+"""`lwm2m-fota demo` as a newcomer runs it."""
+
+import json
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lwm2m_fota.cli.events import EVENTS
+
+OVERHEAD_BYTES = 176  # header, digest, key hash and signature of an Ed25519 package
+STAGES = ["Preparing update", "Transferring package", "Executing update", "Cleanup"]
+COMMANDS = {"demo": "demo", "server": "update", "device": "device"}
+
+
+def events_of(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def check_success(done, package_bytes):
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    events = events_of(done)
+    assert events[0]["event"] == "package"
+    assert events[0]["bytes"] == package_bytes
+    last = events[-1]
+    assert last["event"] == "demo"
+    assert (last["ok"], last["state"], last["result"], last["equal"]) == (True, 0, 1, True)
+    assert last["bytes"] == package_bytes
+    assert 0 < last["transfer_s"] < last["update_s"] < last["total_s"]
+    return events
+
+
+@pytest.mark.parametrize("method", ["push", "pull"])
+@pytest.mark.parametrize(
+    ("firmware_bytes", "package_bytes"),
+    [(1, 177), (847, 1023), (848, 1024), (849, 1025), (1 << 20, 1048752), (1 << 24, 16777392)],
+)
+def test_every_size_arrives_whole_by_push_and_by_pull(run, method, firmware_bytes, package_bytes):
+    assert package_bytes - firmware_bytes == OVERHEAD_BYTES
+    done = run("demo", "--method", method, "--size", firmware_bytes, "--json")
+    events = check_success(done, package_bytes)
+    assert [event["stage"] for event in events if event["event"] == "stage"] == STAGES
+    (transferred,) = (event for event in events if event["event"] == "transferred")
+    assert transferred["bytes"] == package_bytes
+    fetched = [event["offset"] for event in events if event["event"] == "first-block"]
+    assert fetched == ([0] if method == "pull" else [])
+    for event in events:
+        fields = EVENTS[COMMANDS[event["source"]]][event["event"]].fields
+        assert event.keys() - {"event", "at", "source"} == set(fields)
+
+
+def test_a_file_is_the_firmware(run, tmp_path):
+    firmware = tmp_path / "firmware.bin"
+    firmware.write_bytes(b"\0")  # one NUL is a package that means reset; signed, it is a firmware like any other
+    check_success(run("demo", firmware, "--json"), 1 + OVERHEAD_BYTES)
+    assert [path.name for path in tmp_path.iterdir()] == ["firmware.bin"]
+
+
+def test_people_see_stages_states_bytes_and_a_verdict_in_80_columns(run):
+    done = run("demo", "--size", 100_000)
+    assert done.returncode == 0
+    text = done.stdout
+    for stage in STAGES:
+        assert stage in text
+    for state in ("State 1 downloading", "State 2 downloaded", "State 3 updating", "State 0 idle, Result 1 success"):
+        assert state in text
+    assert "100,176 bytes in " in text
+    assert " bytes/s" in text
+    assert text.splitlines()[-1].endswith("success")
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
+def test_an_empty_file_is_refused_before_anything_begins(run, tmp_path):
+    empty = tmp_path / "empty.bin"
+    empty.touch()
+    done = run("demo", empty)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Error: {empty} is empty: that is no firmware\n"
+    done = run("demo", empty, "--json")
+    (event,) = events_of(done)
+    assert (done.returncode, done.stderr, event["event"]) == (1, "", "error")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_no_process_and_no_file_behind(start, tmp_path, number):
+    demo = start("demo", "--size", 1 << 24, env=os.environ | {"TMPDIR": str(tmp_path)})
+    demo.until("progress", source="server")
+    demo.signal(number)
+    assert demo.end() == 4
+    assert demo.names()[-1] == "error"
+    assert "Traceback" not in demo.errors
+    assert list(tmp_path.iterdir()) == []
+    assert [line for line in command_lines() if str(tmp_path).encode() in line] == []
+
+
+def command_lines():
+    """Of all processes, where the system has /proc."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield path.read_bytes()
