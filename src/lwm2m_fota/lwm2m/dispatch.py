@@ -36,6 +36,12 @@ _RESOURCE_IDS: Final = 3
 _INSTANCE_IDS: Final = 2
 _OBSERVE: Final = 0
 _CANCEL: Final = 1
+# Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
+_BLOCK1: Final = int(Option.BLOCK1)
+_SIZE1: Final = int(Option.SIZE1)
+_CONTENT_FORMAT: Final = int(Option.CONTENT_FORMAT)
+_URI_QUERY: Final = int(Option.URI_QUERY)
+_CONTINUE: Final = int(Code.CONTINUE)
 
 
 @final
@@ -225,7 +231,7 @@ class Dispatcher:
     # -- PUT and POST: Write, Execute
 
     def _put(self, message: Message, peer: Hashable, path: Path, now: float) -> Response:
-        if len(path.ids) < _INSTANCE_IDS or message.first(Option.URI_QUERY) is not None:
+        if len(path.ids) < _INSTANCE_IDS or message.first(_URI_QUERY) is not None:
             raise RefusedError("only instances and resources are written; attributes are not supported")
         return self._write(message, peer, path, WriteMode.REPLACE, now)
 
@@ -243,7 +249,7 @@ class Dispatcher:
         return self._write(message, peer, path, WriteMode.UPDATE, now)
 
     def _execute(self, message: Message, path: Path, now: float) -> Response:
-        block = _block(message, Option.BLOCK1)
+        block = _block(message, _BLOCK1)
         if block is not None and (block.more or block.num):
             raise RefusedError("arguments come in one message", code=Code.BAD_OPTION)
         return _response(self._object(path).handle(Execute(path, message.payload), now))
@@ -253,7 +259,7 @@ class Dispatcher:
         resource = None if path.resource_id is None else each.definition.resource(path.resource_id)
         if resource is not None and Operations.WRITE not in resource.operations:
             raise RefusedError("the resource cannot be written")
-        block = _block(message, Option.BLOCK1)
+        block = _block(message, _BLOCK1)
         if block is not None:
             return self._write_block(message, peer, path, mode, block, now)
         self._transfers.drop(peer, path)  # a body in one piece takes the place of one that comes in blocks
@@ -268,31 +274,31 @@ class Dispatcher:
         self, message: Message, peer: Hashable, path: Path, mode: WriteMode, block: Block, now: float
     ) -> Response:
         transfer = self._transfer(message, peer, path, block)
-        accepted = transfer.receiver.accept(block, message.payload, message.uint(Option.SIZE1))
-        control = ((int(Option.BLOCK1), transfer.receiver.response_block(block)),)
+        accepted = transfer.receiver.accept(block, message.payload, message.uint(_SIZE1))
+        control = ((_BLOCK1, transfer.receiver.response_block(block)),)
         self._transfers.heard(peer, path, transfer)
         if not isinstance(accepted, Accepted):
-            return transfer.answer or Response(Code.CONTINUE, control)
+            return transfer.answer or Response(_CONTINUE, control)
         try:
             answer = self._take(message, transfer, accepted, path, mode, now)
         except FotaError as error:
             response = error_response(error)
         else:
+            if not accepted.final and is_success(answer.code):
+                if transfer.streamed and accepted.first:
+                    self._transfers.drop_others(peer, path)
+                return Response(_CONTINUE, control)
             response = _response(answer, control)
         if accepted.final:
             transfer.answer = response
             transfer.body.clear()
-            return response
-        if not is_success(response.code):
+        else:
             self._transfers.drop(peer, path)
-            return response
-        if transfer.streamed and accepted.first:
-            self._transfers.drop_others(peer, path)
-        return Response(Code.CONTINUE, control)
+        return response
 
     def _transfer(self, message: Message, peer: Hashable, path: Path, block: Block) -> Transfer:
         """The transfer that a block belongs to; a new one for block 0, and for a block that belongs to none."""
-        kind = (message.code, message.uint(Option.CONTENT_FORMAT))
+        kind = (message.code, message.uint(_CONTENT_FORMAT))
         transfer = self._transfers.get(peer, path) if block.num else None
         if transfer is not None and transfer.kind == kind:
             return transfer
@@ -307,7 +313,7 @@ class Dispatcher:
         """Hand a block on, or the body that is complete with it."""
         each = self._object(path)
         if transfer.streamed:
-            size = message.uint(Option.SIZE1)
+            size = message.uint(_SIZE1)
             block = WriteBlock(path, accepted.offset, accepted.payload, accepted.first, accepted.final, size)
             return each.handle(block, now)
         transfer.body += accepted.payload
@@ -317,10 +323,10 @@ class Dispatcher:
 
     def _streams(self, message: Message, each: Lwm2mObject, path: Path) -> bool:
         """True if the bytes of this request are the value itself, and the object takes them block by block."""
-        return each.streams(path) and message.uint(Option.CONTENT_FORMAT) in {None, ContentFormat.OPAQUE}
+        return each.streams(path) and message.uint(_CONTENT_FORMAT) in {None, ContentFormat.OPAQUE}
 
     def _decoded(self, message: Message, each: Lwm2mObject, path: Path, mode: WriteMode, body: bytes) -> Operation:
-        content_format = message.uint(Option.CONTENT_FORMAT)
+        content_format = message.uint(_CONTENT_FORMAT)
         entries = decode(
             body, ContentFormat.TEXT if content_format is None else content_format, path, self._definitions
         )
@@ -340,7 +346,7 @@ def _version_attribute(each: Lwm2mObject) -> tuple[tuple[str, str], ...]:
 
 
 def _content_format(number: int) -> tuple[int, bytes]:
-    return int(Option.CONTENT_FORMAT), pack_uint(number)
+    return _CONTENT_FORMAT, pack_uint(number)
 
 
 def _block(message: Message, number: int) -> Block | None:
@@ -352,7 +358,7 @@ def _response(answer: Answer, control: Sequence[tuple[int, bytes]] = ()) -> Resp
     """An answer as a response; Block1 goes with a success only: in an error it would ask for smaller blocks."""
     options = list(control) if is_success(answer.code) else []
     if answer.size_limit_bytes is not None:
-        options.append((int(Option.SIZE1), pack_uint(answer.size_limit_bytes)))
+        options.append((_SIZE1, pack_uint(answer.size_limit_bytes)))
     return Response(answer.code, sort_options(options), diagnostic_payload(answer.diagnostic))
 
 

@@ -87,17 +87,18 @@ class FirmwareObject:
         machine: where it starts; `restore` makes one from a snapshot.
     """
 
-    __slots__ = ("_defer", "definition", "machine", "profile")
+    __slots__ = ("_defer", "_resource_ids", "definition", "machine", "profile")
 
     def __init__(self, profile: FirmwareProfile, machine: FirmwareMachine | None = None) -> None:
         self.profile = profile
         self.machine = machine or FirmwareMachine()
         self.definition: ObjectDefinition = _DEFINITIONS[profile.version]
+        self._resource_ids = tuple(resource.id for resource in self.definition.resources)
         self._defer = False
 
     def resources(self) -> Sequence[int]:
         """All resources of the object version."""
-        return [resource.id for resource in self.definition.resources]
+        return self._resource_ids
 
     def defer_updates(self, *, defer: bool) -> None:
         """The user or application wants to install later, or no longer; counts at the next Update."""

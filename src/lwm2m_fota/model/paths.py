@@ -1,11 +1,13 @@
 """LwM2M paths: `/object/instance/resource/resource-instance`, each part 0..65534 (65535 is reserved)."""
 
-from typing import Final, Self, final
+from functools import lru_cache
+from typing import Final, final
 
 import attrs
 
 MAX_ID: Final = 65534
 MAX_PARTS: Final = 4
+_REMEMBERED: Final = 256  # of the paths parsed last: every block of a transfer names the same one
 
 
 @final
@@ -24,21 +26,18 @@ class Path:
             raise ValueError(f"not an LwM2M path: {self.ids!r}")
 
     @classmethod
-    def of(cls, *ids: int) -> Self:
+    def of(cls, *ids: int) -> "Path":
         """`Path.of(5, 0, 3)` is `/5/0/3`."""
         return cls(ids)
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "Path":
         """Read `/5/0/3`; the root is `/`.
 
         Raises:
             ValueError: a part is not a decimal id, or has leading zeros.
         """
-        stripped = text.removeprefix("/")
-        if not stripped:
-            return cls(())
-        return cls(tuple(_parse_id(part) for part in stripped.split("/")))
+        return _parse(text)
 
     @property
     def object_id(self) -> int | None:
@@ -64,6 +63,14 @@ class Path:
 
     def __str__(self) -> str:
         return "/" + "/".join(map(str, self.ids))
+
+
+@lru_cache(_REMEMBERED)
+def _parse(text: str) -> Path:
+    stripped = text.removeprefix("/")
+    if not stripped:
+        return Path(())
+    return Path(tuple(_parse_id(part) for part in stripped.split("/")))
 
 
 def _parse_id(part: str) -> int:

@@ -362,7 +362,7 @@ def test_values_by_object_version(version, more):
     expected = {"1": "", "3": 2, "5": 0, "6": "app", "7": "2.0", "8/0": 0, "9": 2}
     assert plain(firmware) == expected | more
     assert plain(firmware, "/5") == expected | more
-    assert firmware.resources() == [
+    assert list(firmware.resources()) == [
         0,
         1,
         2,
