@@ -32,6 +32,12 @@ _HASH_CHUNK_BYTES: Final = 1 << 18
 _UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK2}
 _TOKEN: Final = re.compile(rf"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
 _CONTENT_FORMAT: Final = (int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.OPAQUE))
+# Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
+_GET: Final = int(Code.GET)
+_CONTENT: Final = int(Code.CONTENT)
+_ACCEPT: Final = int(Option.ACCEPT)
+_BLOCK2: Final = int(Option.BLOCK2)
+_ACCEPTED: Final = frozenset({None, int(ContentFormat.OPAQUE)})
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -178,19 +184,20 @@ class PackageServer:
             return error_response(error)
 
     def _handle(self, message: Message, peer: object) -> Response:
+        now = self._clock()
         check_options(message, _UNDERSTOOD)
         path = message.path()
         published = self._published.get(path[1]) if len(path) == 2 else None  # noqa: PLR2004 - root and token
-        if published is None or published.expires_at <= self._clock():
+        if published is None or published.expires_at <= now:
             return Response(Code.NOT_FOUND)
-        if message.code != Code.GET:
+        if message.code != _GET:
             return Response(Code.METHOD_NOT_ALLOWED)
-        if message.uint(Option.ACCEPT) not in {None, ContentFormat.OPAQUE}:
+        if message.uint(_ACCEPT) not in _ACCEPTED:
             return Response(Code.NOT_ACCEPTABLE)
-        return self._block(published, message, peer, path[1])
+        return self._block(published, message, peer, path[1], now)
 
-    def _block(self, published: _Published, message: Message, peer: object, token: str) -> Response:
-        value = message.first(Option.BLOCK2)
+    def _block(self, published: _Published, message: Message, peer: object, token: str, now: float) -> Response:
+        value = message.first(_BLOCK2)
         requested = None if value is None else Block.decode(value)
         part = block2_answer(requested, published.size_bytes, max_szx=self._limits.max_szx)
         options: Options
@@ -201,9 +208,10 @@ class PackageServer:
             offset, num, length = part.offset, part.num, part.length
             options = block2_options(part, published.size_bytes, published.etag, want_size2=True)
         payload = _read(published.source, offset, length)
-        published.expires_at = self._clock() + self._limits.lifetime_s
-        tell(self.on_block, BlockServed(peer, token, num, offset, length))
+        published.expires_at = now + self._limits.lifetime_s
+        if self.on_block is not None:
+            tell(self.on_block, BlockServed(peer, token, num, offset, length))
         if offset + length > published.furthest:
             published.furthest = offset + length
             tell(published.progress, published.furthest)
-        return Response(Code.CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True)
+        return Response(_CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True)
