@@ -183,12 +183,14 @@ class Site:
     async def write_uri(self, uri):
         """The code that answers a write of Package URI."""
         request = Request(3, path_options(("5", "0", "1")), uri.encode())
-        return (await self.server._pump.call(self.server._peer("dev"), request)).code
+        return (await self.server._pump.call(self.server.registration("dev").peer, request)).code
 
     async def push(self, data):
         """The code that answers a push, and its Size1."""
         request = Request(3, path_options(("5", "0", "0")), source_bytes=len(data))
-        answer = await self.server._pump.upload(self.server._peer("dev"), request, MemoryPackageSource(data))
+        answer = await self.server._pump.upload(
+            self.server.registration("dev").peer, request, MemoryPackageSource(data)
+        )
         return answer.code, answer.uint(60)
 
     def publish(self, data):
