@@ -14,7 +14,6 @@ from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.content.values import Entries
 from lwm2m_fota.errors import FotaError, ResponseError, TransportError
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits, Updated
-from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions, standard_definitions
@@ -22,9 +21,9 @@ from lwm2m_fota.model.resources import Value
 from lwm2m_fota.runtime.entropy import SystemEntropy
 from lwm2m_fota.runtime.pump import Observation, Pump
 from lwm2m_fota.server.callbacks import tell
-from lwm2m_fota.server.packages import BlockServed, PackageServer, PackageServerLimits
+from lwm2m_fota.server.packages import BlockServed, PackageServerLimits
 from lwm2m_fota.server.ports import EntriesListener, PresenceListener, ProgressListener, Subscription
-from lwm2m_fota.server.registrations import Registrations
+from lwm2m_fota.server.site import DEFAULT_ROOT, ServerSite
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.base import DatagramTransport
 
@@ -48,7 +47,7 @@ class ServerSettings:
     """
 
     advertise_host: str | Callable[[], str | None] | None = None
-    root: str = "rd"
+    root: str = DEFAULT_ROOT
     registry: RegistryLimits = attrs.field(factory=RegistryLimits)
     packages: PackageServerLimits = attrs.field(factory=PackageServerLimits)
 
@@ -96,12 +95,17 @@ class Lwm2mServer:
         self._definitions: Definitions = standard_definitions()
         self._observations: dict[str, set[Observation]] = {}
         self.on_event = on_event
-        self._registrations = Registrations(
-            self._settings.root, self._settings.registry, self._pump.entropy, self._pump.now, self._on_registry_event
+        self._site = ServerSite(
+            self._base_uri,
+            root=self._settings.root,
+            registry=self._settings.registry,
+            packages=self._settings.packages,
+            entropy=self._pump.entropy,
+            on_event=self._on_registry_event,
+            on_block=on_block,
         )
-        self.packages = PackageServer(
-            self._base_uri, self._pump.entropy, self._pump.now, self._settings.packages, on_block
-        )
+        self._registrations = self._site.registrations
+        self.packages = self._site.packages
 
     async def __aenter__(self) -> "Lwm2mServer":
         await self.start()
@@ -142,16 +146,7 @@ class Lwm2mServer:
     # -- requests of devices
 
     def _on_request(self, received: RequestReceived, now: float) -> Response:
-        message = received.message
-        try:
-            path = message.path()
-            if self.packages.serves(path):
-                return self.packages.handle(message, received.peer)
-            if path and path[0] == self._settings.root:
-                return self._registrations.handle(message, received.peer, now)
-        except FotaError as error:
-            return error_response(error)
-        return Response(Code.NOT_FOUND)
+        return self._site.handle(received.message, received.peer, now)
 
     def _on_registry_event(self, event: RegistryEvent) -> None:
         if not isinstance(event, Updated) or event.moved:

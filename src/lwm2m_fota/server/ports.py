@@ -43,9 +43,9 @@ ProgressListener = Callable[[int], None]
 
 
 class Subscription(Protocol):
-    """Something that runs until it is cancelled."""
+    """Something that runs until it is cancelled, such as a task."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> object:
         """End it; twice is harmless."""
         ...
 
@@ -121,8 +121,8 @@ class PackageHost(Protocol):
             source: the package.
             scheme: of the URI, one of `schemes`.
             progress: hears the end of the furthest block fetched, in bytes.
-            token: of a publication that ended with its process: the same URI is served again, since a device may hold
-                it. None makes a new, unguessable one.
+            token: of an earlier publication, that this one takes the place of: the same URI is served again, since a
+                device may hold it. None makes a new, unguessable one.
 
         Raises:
             StorageError: the package cannot be read, or there is no room for another.

@@ -1,0 +1,92 @@
+"""What a server answers its devices: registrations at one path, packages at another; on any CoAP stack.
+
+`Lwm2mServer` is this on our own endpoint, with operations on devices beside it. A server that has a CoAP stack already
+gives its requests to `ServerSite.handle`, and brings a `DeviceGateway` of its own.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, final
+
+from lwm2m_fota.coap.endpoint import Entropy, Response
+from lwm2m_fota.coap.message import Message
+from lwm2m_fota.errors import FotaError
+from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits
+from lwm2m_fota.lwm2m.responses import error_response
+from lwm2m_fota.model.codes import Code
+from lwm2m_fota.runtime.entropy import SystemEntropy
+from lwm2m_fota.server.callbacks import tell
+from lwm2m_fota.server.packages import BlockServed, PackageServer, PackageServerLimits
+from lwm2m_fota.server.ports import PresenceListener, Subscription
+from lwm2m_fota.server.registrations import Registrations
+from lwm2m_fota.transport.base import Peer
+
+DEFAULT_ROOT: Final = "rd"
+
+
+@final
+class ServerSite:
+    """The server's side of registration and of pulls. Registrations lapse by timers of the running event loop.
+
+    Args:
+        base_uri: what the URIs of packages begin with, `coap://HOST:PORT`; a function, if it is known late.
+        root: the path of the registration interface.
+        registry: bounds of the registry.
+        packages: bounds of the package server.
+        entropy: makes ids and tokens; by default from the operating system.
+        on_event: hears of every registration, update and removal.
+        on_block: hears of every block served.
+
+    Attributes:
+        registrations: who is there.
+        packages: a `PackageHost`.
+    """
+
+    def __init__(
+        self,
+        base_uri: str | Callable[[], str],
+        *,
+        root: str = DEFAULT_ROOT,
+        registry: RegistryLimits | None = None,
+        packages: PackageServerLimits | None = None,
+        entropy: Entropy | None = None,
+        on_event: Callable[[RegistryEvent], None] | None = None,
+        on_block: Callable[[BlockServed], None] | None = None,
+    ) -> None:
+        entropy = entropy or SystemEntropy()
+        self._root = root
+        self.registrations = Registrations(
+            root, registry or RegistryLimits(), entropy, _now, lambda event: tell(on_event, event)
+        )
+        base = base_uri if callable(base_uri) else lambda: base_uri
+        self.packages = PackageServer(base, entropy, _now, packages, on_block)
+
+    def registration(self, endpoint: str) -> Registration | None:
+        """The present registration of an endpoint."""
+        return self.registrations.get(endpoint)
+
+    def watch(self, endpoint: str, listener: PresenceListener) -> Subscription:
+        """Tell of every registration of this endpoint, and of its end."""
+        return self.registrations.watch(endpoint, listener)
+
+    def handle(self, message: Message, peer: Peer, now: float) -> Response:
+        """Answer one request. Whatever is wrong with it becomes an error code; nothing is raised.
+
+        Args:
+            message: the request; one block of a body is as good as a whole one.
+            peer: whom it came from, and where operations on it go: `Registration.peer`.
+            now: monotonic seconds, of the event loop.
+        """
+        try:
+            path = message.path()
+            if self.packages.serves(path):
+                return self.packages.handle(message, peer)
+            if path[:1] == (self._root,):
+                return self.registrations.handle(message, peer, now)
+        except FotaError as error:
+            return error_response(error)
+        return Response(Code.NOT_FOUND)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
