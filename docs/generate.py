@@ -5,10 +5,16 @@ Usage: python docs/generate.py
 
 from pathlib import Path
 
-from lwm2m_fota.machines import describe, update_describe
+from lwm2m_fota.machines import component_describe, describe, update_describe
 
 REFERENCE = Path(__file__).parent / "reference"
 
-for name, page in (*describe.PAGES, ("update-machine.md", update_describe.page)):
+PAGES = (
+    *describe.PAGES,
+    ("advanced-machine.md", component_describe.advanced_machine_page),
+    ("update-machine.md", update_describe.page),
+)
+
+for name, page in PAGES:
     (REFERENCE / name).write_text(page(), encoding="utf-8")
     print(f"wrote {REFERENCE / name}")
