@@ -140,17 +140,17 @@ class PackageServer:
 
         Raises:
             StorageError: it cannot be read, or too many are served already.
-            UsageError: another scheme, or a token that is no token of this class or is served at present.
+            UsageError: another scheme, or a token that is none of this class.
         """
         if scheme not in self.schemes:
             raise UsageError(f"{scheme} is not served here")
         self._expire()
-        if len(self._published) >= self._limits.max_publications:
-            raise StorageError("too many packages are published")
         if token is None:
             token = self._entropy.token(TOKEN_BYTES).hex()
-        elif not _TOKEN.fullmatch(token) or token in self._published:
-            raise UsageError("not a token of a publication that has ended")
+        elif not _TOKEN.fullmatch(token):
+            raise UsageError("not a token of this package server")
+        if token not in self._published and len(self._published) >= self._limits.max_publications:
+            raise StorageError("too many packages are published")
         etag = self._etag(source)
         self._published[token] = _Published(source, etag, progress, self._clock() + self._limits.lifetime_s)
         return Publication(f"{self._base_uri()}/{ROOT}/{token}", token)

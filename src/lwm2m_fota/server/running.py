@@ -136,9 +136,12 @@ class RunningUpdate:
         self._feed(CancelRequested())
 
     def close(self) -> None:
-        """Stop driving without an outcome: what is stored can be taken up again by `Updater.resume`."""
+        """Stop driving without an outcome: what is stored can be taken up again by `Updater.resume`.
+
+        The package stays published for it, since the device may be fetching; if nothing is stored, it does not.
+        """
         if self.is_running:
-            self._stop()
+            self._stop(withdraw=self._state is None)
             self._ended.cancel()
 
     # -- events in
@@ -274,7 +277,7 @@ class RunningUpdate:
         self._stop()
         self._ended.set_result(outcome)
 
-    def _stop(self) -> None:
+    def _stop(self, *, withdraw: bool = True) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -283,7 +286,8 @@ class RunningUpdate:
         for lane in tuple(self._tasks):
             self._stop_task(lane)
         self._commands.unobserve_all()
-        self._withdraw()
+        if withdraw:
+            self._withdraw()
         self._on_end()
 
 

@@ -156,18 +156,22 @@ def test_waiting_for_a_device(world_of):
     assert run(main()) == "dev"
 
 
-def test_a_wait_hears_only_of_the_coming(world_of):
+def test_a_wait_that_begins_with_the_leaving_is_for_the_next_coming(world_of):
+    waits = []
+
     async def main():
-        async with world_of() as world:
+        def on_event(event):
+            if isinstance(event, Removed):  # before those who watch are told of it
+                waits.append(asyncio.ensure_future(world.server.registered("dev")))
+
+        async with world_of(on_event=on_event) as world:
             peer = await world.peer()
             await peer.register()
             await peer.leave()
-            waiting = asyncio.ensure_future(world.server.registered("dev"))
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(1)
+            assert not waits[0].done()
             await peer.register()
-            registrations = [peer.register(), peer.leave()]  # both heard in one turn
-            await asyncio.gather(*registrations)
-            return (await waiting).epoch
+            return (await waits[0]).epoch
 
     assert run(main()) == 2
 
@@ -234,6 +238,21 @@ def test_observations_of_a_former_registration_are_forgotten_without_a_word(worl
         return heard
 
     assert run(main()) == [[(STATE, 1)]]
+
+
+def test_a_device_that_ends_an_observation_is_not_heard(world_of):
+    async def main():
+        heard = []
+        async with world_of() as world:
+            peer = await world.peer()
+            await peer.register()
+            tokens = observing(peer)
+            await world.server.observe("dev", STATE, heard.append)
+            peer.pump.notify(("192.0.2.1", 5683), tokens[0], Response(NOT_FOUND), confirmable=True)
+            await asyncio.sleep(1)
+        return heard
+
+    assert run(main()) == []
 
 
 def test_an_observation_that_is_cancelled_ends_at_the_device(world_of):

@@ -128,9 +128,18 @@ def test_a_publication_can_be_taken_up_under_its_token():
     shelf = Shelf(SystemEntropy())
     assert shelf.publish(token=token).uri == f"coap://h:1/fw/{token}"
     assert shelf.ask(token).code == CONTENT
-    for bad in (token, "", "x", token.upper(), token + "0", "../" + token, token[:-1] + "/"):
+    for bad in ("", "x", "A" * 32, token + "0", "../" + token, token[:-1] + "/", token[:-1] + "\n"):
         with pytest.raises(UsageError, match="token"):
             shelf.publish(token=bad)
+
+
+def test_a_publication_takes_the_place_of_one_with_its_token():
+    shelf = Shelf(max_publications=1)
+    token = shelf.publish(b"old").token
+    assert shelf.publish(b"new", token=token).token == token
+    assert shelf.ask(token).payload == b"new"
+    with pytest.raises(StorageError):
+        shelf.publish()
 
 
 def test_a_source_is_hashed_once_while_it_is_served():
