@@ -16,6 +16,7 @@ from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.update_outcome import Failed, Succeeded
 from lwm2m_fota.model.enums import UpdateResult
+from lwm2m_fota.model.paths import Path
 from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.interop
 KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
 STRANGER = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(32))
 IMAGE = create_mcuboot(bytes(range(256)) * 100, version=ImageVersion(1, 1, 0), key=KEY)
+VERSION = Path.of(3, 0, 3)
 LIMIT_S = 60
 MAX_LINES = 80
 EXAMPLES = ["aiocoap_bridge.py", "foreign_client.py", "foreign_server.py"]
@@ -94,6 +96,7 @@ def test_our_server_updates_the_foreign_client_by_push(root, tmp_path, host):
                 assert (outcome.version_before, outcome.version_after) == ("1.0.0", "1.1.0")
                 assert await client.line() == "running 1.1.0"
                 await server.registered("foreign-client")
+                assert await server.read("foreign-client", VERSION) == [(VERSION, "1.1.0")]  # all before it is over
                 client.popen.send_signal(signal.SIGINT)
                 _, errors = await client.popen.communicate()
                 assert errors.splitlines()[-1] == b"KeyboardInterrupt"
