@@ -57,7 +57,7 @@ def test_another_image_than_the_package_is_told(monkeypatch, image):
 
 
 def test_an_update_without_an_end_hangs(monkeypatch):
-    monkeypatch.setattr(RunningUpdate, "_finish", lambda *_: None)
+    monkeypatch.setattr(RunningUpdate, "_end", lambda *_: None)
     with pytest.raises(SimulationError):
         run_update(Scenario(**CLEAN), 1)
 
