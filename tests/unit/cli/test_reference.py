@@ -104,7 +104,9 @@ def test_every_command_line_in_the_documents_can_be_given(root, document):
 def test_every_option_in_the_documents_exists(root, document):
     text = (root / document).read_text(encoding="utf-8")
     known = {option for command in ALL_COMMANDS.values() for parameter in command.params for option in parameter.opts}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(r"^\$ .*(?:pip|imgtool).*$", "", text, flags=re.MULTILINE)))
+    named = set(
+        re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(r"^\$ .*(?:pip|imgtool).*$", "", text, flags=re.MULTILINE))
+    )
     assert named <= known | {"--help", "--version"}
 
 

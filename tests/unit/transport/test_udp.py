@@ -7,7 +7,7 @@ import pytest
 
 from lwm2m_fota.errors import InvalidUriError, TransportError
 from lwm2m_fota.testing.transports import Recorder, TransportConformance
-from lwm2m_fota.transport.udp import DRAIN_DATAGRAMS, UdpTransport, normalised
+from lwm2m_fota.transport.udp import DRAIN_DATAGRAMS, UdpTransport, address_towards, normalised
 
 
 def has_ipv6():
@@ -326,3 +326,24 @@ def test_an_address_that_cannot_be_had_is_a_transport_error(host, port):
         await transport.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("peer", "own"),
+    [(("127.0.0.1", 9), "127.0.0.1"), (("::1", 9, 0, 0), "::1"), (("::ffff:127.0.0.1", 9, 0, 0), "127.0.0.1")],
+)
+def test_this_host_has_an_address_towards_a_peer(peer, own):
+    assert address_towards(peer) == own
+
+
+def test_no_way_to_a_peer_is_a_transport_error():
+    with pytest.raises(TransportError, match=r"no way leads to 255\.255\.255\.255: "):
+        address_towards(("255.255.255.255", 9))  # connecting to it is not permitted
+
+
+def test_an_address_in_use_is_named():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        with pytest.raises(TransportError, match=rf"cannot bind to 127\.0\.0\.1 port {port}: Address already in use$"):
+            asyncio.run(UdpTransport("127.0.0.1", port).open(Recorder()))
