@@ -37,7 +37,7 @@ IMAGE = create_mcuboot(bytes(range(256)) * 100, version=ImageVersion(1, 1, 0), k
 VERSION = Path.of(3, 0, 3)
 LIMIT_S = 60
 MAX_LINES = 80
-EXAMPLES = ["aiocoap_bridge.py", "foreign_client.py", "foreign_server.py"]
+EXAMPLES = ["aiocoap_bridge.py", "foreign_client.py", "foreign_server.py", "operations.py"]
 
 
 class Example:
@@ -78,6 +78,26 @@ def run(coroutine):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_they_are_short(root, name):
     assert len((root / "docs" / "examples" / name).read_text().splitlines()) < MAX_LINES
+
+
+def test_operations_alone_install_a_package(root):
+    async def main():
+        async with Example(root, "operations.py") as example:
+            output, errors = await example.end()
+        assert errors == ""
+        assert output.splitlines() == [
+            "changed: /5/0/12 /5/0/3",
+            "1024 bytes at 0: 2.04",
+            "1024 bytes at 1024: 2.04",
+            "1024 bytes at 2048: 2.04",
+            "changed: /5/0/12 /5/0/7 /5/0/3",
+            "104 bytes at 3072: 2.04",
+            "state: [(Path(ids=(5, 0, 3)), 2)]",
+            "changed: /5/0/12 /5/0/3",
+            "the boot loader starts 1.1.0",
+        ]
+
+    run(main())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
