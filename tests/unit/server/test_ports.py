@@ -8,7 +8,7 @@ import pytest
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.errors import BlockwiseError, ContentError, PeerTimeoutError, ResponseError, TransportError
 from lwm2m_fota.lwm2m.registry import Registry
-from lwm2m_fota.machines.update_effects import Shown, Warned
+from lwm2m_fota.machines.update_effects import Shown, StepChanged, Warned
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Succeeded, TimedOut
 from lwm2m_fota.machines.update_policy import ResetMethod, UpdateLimits, UpdatePlan, UpdatePolicy
 from lwm2m_fota.model.enums import UpdateResult
@@ -404,6 +404,22 @@ def test_field_an_old_client_that_answers_in_tlv_is_updated(world_of):
 
     outcome = run(main())
     assert outcome == Succeeded(version_before="1", version_after="2")
+
+
+def test_what_a_note_leads_to_waits_until_the_step_is_carried_out():
+    gateway = Gateway()
+
+    async def main():
+        def listener(note):
+            if isinstance(note, StepChanged) and note.step.value == "push":
+                running.cancel()  # before the push that this note tells of has begun
+
+        running = Updater(gateway).start("dev", MemoryPackageSource(b"firmware"), listeners=[listener])
+        return await running.outcome()
+
+    assert isinstance(run(main()), Cancelled)
+    assert ("push", "/5/0/0") not in gateway.asked
+    assert ("execute", "/5/0/10") in gateway.asked
 
 
 def test_an_update_can_be_cancelled_while_the_gateway_hangs():

@@ -291,23 +291,6 @@ def test_cancel_at_every_stage(method, step, delay_s, kind, at_once):
         assert [each.code for each in outcome.warnings] == ["cancel.too-late"]
 
 
-def test_a_push_that_is_cancelled_by_the_note_that_tells_of_it_is_never_begun():
-    async def main():
-        async with Bench() as bench:
-
-            def listener(note):
-                if isinstance(note, StepChanged) and note.step.value == "push":
-                    running.cancel()
-
-            running = bench.begin(plan_of("push"), listener=listener)
-            await running.outcome()
-            return bench.device.firmware.staged_bytes, bench.notes
-
-    staged, notes = run(main())
-    assert staged == 0
-    assert not [note for note in notes if isinstance(note, Progressed)]
-
-
 # -- one at a time ----------------------------------------------------------------------------------------------
 
 
@@ -701,13 +684,13 @@ def test_another_package_is_never_sent_in_place_of_the_first():
 def test_progress_alone_is_not_stored():
     async def main():
         async with Bench() as bench:
-            state = Store()
-            await bench.begin(plan_of("push"), state=state).outcome()
+            state, big = Store(), package_of(100_000, "1.1.0")
+            await bench.begin(plan_of("push", big), package=big, state=state).outcome()
             progress = [note for note in bench.notes if isinstance(note, Progressed)]
             return state.saves, len(progress)
 
     saves, progress = run(main())
-    assert progress > 5
+    assert progress > 40
     assert saves < 20
 
 
