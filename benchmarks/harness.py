@@ -9,12 +9,41 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 import attrs
 
 MIN_ROUNDS: Final = 5
 """Fewer give no median that a goal may be judged by."""
+
+T = TypeVar("T")
+
+
+@final
+@attrs.frozen
+class Cost:
+    """What a run took.
+
+    Attributes:
+        wall_s: seconds on the clock.
+        cpu_s: seconds of the processor; other work on the machine stretches them far less.
+    """
+
+    wall_s: float
+    cpu_s: float
+
+
+@final
+class Watch:
+    """Runs from its making on."""
+
+    def __init__(self) -> None:
+        self._wall_s = time.perf_counter()
+        self._cpu_s = time.process_time()
+
+    def read(self) -> Cost:
+        """What this process took so far."""
+        return Cost(time.perf_counter() - self._wall_s, time.process_time() - self._cpu_s)
 
 
 @final
@@ -69,31 +98,31 @@ def pin() -> int | None:
     return core
 
 
-def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+def alternate(contestants: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
     """Let each contestant run once to warm up, then once in each round; every round begins with another one.
 
     Args:
-        contestants: by name; a call runs once and returns seconds.
+        contestants: by name; a call runs once and returns what was measured.
         rounds: how often.
 
     Returns:
-        The seconds of each contestant, one for each round.
+        What each contestant returned, one for each round.
     """
     names = list(contestants)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    measured: dict[str, list[T]] = {name: [] for name in names}
     for name in names:
         contestants[name]()
     for turn in range(rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             gc.collect()  # nobody pays for the garbage of the one before
-            seconds[name].append(contestants[name]())
-    return seconds
+            measured[name].append(contestants[name]())
+    return measured
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle one."""
-    return statistics.median(values)
+def median(costs: Sequence[Cost]) -> Cost:
+    """The middle of each."""
+    return Cost(statistics.median(cost.wall_s for cost in costs), statistics.median(cost.cpu_s for cost in costs))
 
 
 def header(core: int | None, rounds: int, packages: Iterable[str]) -> list[str]:

@@ -5,7 +5,6 @@ What arrives is written to a file, once and without waiting for the disk; there 
 
 import asyncio
 import socket
-import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ import aiocoap
 from aiocoap import resource
 
 from benchmarks.far_end import until_closed
+from benchmarks.harness import Cost, Watch
 
 RECEIVED: Final = "received.bin"
 _HOST: Final = "127.0.0.1"
@@ -57,32 +57,32 @@ def serve(link: Connection, package: Path, folder: Path) -> None:
     asyncio.run(run())
 
 
-def pull(uri: str, _package: Path, folder: Path) -> float:
-    """Fetch a package once; seconds from the request to the written file."""
+def pull(uri: str, _package: Path, folder: Path) -> Cost:
+    """Fetch a package once; the cost from the request to the written file."""
     folder.mkdir(exist_ok=True)
 
-    async def run() -> float:
+    async def run() -> Cost:
         context = await aiocoap.Context.create_client_context(transports=["udp6"])
-        began = time.perf_counter()
+        watch = Watch()
         answer = await context.request(aiocoap.Message(code=aiocoap.GET, uri=uri)).response_raising
         (folder / RECEIVED).write_bytes(answer.payload)
-        ended = time.perf_counter()
+        cost = watch.read()
         await context.shutdown()
-        return ended - began
+        return cost
 
     return asyncio.run(run())
 
 
-def push(uri: str, package: Path, _folder: Path) -> float:
-    """Send a package once; seconds from the read of the file to the answer to the last block."""
+def push(uri: str, package: Path, _folder: Path) -> Cost:
+    """Send a package once; the cost from the read of the file to the answer to the last block."""
 
-    async def run() -> float:
+    async def run() -> Cost:
         context = await aiocoap.Context.create_client_context(transports=["udp6"])
-        began = time.perf_counter()
+        watch = Watch()
         request = aiocoap.Message(code=aiocoap.PUT, uri=uri, payload=package.read_bytes())  # noqa: ASYNC240 - as any user would
         await context.request(request).response_raising
-        ended = time.perf_counter()
+        cost = watch.read()
         await context.shutdown()
-        return ended - began
+        return cost
 
     return asyncio.run(run())

@@ -6,12 +6,12 @@ in, the sealed image at the end. The server is `Lwm2mServer` with its package se
 
 import asyncio
 import hashlib
-import time
 from multiprocessing.connection import Connection
 from pathlib import Path as FilePath
 from typing import Final, final
 
 from benchmarks.far_end import until_closed
+from benchmarks.harness import Cost, Watch
 from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import pack_uint, path_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
@@ -80,36 +80,36 @@ def serve_package(link: Connection, package: FilePath, _folder: FilePath) -> Non
 
 @final
 class _Downloaded:
-    """Done when a device holds a verified package, or has failed."""
+    """Begins now; done when a device holds a verified package, or has failed."""
 
     def __init__(self, firmware: FirmwareDevice) -> None:
         self._firmware = firmware
-        self.future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._watch = Watch()
+        self.future: asyncio.Future[Cost] = asyncio.get_running_loop().create_future()
         firmware.listen(self._changed)
 
     def _changed(self, _paths: object) -> None:
         firmware = self._firmware
         if firmware.state is State.DOWNLOADED and not self.future.done():
-            self.future.set_result(time.perf_counter())
+            self.future.set_result(self._watch.read())
         elif firmware.diagnosis and not self.future.done():
             self.future.set_exception(RuntimeError(firmware.diagnosis))
 
 
-def pull(uri: str, package: FilePath, folder: FilePath) -> float:
-    """Fetch a package once; seconds from the Write of its URI to the verified image."""
+def pull(uri: str, package: FilePath, folder: FilePath) -> Cost:
+    """Fetch a package once; the cost from the Write of its URI to the verified image."""
 
-    async def run() -> float:
+    async def run() -> Cost:
         pump = Pump(UdpTransport())
         await pump.open()
         firmware = _device(pump, package, folder)
         await firmware.start()
         downloaded = _Downloaded(firmware)
-        began = time.perf_counter()
         firmware.handle(Write(_URI_PATH, [(_URI_PATH, uri)]), pump.now())
-        ended = await downloaded.future
+        cost = await downloaded.future
         await firmware.stop()
         await pump.close()
-        return ended - began
+        return cost
 
     return asyncio.run(run())
 
@@ -135,10 +135,10 @@ def serve_device(link: Connection, package: FilePath, folder: FilePath) -> None:
     asyncio.run(serve())
 
 
-def push(uri: str, package: FilePath, _folder: FilePath) -> float:
-    """Send a package once; seconds from the first block to the answer to the last."""
+def push(uri: str, package: FilePath, _folder: FilePath) -> Cost:
+    """Send a package once; the cost from the first block to the answer to the last."""
 
-    async def run() -> float:
+    async def run() -> Cost:
         pump = Pump(UdpTransport())
         await pump.open()
         target = parse_uri(uri)
@@ -146,12 +146,12 @@ def push(uri: str, package: FilePath, _folder: FilePath) -> float:
         await pump.call(peer, Request(Code.PUT, _PUT_PACKAGE, RESET_PACKAGE))
         source = FilePackageSource(package)
         request = Request(Code.PUT, _PUT_PACKAGE, source_bytes=source.size_bytes)
-        began = time.perf_counter()
+        watch = Watch()
         answer = await pump.upload(peer, request, source)
-        ended = time.perf_counter()
+        cost = watch.read()
         await pump.close()
         if answer.code != Code.CHANGED:
             raise RuntimeError(str(answer))
-        return ended - began
+        return cost
 
     return asyncio.run(run())

@@ -45,7 +45,7 @@ def test_the_transfer_benchmark_writes_its_figures(transfer, tmp_path):
         "transfer.push.5000B.cost": "<= 1.2",
     }
     names = {figure["name"] for figure in figures}
-    assert {"transfer.pull.3KiB.aiocoap.cost", "transfer.push.5000B.rate", "transfer.pull.3KiB.disk.cost"} <= names
+    assert {"transfer.pull.3KiB.aiocoap.cost", "transfer.push.5000B.rate", "transfer.pull.3KiB.disk.cpu"} <= names
     assert "aiocoap 0." in done.stdout
 
 
@@ -85,6 +85,11 @@ def test_contestants_warm_up_once_and_take_turns(harness):
 
         return once
 
-    seconds = harness.alternate({name: contestant(name) for name in "ab"}, 3)
+    measured = harness.alternate({name: contestant(name) for name in "ab"}, 3)
     assert "".join(ran) == "ab" + "ab" + "ba" + "ab"
-    assert seconds == {"a": [3.0, 6.0, 7.0], "b": [4.0, 5.0, 8.0]}
+    assert measured == {"a": [3.0, 6.0, 7.0], "b": [4.0, 5.0, 8.0]}
+
+
+def test_the_median_takes_wall_and_processor_apart(harness):
+    costs = [harness.Cost(1.0, 6.0), harness.Cost(3.0, 4.0), harness.Cost(2.0, 5.0)]
+    assert harness.median(costs) == harness.Cost(2.0, 5.0)
