@@ -82,7 +82,7 @@ class Gateway:
 
     async def execute(self, endpoint, path, arguments=b""):
         await self.ask("execute", path)
-        self.on_execute()
+        self.on_execute() if path == UPDATE else self.becomes((STATE, 0), (RESULT, 10))
 
     async def observe(self, endpoint, path, listener):
         await self.ask("observe", path)
@@ -207,7 +207,6 @@ def test_field_state_and_result_are_told_one_after_the_other_and_never_mixed():
     notes, gateway = [], Gateway()
 
     def fails():
-        gateway.on_execute = lambda: gateway.becomes((STATE, 0), (RESULT, 10))  # Cancel
         gateway.becomes((STATE, 3), after=lambda: gateway.becomes((STATE, 2), (RESULT, 8)))
 
     gateway.on_execute = fails
