@@ -13,9 +13,12 @@ from lwm2m_fota.device.client import ClientSettings, Lwm2mClient, OpenTo
 from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
 from lwm2m_fota.device.slots import SlotInstaller
+from lwm2m_fota.errors import ResponseError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.lwm2m.value_object import ValueObject
+from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.resources import ObjectDefinition, Operations, ResourceDefinition, ValueType
 from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
@@ -25,6 +28,12 @@ from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.storage.memory import MemoryImageStore, MemoryPackageSource, MemoryStateStore
 from lwm2m_fota.transport.udp import UdpTransport
+
+try:
+    import aiocoap
+    import aiocoap.resource
+except ImportError:  # the tests that need it say so
+    aiocoap = None
 
 KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
 ENDPOINT = "interop-device"
@@ -160,7 +169,7 @@ class Board:
             installer=self.installer,
             reboot=self.reboots.set,
             fetchers=(CoapFetcher(self._pump),),
-            settings=FirmwareSettings(settle_s=0.02),
+            settings=FirmwareSettings(settle_s=0.02, download=DownloadPolicy(checkpoint_bytes=4096)),
         )
         settings = ClientSettings(registration=RegistrationSettings(endpoint=ENDPOINT), open_to=OpenTo.ANYONE)
         texts = ValueObject(
@@ -292,6 +301,37 @@ def package_server():
     return serve
 
 
+class Sink:
+    """Keeps what a fetcher brings, as a device would."""
+
+    def __init__(self):
+        self.data = bytearray()
+        self.etags = []
+        self.lengths = []
+        self.restarts = 0
+        self.is_complete = False
+        self.stop_at = None
+
+    def block(self, offset, payload, *, etag, size_bytes, last):
+        assert offset == len(self.data)
+        self.data += payload
+        self.etags.append(etag)
+        self.lengths.append(len(payload))
+        self.is_complete = last
+        if self.stop_at is not None and len(self.data) >= self.stop_at:
+            raise ResponseError("stopped", response_code=Code.GATEWAY_TIMEOUT)
+
+    def restarted(self, reason):
+        self.data.clear()
+        self.restarts += 1
+
+
+@pytest.fixture
+def sink():
+    """Where a package goes; it stops the fetch once it has `stop_at` bytes."""
+    return Sink()
+
+
 class CoapServer(Process):
     """libcoap's server: every path can be written; `log` holds what it tells of each datagram."""
 
@@ -344,5 +384,52 @@ def pump():
             yield ours
         finally:
             await ours.close()
+
+    return opened
+
+
+class Context:
+    """An endpoint of aiocoap, client and server."""
+
+    def __init__(self, site=None, host="::"):
+        self._site = site
+        self._host = host
+
+    async def __aenter__(self):
+        self.context = await aiocoap.Context.create_server_context(
+            self._site, bind=(self._host, 0), transports=["udp6"]
+        )
+        (interface,) = self.context.request_interfaces
+        self.address = (self._host, interface.token_interface.message_interface._local_port())
+        return self
+
+    async def __aexit__(self, *_):
+        await self.context.shutdown()
+
+    def uri(self, path):
+        return uri_of(self.address, path)
+
+
+@pytest.fixture
+def theirs():
+    """`async with theirs() as context` is a client of aiocoap."""
+
+    @contextlib.asynccontextmanager
+    async def opened():
+        async with Context() as endpoint:
+            yield endpoint.context
+
+    return opened
+
+
+@pytest.fixture
+def origin():
+    """`async with origin(fw=resource) as server` is a server of aiocoap with this resource at /fw."""
+
+    def opened(host="127.0.0.1", **resources):
+        site = aiocoap.resource.Site()
+        for name, each in resources.items():
+            site.add_resource([name], each)
+        return Context(site, host)
 
     return opened

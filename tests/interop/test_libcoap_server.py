@@ -34,33 +34,8 @@ async def upload(ours, server, image, szx=6):
     return await ours.upload(peer, put(image, szx), MemoryPackageSource(image))
 
 
-class Sink:
-    """Keeps what a fetcher brings, as a device would."""
-
-    def __init__(self, data=b""):
-        self.data = bytearray(data)
-        self.etags = []
-        self.lengths = []
-        self.restarts = 0
-        self.is_complete = False
-        self.stop_at = None
-
-    def block(self, offset, payload, *, etag, size_bytes, last):
-        assert offset == len(self.data)
-        self.data += payload
-        self.etags.append(etag)
-        self.lengths.append(len(payload))
-        self.is_complete = last
-        if self.stop_at is not None and len(self.data) >= self.stop_at:
-            raise ResponseError("stopped", response_code=Code.GATEWAY_TIMEOUT)
-
-    def restarted(self, reason):
-        self.data.clear()
-        self.restarts += 1
-
-
 @pytest.mark.parametrize("szx", SZX)
-def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server, pump, package, host, szx):
+def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server, pump, sink, package, host, szx):
     size = 16 << szx
     image = package(max(500, 10 * size + 7))
 
@@ -71,7 +46,6 @@ def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server
             answer = await ours.upload(peer, put(image, szx), MemoryPackageSource(image), progress.append)
             assert answer.code == Code.CREATED
             assert progress == list(range(0, len(image), size))
-            sink = Sink()
             await CoapFetcher(ours, szx=szx).fetch(server.uri("/fw"), sink, offset=0, etag=None)
             assert sink.data == image
             assert sink.is_complete
@@ -85,13 +59,13 @@ def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server
 
 
 @pytest.mark.parametrize("szx", [0, 3, 6])
-def test_we_resume_there_at_an_offset(run, coap_server, pump, package, szx):
+def test_we_resume_there_at_an_offset(run, coap_server, pump, sink, package, szx):
     image = package(5000)
 
     async def main():
         async with coap_server() as server, pump() as ours:
             await upload(ours, server, image)
-            sink, fetcher = Sink(), CoapFetcher(ours, szx=szx)
+            fetcher = CoapFetcher(ours, szx=szx)
             sink.stop_at = 2000
             with pytest.raises(ResponseError, match="stopped"):
                 await fetcher.fetch(server.uri("/fw"), sink, offset=0, etag=None)
@@ -111,7 +85,7 @@ def test_we_resume_there_at_an_offset(run, coap_server, pump, package, szx):
 
 @pytest.mark.parametrize("asks_as_another", [False, True])
 def test_a_package_that_changed_there_is_begun_anew_or_ended_as_it_was(
-    run, coap_server, pump, package, asks_as_another
+    run, coap_server, pump, sink, package, asks_as_another
 ):
     """libcoap goes on serving what a session began to fetch; another session gets the new version. Never both."""
     old, new = package(5000), package(6000, "2.0.0")
@@ -119,7 +93,6 @@ def test_a_package_that_changed_there_is_begun_anew_or_ended_as_it_was(
     async def main():
         async with coap_server() as server, pump() as ours, pump() as another:
             await upload(ours, server, old)
-            sink = Sink()
             sink.stop_at = 2048
             with pytest.raises(ResponseError, match="stopped"):
                 await CoapFetcher(ours, szx=5).fetch(server.uri("/fw"), sink, offset=0, etag=None)
@@ -133,17 +106,17 @@ def test_a_package_that_changed_there_is_begun_anew_or_ended_as_it_was(
     run(main())
 
 
-def test_what_is_not_there_is_an_error_with_its_code(run, coap_server, pump):
+def test_what_is_not_there_is_an_error_with_its_code(run, coap_server, pump, sink):
     async def main():
         async with coap_server() as server, pump() as ours:
             with pytest.raises(ResponseError) as caught:
-                await CoapFetcher(ours).fetch(server.uri("/nothing"), Sink(), offset=0, etag=None)
+                await CoapFetcher(ours).fetch(server.uri("/nothing"), sink, offset=0, etag=None)
             assert caught.value.response_code == Code.NOT_FOUND
 
     run(main())
 
 
-def test_lost_answers_are_asked_for_again(run, coap_server, pump, package):
+def test_lost_answers_are_asked_for_again(run, coap_server, pump, sink, package):
     """It loses its third, fifth and sixth datagram; our endpoint is tuned to repeat itself soon."""
     image = package(5000)
     soon = TransmissionParameters(ack_timeout_s=0.1)
@@ -151,7 +124,6 @@ def test_lost_answers_are_asked_for_again(run, coap_server, pump, package):
     async def main():
         async with coap_server("127.0.0.1", "-l", "3,5,6") as server, pump(parameters=soon) as ours:
             await upload(ours, server, image)
-            sink = Sink()
             await CoapFetcher(ours, szx=5).fetch(server.uri("/fw"), sink, offset=0, etag=None)
             assert sink.data == image
 

@@ -106,6 +106,10 @@ class PullRow:
     diagnosis: Diagnosis | None = None
 
 
+_REST_IS_GONE: Final = frozenset({Code.PRECONDITION_FAILED, Code.REQUEST_ENTITY_INCOMPLETE})
+"""What an origin answers to a request for the rest that it cannot serve. Some serve a block only to the peer that has
+asked for the blocks before it (4.08), and a device that restarts is another peer."""
+
 # ---- guards --------------------------------------------------------------------------------------------------------
 
 
@@ -179,16 +183,14 @@ def checkpoint_is_due(machine: DownloadMachine, event: words.BlockStored, policy
     return etag is not None and event.offset + event.length - machine.saved >= policy.checkpoint_bytes
 
 
-def precondition_failed(machine: DownloadMachine, event: words.PeerRefused, _policy: object, _now: object) -> bool:
-    """4.12: the origin has no more the version that was asked for."""
-    return event.code == Code.PRECONDITION_FAILED and machine.etag is not None
+def rest_is_gone(machine: DownloadMachine, event: words.PeerRefused, _policy: object, _now: object) -> bool:
+    """4.12: the origin has no more the version that was asked for. Or 4.08: it has forgotten what was begun."""
+    return event.code in _REST_IS_GONE and machine.etag is not None
 
 
-def precondition_failed_again(
-    machine: DownloadMachine, event: words.PeerRefused, policy: DownloadPolicy, now: object
-) -> bool:
-    """4.12, and the package has changed as often as it may."""
-    return precondition_failed(machine, event, policy, now) and has_changed_too_often(machine, event, policy, now)
+def rest_is_gone_again(machine: DownloadMachine, event: words.PeerRefused, policy: DownloadPolicy, now: object) -> bool:
+    """4.12 or 4.08, and the package has been begun anew as often as it may."""
+    return rest_is_gone(machine, event, policy, now) and has_changed_too_often(machine, event, policy, now)
 
 
 def may_come_back(_machine: object, event: words.PeerRefused, policy: DownloadPolicy, _now: object) -> bool:
@@ -253,8 +255,8 @@ PULL_READINGS: Final[Mapping[type[words.DownloadEvent], tuple[PullReading, ...]]
             _R(_K.BLOCK),
         ),
         words.PeerRefused: (
-            _R(_K.CHANGED_TOO_OFTEN, precondition_failed_again),
-            _R(_K.CHANGED, precondition_failed),
+            _R(_K.CHANGED_TOO_OFTEN, rest_is_gone_again),
+            _R(_K.CHANGED, rest_is_gone),
             _R(_K.UNAVAILABLE_LAST, may_not_come_back),
             _R(_K.UNAVAILABLE, may_come_back),
             _R(_K.REFUSED),
