@@ -117,7 +117,8 @@ def _request(work: Work) -> int:
 
 
 def _observe(work: Work) -> None:
-    if work.plan.policy.watch is Watch.OBSERVE_WITH_READ_FALLBACK and work.control.offers:
+    observes = work.plan.policy.watch is Watch.OBSERVE_WITH_READ_FALLBACK
+    if observes and work.control.registered and work.control.offers:
         work.put(observing=True)
         work.effects.append(Observe(work.number("observe"), judge.OBSERVED))
 

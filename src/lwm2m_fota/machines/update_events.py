@@ -43,7 +43,10 @@ class Lapsed:
 @final
 @attrs.frozen
 class Restarted:
-    """The server was restarted: what was on its way is lost, what was stored is here."""
+    """The server was restarted: what was on its way is lost, what was stored is here.
+
+    No device counts as registered until a `Registered` says so: hand one in right after this for one that is known.
+    """
 
 
 @final

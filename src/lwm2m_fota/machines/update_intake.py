@@ -64,7 +64,7 @@ def _registered(work: Work, event: Registered) -> Cue | None:
 
 def _restarted(work: Work, _event: Restarted) -> Cue:
     work.remember(epoch=None)
-    work.put(observing=False)
+    work.put(registered=False, observing=False)
     if work.control.published:
         work.effects.append(PublishPackage(work.control.scheme))
     return Cue.RESTARTED

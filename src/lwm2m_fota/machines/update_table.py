@@ -81,7 +81,7 @@ def _block(
 
 _PREPARING_ROWS: Final[tuple[_Block, ...]] = (
     _block(_PREPARING, [_C.REGISTERED], _J.START, "SPEC 3.2.7"),
-    _block(_ATTACHED, [_C.RESTARTED], _J.START, "DESIGN law 4"),
+    _block(_ATTACHED, [_C.RESTARTED], _S.REGISTRATION, "DESIGN law 4"),
     _block(_PREPARING, [_C.REGISTERED_WITHOUT], _stop("prepare.no-object"), "SERVICE R6"),
     _block(_ATTACHED, [_C.LOST], _S.REGISTRATION, "SPEC 3.2.7"),
     _block(_PREPARING, [_C.CANCEL], _CANCELLED, "SERVICE R10"),

@@ -374,6 +374,30 @@ def test_a_package_that_cannot_be_read_here_is_named_at_once_and_not_tried_again
     assert len(made.sent(Push)) + len(made.sent(WriteUri)) == 1
 
 
+def test_after_a_restart_of_the_server_a_device_is_observed_once_it_registers():
+    plan = UpdatePlan(package_bytes=5, method="push")
+    ready = start(plan, 0.0)
+    for event in (
+        Registered(object_versions={5: "1.1"}, epoch=1),
+        ObserveAnswered(1, CONTENT),
+        ReadAnswered(2, {Path.of(5, 0, 3): 0, Path.of(5, 0, 5): 0, Path.of(3, 0, 3): "1"}),
+    ):
+        ready = step(ready, event, 1.0).machine
+    assert ready.control.step is UpdateStep.PUSH
+    restarted = step(ready, Restarted(), 2.0)
+    assert not any(isinstance(one, Observe) for one in restarted.effects)
+    again = step(restarted.machine, Registered(object_versions={5: "1.1"}, epoch=1), 3.0)
+    assert any(isinstance(one, Observe) for one in again.effects)
+
+
+def test_a_restart_during_the_preparation_waits_for_the_registration():
+    made = step(start(UpdatePlan(package_bytes=5), 0.0), Registered(object_versions={5: "1.1"}, epoch=1), 0.0).machine
+    restarted = step(made, Restarted(), 2.0).machine
+    assert restarted.control.step is UpdateStep.REGISTRATION
+    again = step(restarted, Registered(object_versions={5: "1.1"}, epoch=1), 3.0).machine
+    assert again.control.step is UpdateStep.OBSERVE
+
+
 def test_the_stages_come_in_order():
     made = drive()
     made.run()

@@ -20,7 +20,7 @@ cue                 registration        observe              learn           oth
 REGISTERED          *start              *start               *start          *start           *start             *start           *start
 REGISTERED_WITHOUT  !no-object          !no-object           !no-object      !no-object       !no-object         !no-object       !no-object
 LOST                -                   registration         registration    registration     registration       registration     registration
-RESTARTED           -                   *start               *start          *start           *start             *start           *start
+RESTARTED           -                   registration         registration    registration     registration       registration     registration
 OBSERVED            -                   learn                -               -                -                  -                -
 OBSERVE_FAILED      -                   learn?observe        -               -                -                  -                -
 ACCEPTED            -                   -                    -               -                reset-check        -                -
