@@ -216,12 +216,14 @@ class Device(RuleBasedStateMachine):
         parts = tuple(PackageContent(NAMES[INSTANCES.index(each)], version) for each in sites)
         self.bring(sites[0], PackageChecked("n", version, parts, needs), wall, crash_after)
 
-    @rule(sites=GROUPS, period=st.integers(0, 20), listed=st.booleans(), defer=st.booleans(), wall=WALLS)
+    @rule(sites=GROUPS, period=st.integers(0, 20), listed=st.none() | GROUPS, defer=st.booleans(), wall=WALLS)
     def several_packages_come_and_are_updated(self, sites, period, listed, defer, wall):
         for site in sites:
             self.bring(site, PackageChecked("n", "2.0", requirements=(Requirement("modem", "2.0"),)), wall)
-        self.take(step(self.group, On(sites[0], ev.MaxDeferWritten(period)), self.profile, wall))
-        self.an_update_is_asked_for(sites[0], UpdateRequested(tuple(sites[1:]) if listed else None, defer), wall, NEVER)
+        first = sites[0]
+        self.take(step(self.group, On(first, ev.MaxDeferWritten(period)), self.profile, wall))
+        others = None if listed is None else tuple(each for each in listed if each != first)
+        self.an_update_is_asked_for(first, UpdateRequested(others, defer), wall, NEVER)
 
     def an_update_is_asked_for(self, site, update, wall, crash_after):
         before = self.group

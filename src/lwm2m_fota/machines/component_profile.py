@@ -111,17 +111,6 @@ class AdvancedProfile:
         """The instances that exist."""
         return tuple(each.instance for each in self.components)
 
-    def position(self, instance: int) -> int:
-        """Where an instance stands among the components.
-
-        Raises:
-            UsageError: there is no such instance.
-        """
-        for position, each in enumerate(self.components):
-            if each.instance == instance:
-                return position
-        raise UsageError(f"no such instance: {instance}")
-
     def instance_of(self, name: str) -> int | None:
         """The instance of the component with this name, or None."""
         return next((each.instance for each in self.components if each.name == name), None)

@@ -5,7 +5,7 @@ them: packages for several, batches, whose turn it is; and derives what follows:
 What is refused changes nothing.
 """
 
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, assert_never, final
 
 from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.coordinator_events import (
@@ -88,6 +88,8 @@ def step(group: ComponentGroup, event: GroupEvent, profile: AdvancedProfile, wal
             take_restart(work, found)
         case ClockRead():
             take_clock(work, event)
+        case _:
+            assert_never(event)
     after, effects = work.finish()
     return GroupStep(after, effects, work.answer, tuple(work.rows))
 
