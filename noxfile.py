@@ -24,6 +24,7 @@ EXTRAS: Final[dict[str, list[str]]] = PYPROJECT["project"]["optional-dependencie
 WORK: Final = Path(".nox", "work").resolve()  # the wheel, and coverage data on their way between sessions
 ORDINARY_LIMIT_S: Final = 120
 FULL_LIMIT_S: Final = 7_200
+INTEROP_LIMIT_S: Final = 60
 
 nox.options.sessions = ["lint", "types", "docs", f"tests-{RUNNING}", "coverage"]
 
@@ -124,6 +125,13 @@ def kills(session: nox.Session) -> None:
     """Kill a device process in mid-pull, mid-installation and mid-reboot; `nox -s kills -- full` for 50 kills."""
     install_wheel(session)
     run_pytest(session, "tests/e2e/test_kills.py")
+
+
+@nox.session(default=False, requires=["build"])
+def interop(session: nox.Session) -> None:
+    """Meet the programs of others, within a minute: libcoap (Debian package libcoap3-bin), aiocoap, imgtool."""
+    install_wheel(session)
+    run_pytest(session, f"--session-timeout={INTEROP_LIMIT_S}", "tests/interop", "tests/e2e/test_examples.py")
 
 
 @nox.session(default=False)
