@@ -12,7 +12,7 @@ from lwm2m_fota.coap.numbers import ContentFormat, Option
 from lwm2m_fota.content.codec import decode, encode
 from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.content.values import Entries
-from lwm2m_fota.errors import FotaError, ResponseError, TransportError
+from lwm2m_fota.errors import FotaError, ResponseError, TransportError, UsageError
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits, Updated
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.paths import Path
@@ -28,6 +28,7 @@ from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.base import DatagramTransport
 
 _RESOURCE_IDS: Final = 3
+_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - a comparison
 _DIAGNOSTIC_BYTES: Final = 200
 _ACCEPT_REFUSED: Final = frozenset({Code.NOT_ACCEPTABLE, Code.BAD_OPTION})
 """What devices answer that do not know the format asked for, or the very option (FIELD: they answer without it)."""
@@ -39,7 +40,8 @@ class ServerSettings:
     """How a server behaves.
 
     Attributes:
-        advertise_host: the host in the URIs of packages, or what tells it when a package is published; None takes the
+        advertise_host: the host in the URIs of packages, or what tells it when a package is published; needed where
+            the server listens on all addresses (0.0.0.0 or ::), since no device can fetch from there. None takes the
             listening address.
         root: the path of the registration interface.
         registry: bounds of the registry.
@@ -141,6 +143,8 @@ class Lwm2mServer:
         host, port = self.local_address
         advertised = self._settings.advertise_host
         host = (advertised() if callable(advertised) else advertised) or host
+        if host in _WILDCARDS:
+            raise UsageError(f"no device can fetch from {host}: set ServerSettings.advertise_host")
         return f"coap://[{host}]:{port}" if ":" in host else f"coap://{host}:{port}"
 
     # -- requests of devices

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import final
 
+import attrs
+
 from lwm2m_fota.errors import StorageError, UsageError
 from lwm2m_fota.lwm2m.names import check_endpoint_name
 from lwm2m_fota.machines import update
@@ -69,7 +71,8 @@ class Updater:
         Args:
             endpoint: the device.
             source: the package; it must not change while the update runs.
-            plan: what to do; by default whatever method the device offers.
+            plan: what to do; by default whatever method the device offers. A plan without schemes gets those of the
+                package host.
             state: keeps the update across restarts of this process. What it held before is replaced; when the update
                 has ended, the end stays in it until its owner clears it.
             listeners: hear every note of the update, as it happens.
@@ -80,7 +83,9 @@ class Updater:
             StorageError: the package cannot be read, or the update cannot be stored.
         """
         check_package(source)
-        plan = plan or UpdatePlan(package_bytes=source.size_bytes, schemes=self.schemes)
+        plan = plan or UpdatePlan(package_bytes=source.size_bytes)
+        if not plan.schemes:
+            plan = attrs.evolve(plan, schemes=self.schemes)
         if plan.package_bytes != source.size_bytes:
             raise UsageError("the plan is for another package")
         machine = update.start(plan, asyncio.get_running_loop().time())

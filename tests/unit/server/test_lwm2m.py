@@ -16,6 +16,7 @@ from lwm2m_fota.errors import (
     ResponseError,
     StorageError,
     TransportError,
+    UsageError,
 )
 from lwm2m_fota.lwm2m.registry import Registered, RegistryLimits, Removed, Updated
 from lwm2m_fota.model.paths import Path
@@ -812,3 +813,14 @@ def test_a_smoke_over_real_sockets(host):
             return found.payload
 
     assert asyncio.run(main()) == b"package"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - what is refused
+def test_no_package_is_offered_at_an_address_that_means_all_of_them(host):
+    async def publish():
+        server = Lwm2mServer(MemoryNetwork().transport(host, 5683))
+        async with server:
+            with pytest.raises(UsageError, match="advertise_host"):
+                server.packages.publish(MemoryPackageSource(b"package"), "coap", lambda _: None)
+
+    run(publish())

@@ -122,6 +122,12 @@ def test_the_default_plan_takes_whatever_the_device_offers():
     assert bench.blocks
 
 
+def test_a_plan_without_schemes_gets_those_of_the_package_host():
+    outcome, bench = update(UpdatePlan(method="pull", package_bytes=len(PACKAGE)))
+    assert isinstance(outcome, Succeeded)
+    assert bench.blocks
+
+
 @pytest.mark.parametrize("method", ["push", "pull"])
 def test_progress_ascends_to_the_whole_package_and_is_not_told_for_every_block(method):
     _, bench = update(plan_of(method))
