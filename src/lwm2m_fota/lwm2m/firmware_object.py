@@ -203,17 +203,18 @@ class FirmwareObject:
             machine = self.machine
             if machine.state is not State.DOWNLOADING or machine.delivery != "push" or machine.received:
                 raise BlockwiseError("this transfer has ended")
-            return Handled(CHANGED, _staged(block))
-        event = _opening(block)
+            return Handled(CHANGED, staged_effects(block))
+        event = opening_event(block)
         taken = self.apply(event, wall)
         answer = _answer(taken)
         if not taken.accepted or self.machine.state is not State.DOWNLOADING:
             return Handled(answer, taken.effects)
         # whether more blocks follow is for the block-wise layer to say: 2.31 or 2.04
-        return Handled(CHANGED, (*taken.effects, *_staged(block)))
+        return Handled(CHANGED, (*taken.effects, *staged_effects(block)))
 
 
-def _opening(block: WriteBlock) -> Event:
+def opening_event(block: WriteBlock) -> PackageBegun | ResetWritten | EmptyPackageWritten:
+    """What the first block of a Package write begins."""
     if block.final and block.payload == RESET_PACKAGE:
         return ResetWritten("package")
     if block.final and not block.payload:
@@ -221,8 +222,9 @@ def _opening(block: WriteBlock) -> Event:
     return PackageBegun(len(block.payload) if block.final else block.size_bytes)
 
 
-def _staged(block: WriteBlock) -> tuple[DeviceEffect, ...]:
-    staged: tuple[DeviceEffect, ...] = (StageBlock(block.offset, block.payload),) if block.payload else ()
+def staged_effects(block: WriteBlock) -> tuple[StageBlock | EndPush, ...]:
+    """What is to be done with a block of a push that goes on."""
+    staged: tuple[StageBlock | EndPush, ...] = (StageBlock(block.offset, block.payload),) if block.payload else ()
     return (*staged, EndPush()) if block.final else staged
 
 

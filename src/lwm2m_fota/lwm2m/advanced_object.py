@@ -1,0 +1,243 @@
+"""Object 33629 as operations: reads and writes of all instances in, steps of their coordinator and effects out.
+
+Pure, as `FirmwareObject` is for Object 5: what it wants done comes back as effects, in order; a failure of one is
+reported with `apply`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias, assert_never, final
+
+import attrs
+
+from lwm2m_fota.content.values import Entries, validate
+from lwm2m_fota.errors import BlockwiseError, ContentError, RefusedError
+from lwm2m_fota.lwm2m.firmware_object import EndPush, StageBlock, opening_event, staged_effects
+from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteBlock
+from lwm2m_fota.lwm2m.update_arguments import parse_update
+from lwm2m_fota.lwm2m.value_object import read_entries
+from lwm2m_fota.machines.component_policies import UnquotedLinks
+from lwm2m_fota.machines.component_profile import AdvancedProfile
+from lwm2m_fota.machines.coordinator import GroupStep, step
+from lwm2m_fota.machines.coordinator_events import GroupEffect, GroupEvent, InstanceEvent, On, UpdateRequested
+from lwm2m_fota.machines.coordinator_links import Links, links
+from lwm2m_fota.machines.coordinator_state import Component, ComponentGroup, Stage
+from lwm2m_fota.machines.events import CancelExecuted, MaxDeferWritten, ResetWritten, SeverityWritten, UriWritten
+from lwm2m_fota.model.advanced import ADVANCED_1_0, ADVANCED_OBJECT_ID, AdvancedResource
+from lwm2m_fota.model.codes import Code, is_success
+from lwm2m_fota.model.enums import State
+from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.resources import ObjectDefinition, ObjectLink, Operations, Value
+
+_RESOURCE_IDS: Final = tuple(resource.id for resource in ADVANCED_1_0.resources)
+_RESOURCE_PARTS: Final = 3
+
+
+@final
+@attrs.frozen
+class ForStage:
+    """What is to be done with the stage that a push fills.
+
+    Attributes:
+        stage: which; its instance is the one that is pushed to.
+        effect: a block of the push, or its end: report `PackageReceived` on the instance.
+    """
+
+    stage: Stage
+    effect: StageBlock | EndPush
+
+
+AdvancedEffect: TypeAlias = GroupEffect | ForStage
+
+
+@final
+@attrs.frozen
+class GroupHandled:
+    """What an operation led to.
+
+    Attributes:
+        answer: for the peer, if every effect succeeds.
+        effects: to be carried out in this order.
+    """
+
+    answer: Answer
+    effects: tuple[AdvancedEffect, ...] = ()
+
+
+@final
+class AdvancedObject:
+    """Object 33629 of one device, as its servers see it.
+
+    Args:
+        profile: what the device is built to do.
+        group: where it starts; `new_group` makes one, or `coordinator_snapshot.restore`.
+    """
+
+    __slots__ = ("_defer", "group", "profile")
+
+    definition: Final[ObjectDefinition] = ADVANCED_1_0
+
+    def __init__(self, profile: AdvancedProfile, group: ComponentGroup) -> None:
+        self.profile = profile
+        self.group = group
+        self._defer = False
+
+    def instances(self) -> Sequence[int]:
+        """The instances of the profile: none is ever created or deleted."""
+        return self.profile.instances
+
+    def resources(self) -> Sequence[int]:
+        """All resources of the object, alike in each instance."""
+        return _RESOURCE_IDS
+
+    def streams(self, path: Path) -> bool:
+        """Package comes in blocks."""
+        return path.object_id == ADVANCED_OBJECT_ID and path.ids[2:] == (AdvancedResource.PACKAGE,)
+
+    def defer_updates(self, *, defer: bool) -> None:
+        """The user or application wants to install later, or no longer; counts at the next Update."""
+        self._defer = defer
+
+    def apply(self, event: GroupEvent, wall: float | None) -> GroupStep:
+        """Take one event of the device's own."""
+        taken = step(self.group, event, self.profile, wall)
+        self.group = taken.group
+        return taken
+
+    def handle(self, operation: Operation, wall: float | None) -> GroupHandled:
+        """Take one operation of a server.
+
+        Args:
+            operation: on `/33629` or below; anything but a Read names an instance.
+            wall: wall clock, seconds since 1970, or None.
+
+        Raises:
+            RefusedError, ContentError, BlockwiseError: with the code to answer; nothing has changed.
+        """
+        match operation:
+            case Read(path):
+                return GroupHandled(Answer(Code.CONTENT, self._read(path)))
+            case WriteBlock():
+                return self._write_block(operation, wall)
+            case Write(path, entries):
+                instance = self._instance(path)
+                return self._write(instance, [_written(each, value) for each, value in entries], wall)
+            case Execute(path, arguments):
+                return self._write(self._instance(path), [self._execution(path, arguments)], wall)
+            case _:
+                assert_never(operation)
+
+    # -- reads
+
+    def _read(self, path: Path) -> Entries:
+        every = links(self.group, self.profile)
+        instances = self.instances() if path.instance_id is None else (self._instance(path),)
+        entries: Entries = []
+        for instance in instances:
+            below = path if path.instance_id is not None else path / instance
+            values = self._values(self.group.component(instance), every[instance])
+            entries.extend(read_entries(self.definition, below, values))
+        return entries
+
+    def _instance(self, path: Path) -> int:
+        instance = path.instance_id
+        if instance is None or instance not in self.instances():
+            raise RefusedError("no such instance", code=Code.NOT_FOUND)
+        return instance
+
+    def _values(self, component: Component, own: Links) -> Mapping[int, Value | Mapping[int, Value]]:
+        machine, profile = component.machine, self.profile
+        names = {each.instance: each.name for each in profile.components}
+        return {
+            AdvancedResource.PACKAGE_URI: machine.uri,
+            AdvancedResource.STATE: int(machine.state),
+            AdvancedResource.UPDATE_RESULT: int(machine.result),
+            AdvancedResource.PKG_NAME: machine.package_name,
+            AdvancedResource.PKG_VERSION: machine.package_version,
+            AdvancedResource.PROTOCOL_SUPPORT: {index: int(each) for index, each in enumerate(profile.protocols)},
+            AdvancedResource.DELIVERY_METHOD: int(profile.delivery),
+            AdvancedResource.SEVERITY: int(machine.settings.severity),
+            AdvancedResource.LAST_STATE_CHANGE_TIME: int(machine.last_change or 0),
+            AdvancedResource.MAXIMUM_DEFER_PERIOD: machine.settings.max_defer_s,
+            AdvancedResource.COMPONENT_NAME: names[component.instance],
+            AdvancedResource.CURRENT_VERSION: component.version,
+            AdvancedResource.LINKED_INSTANCES: _link_values(own.linked),
+            AdvancedResource.CONFLICTING_INSTANCES: _link_values(own.conflicting),
+        }
+
+    # -- writes
+
+    def _write(self, instance: int, events: Sequence[InstanceEvent], wall: float | None) -> GroupHandled:
+        """All of them or none: the group is a value, so a refusal just forgets the steps before it."""
+        group = self.group
+        effects: list[AdvancedEffect] = []
+        answer = CHANGED
+        for event in events:
+            taken = step(group, On(instance, event), self.profile, wall)
+            if not taken.accepted:
+                return GroupHandled(_answer(taken))
+            answer = _answer(taken) if is_success(answer.code) else answer
+            group = taken.group
+            effects.extend(taken.effects)
+        self.group = group
+        return GroupHandled(answer, tuple(effects))
+
+    def _execution(self, path: Path, arguments: bytes) -> InstanceEvent:
+        match path.resource_id:
+            case AdvancedResource.UPDATE:
+                unquoted = self.profile.advanced.unquoted_links is UnquotedLinks.ACCEPTED
+                return UpdateRequested(parse_update(arguments, accept_unquoted=unquoted), self._defer)
+            case AdvancedResource.CANCEL:
+                return CancelExecuted()
+            case _:
+                raise RefusedError("not executable")
+
+    def _write_block(self, block: WriteBlock, wall: float | None) -> GroupHandled:
+        instance = self._instance(block.path)
+        if not self.streams(block.path):
+            raise RefusedError("only Package is streamed")
+        if not block.first:
+            if not _is_pushed(self.group.component(instance)):
+                raise BlockwiseError("this transfer has ended")
+            return GroupHandled(CHANGED, self._staged(instance, block))
+        taken = self.apply(On(instance, opening_event(block)), wall)
+        if not taken.accepted or not _is_pushed(self.group.component(instance)):
+            return GroupHandled(_answer(taken), taken.effects)
+        # whether more blocks follow is for the block-wise layer to say: 2.31 or 2.04
+        return GroupHandled(CHANGED, (*taken.effects, *self._staged(instance, block)))
+
+    def _staged(self, instance: int, block: WriteBlock) -> tuple[ForStage, ...]:
+        stage = Stage(instance, self.group.component(instance).machine.transfer)
+        return tuple(ForStage(stage, effect) for effect in staged_effects(block))
+
+
+def _written(path: Path, value: Value) -> InstanceEvent:
+    definition = ADVANCED_1_0.resource(path.ids[2]) if len(path.ids) == _RESOURCE_PARTS else None
+    if definition is None:
+        raise RefusedError("no such resource", code=Code.NOT_FOUND)
+    if Operations.WRITE not in definition.operations:
+        raise RefusedError("the resource cannot be written")
+    validate(definition, value)
+    match definition.id, value:
+        case AdvancedResource.PACKAGE_URI, str():
+            return UriWritten(value) if value else ResetWritten("uri")
+        case AdvancedResource.SEVERITY, int():
+            return SeverityWritten(value)
+        case AdvancedResource.MAXIMUM_DEFER_PERIOD, int():
+            return MaxDeferWritten(value)
+        case _:
+            raise ContentError("Package is written by itself")
+
+
+def _is_pushed(component: Component) -> bool:
+    machine = component.machine
+    return machine.state is State.DOWNLOADING and machine.delivery == "push" and not machine.received
+
+
+def _link_values(instances: Sequence[int]) -> Mapping[int, Value]:
+    return {index: ObjectLink(ADVANCED_OBJECT_ID, each) for index, each in enumerate(instances)}
+
+
+def _answer(taken: GroupStep) -> Answer:
+    if taken.answer is None:
+        raise AssertionError("every request is answered")
+    return Answer(taken.answer.code, diagnostic=taken.answer.diagnostic)
