@@ -6,10 +6,10 @@ through others.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 from lwm2m_fota.machines.component_profile import AdvancedProfile
-from lwm2m_fota.machines.coordinator_state import Component, ComponentGroup, Culprit
+from lwm2m_fota.machines.coordinator_state import Component, ComponentGroup, Culprit, Stage
 from lwm2m_fota.model.enums import State
 
 
@@ -26,31 +26,40 @@ class Links(NamedTuple):
     conflicting: tuple[int, ...]
 
 
+_NO_LINKS: Final = Links((), ())
+
+
 def links(group: ComponentGroup, profile: AdvancedProfile) -> Mapping[int, Links]:
     """Resources 16 and 17 of every instance, by its id."""
-    found: dict[int, Links] = {}
+    found = {each.instance: _NO_LINKS for each in group.components}
     for each in group.components:
-        together = linked(group, each.instance, profile)
         named = {culprit.instance for culprit in each.culprits if not _is_resolved(group, each, culprit)}
-        if each.machine.state is State.DOWNLOADED:
-            named.update(conflicts(group, {each.instance, *together}, profile))
-        found[each.instance] = Links(together, tuple(sorted(named)))
+        if named:
+            found[each.instance] = Links((), tuple(sorted(named)))
+    for together in _clusters(group, profile):
+        blocked = set(conflicts(group, together, profile))
+        for instance in together:
+            conflicting = blocked.union(found[instance].conflicting)
+            found[instance] = Links(tuple(sorted(together - {instance})), tuple(sorted(conflicting)))
     return found
 
 
 def linked(group: ComponentGroup, instance: int, profile: AdvancedProfile) -> tuple[int, ...]:
     """Which others an Update of this instance without argument would take; each is Downloaded."""
+    for together in _clusters(group, profile):
+        if instance in together:
+            return tuple(sorted(together - {instance}))
+    return ()
+
+
+def _clusters(group: ComponentGroup, profile: AdvancedProfile) -> Iterable[frozenset[int]]:
+    """The Downloaded instances, those that belong together in one set."""
     ready = {each.instance: each for each in group.components if is_ready(each)}
-    neighbours: dict[int, set[int]] = {each: set() for each in ready}
+    clusters = {each: frozenset((each,)) for each in ready}
     for one, other in _pairs(group, ready, profile):
-        neighbours[one].add(other)
-        neighbours[other].add(one)
-    reached: set[int] = set()
-    ahead = {instance} & ready.keys()
-    while ahead:
-        reached |= ahead
-        ahead = set().union(*(neighbours[each] for each in ahead)) - reached
-    return tuple(sorted(reached - {instance}))
+        joined = clusters[one] | clusters[other]
+        clusters.update(dict.fromkeys(joined, joined))
+    return dict.fromkeys(clusters.values())
 
 
 def conflicts(group: ComponentGroup, batch: Collection[int], profile: AdvancedProfile) -> tuple[int, ...]:
@@ -86,10 +95,9 @@ def _pairs(
     group: ComponentGroup, ready: Mapping[int, Component], profile: AdvancedProfile
 ) -> Iterable[tuple[int, int]]:
     """Those Downloaded that belong together directly."""
+    holders: dict[Stage | None, int] = {}
     for one in ready.values():
-        for other in ready.values():
-            if one.instance < other.instance and one.stage == other.stage:
-                yield one.instance, other.instance
+        yield holders.setdefault(one.stage, one.instance), one.instance
         for requirement in one.requirements:
             target = profile.instance_of(requirement.name)
             if target is None or target not in ready:

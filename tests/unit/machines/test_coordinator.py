@@ -29,7 +29,7 @@ from lwm2m_fota.machines.coordinator_events import (
     PackageContent,
     UpdateRequested,
 )
-from lwm2m_fota.machines.coordinator_links import links
+from lwm2m_fota.machines.coordinator_links import linked, links
 from lwm2m_fota.machines.coordinator_state import Requirement, Stage, new_group
 from lwm2m_fota.model.enums import UpdateResult
 
@@ -193,6 +193,12 @@ def test_links_reach_through_others():
     assert story.conflicting() == [[], [], []]
     story.update(2)
     assert story.shown() == [(3, 0), (3, 0), (3, 0)]
+
+
+def test_instance_without_a_package_is_linked_to_nobody():
+    story = linked_pair()
+    assert linked(story.group, 0, story.profile) == (1,)
+    assert linked(story.group, 2, story.profile) == ()
 
 
 def test_dependency_failure_to_idle():
