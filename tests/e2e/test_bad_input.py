@@ -134,6 +134,7 @@ class Site:
         self.state = MemoryStateStore()
         self.rebooting = asyncio.Event()
         self.told = {3: [], 5: []}
+        self.news = asyncio.Event()
 
     async def __aenter__(self):
         self.server = Lwm2mServer(TersePeer())
@@ -167,11 +168,22 @@ class Site:
         await self.client.registered()
         for resource_id, told in self.told.items():
             path = Path.of(5, 0, resource_id)
-            await self.server.observe("dev", path, lambda entries, told=told: told.append(entries[0][1]))
+            await self.server.observe("dev", path, lambda entries, told=told: self.hear(told, entries))
 
     async def shown(self):
         """State and Result, as read by the server."""
         return tuple([(await self.server.read("dev", Path.of(5, 0, each)))[0][1] for each in (3, 5)])
+
+    def hear(self, told, entries):
+        told.append(entries[0][1])
+        self.news.set()
+
+    async def heard(self, state, result, limit_s=5.0):
+        """Until observers were told this State and this Result last."""
+        async with asyncio.timeout(limit_s):
+            while (self.told[3][-1:], self.told[5][-1:]) != ([state], [result]):
+                self.news.clear()
+                await self.news.wait()
 
     async def settled(self, limit_s=10.0):
         """The same once no transfer runs."""
@@ -239,8 +251,7 @@ def test_a_bad_package(case, pulls):
         assert site.nothing_installed()
         assert site.images.size_bytes == 0
         assert site.device.diagnosis
-        await asyncio.sleep(0.02)
-        assert (site.told[3][-1], site.told[5][-1]) == (0, result)
+        await site.heard(0, result)
         await site.good_update(pulls=not pulls)
 
     at_a_site(check)
@@ -257,8 +268,7 @@ def test_a_bad_uri(case):
         assert site.nothing_installed()
         if result:
             assert site.device.diagnosis.startswith("pull.")
-            await asyncio.sleep(0.02)
-            assert (site.told[3][-1], site.told[5][-1]) == (0, result)
+            await site.heard(0, result)
         if nobody:
             assert site.device.diagnosis == "pull.no-progress"
         await site.good_update(pulls=True)
@@ -297,8 +307,8 @@ def test_a_server_that_goes_away_in_mid_pull(goes):
         assert len(served) == 4
         assert site.nothing_installed()
         assert site.images.size_bytes == 0
-        await asyncio.sleep(0.02)
-        assert (site.told[3], site.told[5][-1]) == ([1, 0], result)
+        await site.heard(0, result)
+        assert site.told[3] == [1, 0]
         with contextlib.suppress(Exception):
             await origin.stop()
         await site.good_update(pulls=True)
@@ -325,8 +335,7 @@ def test_flash_that_is_full(pulls, how):
         assert blocks == ([] if how == "size told" else [0, 1024, 2048, 3072, 4096])
         assert site.nothing_installed()
         assert site.images.size_bytes == 0
-        await asyncio.sleep(0.02)
-        assert (site.told[3][-1], site.told[5][-1]) == (0, 2)
+        await site.heard(0, 2)
         await site.client.stop()
         site.images = MemoryImageStore(CAPACITY_BYTES)  # somebody made room
         await site.power_on()
