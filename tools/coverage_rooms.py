@@ -13,7 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 PACKAGE: Final = "lwm2m_fota"
-PURE_ROOMS: Final = frozenset({"model", "errors", "cbor", "machines", "coap", "content", "package", "lwm2m"})
+PURE_ROOMS: Final = frozenset(
+    {"model", "errors", "cbor", "machines", "coap", "content", "credentials", "package", "lwm2m"}
+)
 PURE_PERCENT: Final = 100.0
 OTHER_PERCENT: Final = 90.0
 

@@ -20,6 +20,7 @@
     ├── UriError                   a Package URI that cannot be fetched
     │   ├── InvalidUriError            Result 7
     │   └── UnsupportedProtocolError   Result 9
+    │       └── MissingCredentialError     Result 9
     ├── TransportError             the peer cannot be reached, or did not answer
     │   ├── PeerTimeoutError
     │   └── PeerResetError
@@ -156,6 +157,10 @@ class UnsupportedProtocolError(UriError):
     """A Package URI whose scheme this device does not speak."""
 
     default_result = UpdateResult.UNSUPPORTED_PROTOCOL
+
+
+class MissingCredentialError(UnsupportedProtocolError):
+    """There is no credential for where a URI leads."""
 
 
 class TransportError(FotaError):

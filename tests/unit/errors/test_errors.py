@@ -27,6 +27,7 @@ CARRIED = {
     "PackageTooLargeError": (0x8D, 2),
     "InvalidUriError": (0x80, 7),
     "UnsupportedProtocolError": (0x80, 9),
+    "MissingCredentialError": (0x80, 9),
     "PeerTimeoutError": (None, 4),
     "PeerResetError": (None, 4),
     "StorageError": (0xA0, None),

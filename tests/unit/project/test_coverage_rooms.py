@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-PURE = ("model", "errors", "cbor", "machines", "coap", "content", "package", "lwm2m")
+PURE = ("model", "errors", "cbor", "machines", "coap", "content", "credentials", "package", "lwm2m")
 
 
 @pytest.fixture(scope="module")

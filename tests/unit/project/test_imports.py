@@ -9,7 +9,7 @@ import pytest
 
 import lwm2m_fota
 
-PURE_ROOMS = ("model", "errors", "cbor", "machines", "coap", "content", "package", "lwm2m")
+PURE_ROOMS = ("model", "errors", "cbor", "machines", "coap", "content", "credentials", "package", "lwm2m")
 EXTRA_PACKAGES = {"click", "rich", "hypothesis", "pytest", "aiocoap"}
 
 

@@ -12,7 +12,7 @@ import pytest
 import lwm2m_fota
 
 PACKAGE = Path(lwm2m_fota.__file__).parent
-PURE_ROOMS = ("model", "errors", "cbor", "machines", "coap", "content", "package", "lwm2m")
+PURE_ROOMS = ("model", "errors", "cbor", "machines", "coap", "content", "credentials", "package", "lwm2m")
 MODULES = {
     "asyncio", "concurrent", "datetime", "importlib", "io", "logging", "multiprocessing", "os", "pathlib", "random",
     "secrets", "select", "selectors", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile",
