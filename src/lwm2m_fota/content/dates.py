@@ -1,4 +1,4 @@
-"""Dates in text (RFC 3339), as some clients write the value of a Time resource."""
+"""Dates in text (RFC 3339), as some peers write the value of a Time resource."""
 
 import re
 from typing import Final
@@ -11,6 +11,8 @@ _DATE: Final = re.compile(
 _MONTH_DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DAYS_TO_1970: Final = 719162  # from 0001-01-01
 _LEAP_SECOND: Final = 60
+_DAY_S: Final = 86400
+_LAST_YEAR: Final = 9999
 
 
 def parse_date(text: str) -> int:
@@ -32,7 +34,20 @@ def parse_date(text: str) -> int:
     ):
         raise ContentError(f"no such date: {text[:32]!r}")
     offset = (offset_hour * 3600 + offset_minute * 60) * (-1 if match[7] == "-" else 1)
-    return _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset
+    return _days(year, month, day) * _DAY_S + hour * 3600 + minute * 60 + second - offset
+
+
+def format_date(seconds: int) -> str | None:
+    """`2023-11-14T22:13:20Z`; None outside of the years 1 to 9999."""
+    days, rest = divmod(seconds, _DAY_S)
+    first, last = _days(1, 1, 1), _days(_LAST_YEAR, 12, 31)
+    if not first <= days <= last:
+        return None
+    guess = (days - first) * 400 // 146097 + 1  # by the mean length of a year: at most one off
+    year = next(each for each in (guess + 1, guess, guess - 1) if _days(each, 1, 1) <= days)
+    month = next(each for each in range(12, 0, -1) if _days(year, each, 1) <= days)
+    day = days - _days(year, month, 1) + 1
+    return f"{year:04}-{month:02}-{day:02}T{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}Z"
 
 
 def _is_leap(year: int) -> bool:

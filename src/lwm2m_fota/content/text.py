@@ -99,5 +99,6 @@ _PARSERS: Final[Mapping[ValueType, Callable[[str], Value | None]]] = {
     ValueType.BOOLEAN: {"0": False, "1": True}.get,
     ValueType.OPAQUE: _base64,
     ValueType.OBJLNK: parse_link_value,
+    ValueType.CORELNK: str,
     ValueType.NONE: lambda _: None,
 }

@@ -224,5 +224,6 @@ _READERS: Final[Mapping[ValueType, Callable[[bytes], Value | None]]] = {
     ValueType.BOOLEAN: {b"\x00": False, b"\x01": True}.get,
     ValueType.OPAQUE: bytes,
     ValueType.OBJLNK: _read_link,
+    ValueType.CORELNK: _read_text,
     ValueType.NONE: lambda _: None,
 }

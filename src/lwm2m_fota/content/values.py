@@ -16,8 +16,12 @@ Entries = list[tuple[Path, Value]]
 
 _RESOURCE_PARTS: Final = 3
 _LINK: Final = re.compile(r"([0-9]{1,5}):([0-9]{1,5})", re.ASCII)
-_TAG_DATE: Final = 0
-_TAG_EPOCH: Final = 1
+TAG_DATE: Final = 0
+"""Tag of a date in text (RFC 8949 section 3.4.1)."""
+
+TAG_EPOCH: Final = 1
+"""Tag of seconds since 1970 (RFC 8949 section 3.4.2)."""
+
 _MAX_DOUBLE_INT: Final = 2**53
 
 
@@ -74,12 +78,14 @@ def adopt(value: object, kind: ValueType | None) -> Value:
 
     Args:
         value: what the format held.
-        kind: the type of the resource; None if it is not known, which takes any value as it is.
+        kind: the type of the resource; None if it is not known, which takes any value as it is, and a tagged time as
+            seconds.
 
     Raises:
         ContentError: the value does not fit the type.
     """
     if kind is None:
+        value = _time(value) if isinstance(value, Tag) else value
         if isinstance(value, str | int | float | bytes | ObjectLink):
             return value
         raise ContentError(f"a value cannot be {type(value).__name__}")
@@ -109,9 +115,9 @@ def _whole(value: object) -> object:
 
 
 def _time(value: object) -> object:
-    if isinstance(value, Tag) and value.number == _TAG_EPOCH:
+    if isinstance(value, Tag) and value.number == TAG_EPOCH:
         return value.value
-    if isinstance(value, Tag) and value.number == _TAG_DATE:
+    if isinstance(value, Tag) and value.number == TAG_DATE:
         value = value.value
     return parse_date(value) if isinstance(value, str) else value
 

@@ -16,8 +16,9 @@ from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
-from lwm2m_fota.content.codec import choose_format, decode, encode
+from lwm2m_fota.content.codec import SEVERAL_VALUES, choose_format, decode, encode
 from lwm2m_fota.content.link import Link, format_links
+from lwm2m_fota.content.policies import ContentPolicies
 from lwm2m_fota.content.values import is_single
 from lwm2m_fota.errors import ContentError, FotaError, NotAcceptableError, RefusedError, UsageError
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
@@ -56,7 +57,8 @@ class DispatchSettings:
         max_streamed_bytes: of a streamed body; larger ones are refused with 4.13 before a byte is stored.
         max_szx: the largest block size offered, as exponent (6 is 1024 bytes).
         default_format: of what has several values, where the server leaves the choice: SenML CBOR, or TLV for a
-            server of LwM2M 1.0. A single value is then always text (LwM2M Core 7.4).
+            server of LwM2M 1.0. A single value is then always text (LwM2M Core 7.5).
+        content: what is written where several forms are right.
 
     Raises:
         UsageError: a count below 1, a negative size, a block size or content format that is not offered here.
@@ -68,13 +70,14 @@ class DispatchSettings:
     max_streamed_bytes: int = 1 << 30
     max_szx: int = MAX_SZX
     default_format: ContentFormat = ContentFormat.SENML_CBOR
+    content: ContentPolicies = attrs.field(factory=ContentPolicies)
 
     def __attrs_post_init__(self) -> None:
         if min(self.max_transfers, self.max_observers) < 1 or min(self.max_body_bytes, self.max_streamed_bytes) < 0:
             raise UsageError("a device needs room for one transfer and one observer")
         if not 0 <= self.max_szx <= MAX_SZX:
             raise UsageError(f"size exponent {self.max_szx} out of range")
-        if self.default_format not in {ContentFormat.SENML_CBOR, ContentFormat.TLV}:
+        if self.default_format not in SEVERAL_VALUES:
             raise UsageError(f"{self.default_format.name} does not carry several values here")
 
 
@@ -199,11 +202,12 @@ class Dispatcher:
         if answer.entries is None:
             raise RefusedError(answer.diagnostic or "not readable", code=answer.code)
         try:
-            return encode(answer.entries, content_format, path, self._definitions), content_format
+            body = encode(answer.entries, content_format, path, self._definitions, self._settings.content)
         except NotAcceptableError:
             raise
         except ContentError as error:  # not the peer's fault: 5.00
             raise UsageError(f"the object's own value: {error}") from error
+        return body, content_format
 
     def notification(self, observer: Observer, now: float) -> Response:
         """What an observer is told now; an error code if the path can no longer be read (it ends the observation)."""

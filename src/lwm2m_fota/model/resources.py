@@ -31,6 +31,7 @@ class ValueType(Enum):
     OPAQUE = "Opaque"
     TIME = "Time"
     OBJLNK = "Objlnk"
+    CORELNK = "Corelnk"
     NONE = ""
 
 
@@ -71,7 +72,7 @@ class ObjectLink:
 NULL_LINK: Final = ObjectLink(_NULL_ID, _NULL_ID)
 
 Value = str | int | float | bool | bytes | ObjectLink
-"""Time is an int: seconds since 1970-01-01T00:00:00Z."""
+"""Time is an int: seconds since 1970-01-01T00:00:00Z. Corelnk is a string: links as in RFC 6690."""
 
 
 @final
@@ -145,6 +146,7 @@ _PYTHON_TYPES: Final[dict[ValueType, tuple[type, ...]]] = {
     ValueType.OPAQUE: (bytes,),
     ValueType.TIME: (int,),
     ValueType.OBJLNK: (ObjectLink,),
+    ValueType.CORELNK: (str,),
     ValueType.NONE: (),
 }
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from lwm2m_fota.content.codec import choose_format, decode, encode
+from lwm2m_fota.content.codec import choose_format, decode, decode_paths, encode, encode_paths
 from lwm2m_fota.errors import (
     CborError,
     ContentError,
@@ -13,10 +13,12 @@ from lwm2m_fota.errors import (
 from lwm2m_fota.model.enums import State
 from lwm2m_fota.model.firmware import FIRMWARE_1_1
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.model.registry import standard_definitions
+from lwm2m_fota.model.registry import Definitions, standard_definitions
+from lwm2m_fota.model.resources import ObjectDefinition, Operations, ResourceDefinition, ValueType
 
 DEFINITIONS = standard_definitions()
-TEXT, LINK, OPAQUE, CBOR, SENML, TLV, OMA_JSON = 0, 40, 42, 60, 112, 11542, 11543
+TEXT, LINK, OPAQUE, CBOR, SENML_JSON, SENML, TLV, OMA_JSON = 0, 40, 42, 60, 110, 112, 11542, 11543
+ETCH_JSON, ETCH_CBOR, LWM2M_CBOR = 320, 322, 11544
 STATE = Path.of(5, 0, 3)
 
 
@@ -26,12 +28,12 @@ def test_an_enum_is_an_integer(content_format, payload):
     assert decode(payload, content_format, STATE, DEFINITIONS) == [(STATE, 2)]
 
 
-@pytest.mark.parametrize(("old", "payload"), [(1541, b"2"), (1542, b"\xc1\x03\x02")])
+@pytest.mark.parametrize(("old", "payload"), [(1541, b"2"), (1542, b"\xc1\x03\x02"), (1543, b'{"e":[{"v":2}]}')])
 def test_numbers_from_before_1_0_are_read(old, payload):
     assert decode(payload, old, STATE, DEFINITIONS) == [(STATE, 2)]
 
 
-@pytest.mark.parametrize("content_format", [LINK, CBOR, OMA_JSON, 1543, 1544, 65000, -1])
+@pytest.mark.parametrize("content_format", [LINK, 1544, 65000, -1])
 def test_formats_that_are_not_known(content_format):
     with pytest.raises(UnsupportedContentFormatError) as caught:
         decode(b"", content_format, STATE, DEFINITIONS)
@@ -41,9 +43,28 @@ def test_formats_that_are_not_known(content_format):
     assert caught.value.code == 0x86
 
 
-def test_old_numbers_are_never_written():
+@pytest.mark.parametrize("content_format", [1541, 1542, 1543, OMA_JSON, ETCH_JSON, ETCH_CBOR])
+def test_what_is_read_but_never_written(content_format):
     with pytest.raises(NotAcceptableError):
-        encode([(STATE, 2)], 1542, STATE, DEFINITIONS)
+        encode([(STATE, 2)], content_format, STATE, DEFINITIONS)
+    with pytest.raises(NotAcceptableError):
+        choose_format(content_format, STATE, FIRMWARE_1_1)
+
+
+@pytest.mark.parametrize(
+    ("content_format", "payload"),
+    [(ETCH_JSON, b'[{"n":"/5/0/3","v":2}]'), (ETCH_CBOR, bytes.fromhex("81a200662f352f302f330202"))],
+)
+def test_a_patch_is_for_several_objects_only(content_format, payload):
+    assert decode(payload, content_format, Path(()), DEFINITIONS) == [(STATE, 2)]
+    with pytest.raises(UnsupportedContentFormatError):
+        decode(payload, content_format, STATE, DEFINITIONS)
+
+
+@pytest.mark.parametrize("content_format", [TEXT, OPAQUE, CBOR, TLV, OMA_JSON])
+def test_formats_that_are_not_for_several_objects(content_format):
+    with pytest.raises(UnsupportedContentFormatError):
+        decode(b"", content_format, Path(()), DEFINITIONS)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +81,7 @@ def test_old_numbers_are_never_written():
         ("/3303/0/1", "\udfff"),
     ],
 )
-@pytest.mark.parametrize("content_format", [TEXT, SENML, TLV])
+@pytest.mark.parametrize("content_format", [TEXT, CBOR, SENML_JSON, SENML, TLV, LWM2M_CBOR])
 def test_a_value_of_another_type_is_not_written(content_format, path, value):
     parsed = Path.parse(path)
     with pytest.raises(ContentError):
@@ -121,6 +142,12 @@ def test_broken_cbor_is_broken_content():
         (TLV, "/5/0/3", TLV),
         (TLV, "/5/0/8", TLV),
         (TLV, "/5", TLV),
+        (CBOR, "/5/0/3", CBOR),
+        (CBOR, "/5/0/8/0", CBOR),
+        (SENML_JSON, "/", SENML_JSON),
+        (SENML_JSON, "/5/0", SENML_JSON),
+        (LWM2M_CBOR, "/", LWM2M_CBOR),
+        (LWM2M_CBOR, "/5/0/3", LWM2M_CBOR),
         (SENML, "/", SENML),
         (SENML, "/5/0/3", SENML),
         (None, "/5/0/3", SENML),
@@ -139,6 +166,8 @@ def test_the_format_of_an_answer(accept, base, chosen):
         (TEXT, "/5"),
         (OPAQUE, "/5/0/3"),
         (OPAQUE, "/5/0"),
+        (CBOR, "/5/0"),
+        (CBOR, "/5/0/8"),
         (TLV, "/"),
         (LINK, "/5/0/3"),
         (1542, "/5/0/3"),
@@ -155,10 +184,79 @@ def test_a_preference_counts_where_the_peer_has_none():
     assert choose_format(None, STATE, FIRMWARE_1_1, preferred=TEXT) == TEXT
     assert choose_format(None, Path.of(5, 0), FIRMWARE_1_1, preferred=TEXT) == SENML
     assert choose_format(None, Path.of(5, 0), FIRMWARE_1_1, preferred=TLV) == TLV
-    assert choose_format(None, STATE, FIRMWARE_1_1, preferred=CBOR) == SENML
+    assert choose_format(None, STATE, FIRMWARE_1_1, preferred=CBOR) == CBOR
+    assert choose_format(None, Path.of(5, 0), FIRMWARE_1_1, preferred=CBOR) == SENML
+    assert choose_format(None, Path.of(5, 0), FIRMWARE_1_1, preferred=LWM2M_CBOR) == LWM2M_CBOR
+    assert choose_format(None, Path.of(5, 0), FIRMWARE_1_1, preferred=OMA_JSON) == SENML
     assert choose_format(SENML, STATE, FIRMWARE_1_1, preferred=TEXT) == SENML
 
 
 def test_without_a_definition_a_resource_is_taken_for_single():
     assert choose_format(TEXT, Path.of(3303, 0, 1), None) == TEXT
     assert choose_format(OPAQUE, Path.of(3303, 0, 1), None) == OPAQUE
+
+
+# -- links as values
+
+
+LINKS = Definitions(
+    [
+        ObjectDefinition(
+            id=26,
+            name="IoT Device Gateway",
+            version="1.0",
+            urn="",
+            lwm2m_version="1.2",
+            multiple=True,
+            mandatory=False,
+            resources=(ResourceDefinition(id=1, name="M", operations=Operations.READ, type=ValueType.CORELNK),),
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("content_format", "payload"),
+    [
+        (TEXT, b"</3/0>;x=1"),
+        (CBOR, b"\x6a</3/0>;x=1"),
+        (SENML_JSON, b'[{"n":"/26/0/1","vs":"</3/0>;x=1"}]'),
+        (SENML, b"\x81\xa2\x00\x67/26/0/1\x03\x6a</3/0>;x=1"),
+        (TLV, b"\xc8\x01\x0a</3/0>;x=1"),
+        (LWM2M_CBOR, b"\xa1\x83\x18\x1a\x00\x01\x6a</3/0>;x=1"),
+    ],
+)
+def test_links_as_a_value_in_every_format(content_format, payload):
+    path = Path.of(26, 0, 1)
+    assert encode([(path, "</3/0>;x=1")], content_format, path, LINKS) == payload
+    assert decode(payload, content_format, path, LINKS) == [(path, "</3/0>;x=1")]
+    with pytest.raises(ContentError, match="link format"):
+        encode([(path, "/3/0")], content_format, path, LINKS)
+    with pytest.raises(ContentError):
+        decode(payload.replace(b"</3", b"</<"), content_format, path, LINKS)
+
+
+# -- paths alone
+
+
+@pytest.mark.parametrize(
+    ("content_format", "payload"),
+    [
+        (SENML_JSON, b'[{"n":"/5/0/3"},{"n":"/3/0"}]'),
+        (ETCH_JSON, b'[{"n":"/5/0/3"},{"n":"/3/0"}]'),
+        (SENML, bytes.fromhex("82a100662f352f302f33a100642f332f30")),
+        (ETCH_CBOR, bytes.fromhex("82a100662f352f302f33a100642f332f30")),
+    ],
+)
+def test_the_paths_of_a_composite_request(content_format, payload):
+    paths = (STATE, Path.of(3, 0))
+    assert encode_paths(paths, content_format) == payload
+    assert decode_paths(payload, content_format) == paths
+
+
+@pytest.mark.parametrize("content_format", [TEXT, OPAQUE, CBOR, TLV, OMA_JSON, LWM2M_CBOR, 1543])
+def test_formats_without_paths(content_format):
+    with pytest.raises(NotAcceptableError):
+        encode_paths([STATE], content_format)
+    with pytest.raises(UnsupportedContentFormatError):
+        decode_paths(b"", content_format)

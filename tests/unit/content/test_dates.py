@@ -1,6 +1,6 @@
 import pytest
 
-from lwm2m_fota.content.dates import parse_date
+from lwm2m_fota.content.dates import format_date, parse_date
 from lwm2m_fota.errors import ContentError
 
 
@@ -22,6 +22,28 @@ from lwm2m_fota.errors import ContentError
 )
 def test_a_date(text, seconds):
     assert parse_date(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (-1, "1969-12-31T23:59:59Z"),
+        (1363896240, "2013-03-21T20:04:00Z"),
+        (951825600, "2000-02-29T12:00:00Z"),
+        (951868800, "2000-03-01T00:00:00Z"),
+        (4107542400, "2100-03-01T00:00:00Z"),
+        (1704067199, "2023-12-31T23:59:59Z"),
+        (1704067200, "2024-01-01T00:00:00Z"),
+        (253402300799, "9999-12-31T23:59:59Z"),
+        (-62135596800, "0001-01-01T00:00:00Z"),
+        (253402300800, None),
+        (-62135596801, None),
+        (2**63 - 1, None),
+    ],
+)
+def test_a_date_is_written(seconds, text):
+    assert format_date(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from lwm2m_fota import cbor
 from lwm2m_fota.cbor import Tag
 from lwm2m_fota.content import senml_cbor
-from lwm2m_fota.content.senml_cbor import MAX_RECORDS, Record
+from lwm2m_fota.content.senml import MAX_RECORDS, Record
 from lwm2m_fota.errors import CborError, ContentError
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import standard_definitions
