@@ -344,6 +344,11 @@ class Client:
             if call.outgoing is not None:
                 self._fail(call, FailureReason.UNREACHABLE, "the peer is unreachable", now)
 
+    def ended(self, state: PeerState, now: float) -> None:
+        """Fail all calls to this peer, observations included."""
+        for call in list(state.calls.values()):
+            self._fail(call, FailureReason.UNREACHABLE, "the session with the peer has ended", now)
+
     def expire(self, state: PeerState, now: float) -> None:
         """Fail what has waited too long, and set the next alarm."""
         for call in list(state.calls.values()):

@@ -103,6 +103,14 @@ class Endpoint:
         if state is not None and self._limits.fail_on_unreachable:
             self._client.unreachable(state, now)
 
+    def ended(self, peer: Peer, now: float) -> None:
+        """The session that this peer was has ended: all that waits for it fails, and it is forgotten."""
+        state = self._messages.peers.get(peer)
+        if state is not None:
+            self._serving.ended(state)
+            self._client.ended(state, now)
+            self._messages.peers.forget(state)
+
     def take_datagrams(self) -> list[tuple[bytes, Peer]]:
         """The datagrams to send, oldest first; each is handed out once."""
         return self._messages.take_datagrams()

@@ -150,12 +150,13 @@ class PeerTable:
         for _ in range(min(_EVICTION_TRIES, len(self._states))):
             state = next(iter(self._states.values()))
             if not state.busy():
-                self._forget(state)
+                self.forget(state)
                 return True
             self._states.move_to_end(state.address)
         return False
 
-    def _forget(self, state: PeerState) -> None:
+    def forget(self, state: PeerState) -> None:
+        """Forget a peer for which nothing runs."""
         del self._states[state.address]
         state.recalled.clear()
         state.gone = True
@@ -206,7 +207,7 @@ class PeerTable:
                 state.idle_at = now + state.lifetime_s
                 self._states.move_to_end(state.address)
             else:
-                self._forget(state)
+                self.forget(state)
 
     def next_deadline(self) -> float | None:
         """When `due` or `forget_idle` has something to do, monotonic seconds; None without peers."""

@@ -147,6 +147,17 @@ class Serving:
         """The peer refused a notification or left it unacknowledged."""
         self._events.append(ObserverLost(state.address, token, reason))
 
+    def ended(self, state: PeerState) -> None:
+        """Forget what this peer has asked, and lose the observers that it is being notified of."""
+        for exchange in list(state.exchanges.values()):
+            self._forget(exchange)
+        waiting = (*state.in_flight.values(), *state.queue)
+        tokens = dict.fromkeys(each.token for each in waiting if each.purpose is Purpose.NOTIFICATION)
+        state.in_flight.clear()
+        state.queue.clear()
+        for token in tokens:
+            self.lost(state, token, FailureReason.UNREACHABLE)
+
     def expire(self, state: PeerState, now: float) -> None:
         """Acknowledge what has waited long enough, forget what has waited too long, and set the next alarm."""
         for exchange in list(state.exchanges.values()):

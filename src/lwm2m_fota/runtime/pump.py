@@ -182,6 +182,10 @@ class Pump:
         """The transport was told that nobody listens there."""
         self._endpoint.unreachable(peer, self.now())
 
+    def ended(self, peer: Peer) -> None:
+        """The session that this peer was has ended."""
+        self._endpoint.ended(peer, self.now())
+
     def drained(self) -> None:
         """The transport has nothing more for now."""
         self._turn()

@@ -26,12 +26,14 @@ class Recorder:
     Attributes:
         received: datagrams with their peers.
         gone: the peers that were reported unreachable.
+        over: the peers whose sessions were reported to have ended.
         batches: how many datagrams each `drained` ended.
     """
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.gone: list[Peer] = []
+        self.over: list[Peer] = []
         self.batches: list[int] = []
         self._open_batch = 0
         self._turned = asyncio.Event()
@@ -44,6 +46,10 @@ class Recorder:
     def unreachable(self, peer: Peer) -> None:
         """Remember a peer that is unreachable."""
         self.gone.append(peer)
+
+    def ended(self, peer: Peer) -> None:
+        """Remember a peer whose session has ended."""
+        self.over.append(peer)
 
     def drained(self) -> None:
         """Remember the end of a batch."""

@@ -19,7 +19,7 @@ class DatagramHandler(Protocol):
     """Takes what a transport has to tell.
 
     Calls come from the event loop, one at a time, between `open` and `close`. A turn of the transport is any number of
-    `datagram_received` and `unreachable`, then one `drained`: time to work off the batch and to send.
+    `datagram_received`, `unreachable` and `ended`, then one `drained`: time to work off the batch and to send.
     """
 
     def datagram_received(self, data: bytes, peer: Peer) -> None:
@@ -28,6 +28,10 @@ class DatagramHandler(Protocol):
 
     def unreachable(self, peer: Peer) -> None:
         """The network says that datagrams do not get to `peer`; a hint, for the next one may."""
+        ...
+
+    def ended(self, peer: Peer) -> None:
+        """The session that this peer was has ended: nothing more comes from it or gets to it."""
         ...
 
     def drained(self) -> None:

@@ -561,3 +561,59 @@ def test_unreachable_may_be_believed(coap):
     assert (event.call, event.reason) == (call, FailureReason.UNREACHABLE)
     endpoint.handle_timeout(2.5)
     assert coap.sent(endpoint) == []
+
+
+# -- a session that has ended
+
+
+def test_what_waits_for_a_session_that_has_ended_fails_at_once(coap):
+    endpoint, sent = execute(coap)
+    queued = endpoint.request("peer", EXECUTE, 0.0)
+    other = endpoint.request("other", EXECUTE, 0.0)
+    coap.sent(endpoint)
+    endpoint.ended("stranger", 0.1)
+    endpoint.ended("peer", 0.1)
+    events = endpoint.take_events()
+    assert [(event.call, event.reason) for event in events] == [
+        (sent, FailureReason.UNREACHABLE),
+        (queued, FailureReason.UNREACHABLE),
+    ]
+    assert all(isinstance(event.error, TransportError) for event in events)
+    endpoint.handle_timeout(2.5)
+    assert [peer for _, peer in endpoint.take_datagrams()] == ["other"]
+    endpoint.cancel(other, 3.0)
+
+
+def test_observers_and_requests_of_a_session_that_has_ended_are_forgotten(coap):
+    endpoint = coap.make()
+    for number in range(2):
+        endpoint.notify(
+            "peer",
+            b"t",
+            Response(
+                0x45,
+                (
+                    (
+                        6,
+                        bytes([number]),
+                    ),
+                ),
+            ),
+            0.0,
+            confirmable=True,
+        )
+    (asked,) = coap.feed(endpoint, V9)
+    endpoint.ended("peer", 0.1)
+    lost = only(endpoint.take_events())
+    assert (type(lost), lost.token, lost.reason) == (ObserverLost, b"t", FailureReason.UNREACHABLE)
+    coap.sent(endpoint)
+    endpoint.respond(asked.exchange, Response(0x44), 0.2)
+    assert coap.sent(endpoint) == []
+    assert endpoint.next_deadline() is None
+
+
+def test_a_session_that_comes_after_one_that_has_ended_is_a_new_peer(coap):
+    endpoint, _ = execute(coap)
+    endpoint.ended("peer", 0.1)
+    endpoint.take_events()
+    assert len(coap.feed(endpoint, V9, 0.2)) == 1

@@ -276,3 +276,11 @@ def test_notification_mistakes_of_the_caller(coap):
     with pytest.raises(MessageFormatError):
         endpoint.notify("peer", bytes(9), CONTENT, 0.0, confirmable=True)
     assert coap.sent(endpoint) == []
+
+
+def test_an_observation_ends_with_its_session(coap):
+    endpoint, call, _ = observe(coap)
+    endpoint.ended("peer", 1.0)
+    event = only(endpoint.take_events())
+    assert (type(event), event.call, event.reason) == (CallFailed, call, FailureReason.UNREACHABLE)
+    assert coap.feed(endpoint, "41451000b06106ff31", 1.0) == []

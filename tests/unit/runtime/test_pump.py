@@ -249,12 +249,27 @@ def test_a_reset_ends_a_call():
 
             def unreachable(self, peer): ...
 
+            def ended(self, peer): ...
+
             def drained(self): ...
 
         await transport.open(Refuser())
         with pytest.raises(PeerResetError):
             await pair.client.call(("10.0.0.3", 5683), request())
         await transport.close()
+
+    with_pair(test)
+
+
+def test_a_call_fails_at_once_when_its_session_ends():
+    async def test(pair):
+        pair.wire.drop = lambda message: True
+        call = asyncio.ensure_future(pair.client.call(pair.peer, request()))
+        await asyncio.sleep(0)
+        pair.client.ended(pair.peer)
+        pair.client.drained()
+        with pytest.raises(TransportError, match="has ended"):
+            await call
 
     with_pair(test)
 

@@ -75,6 +75,9 @@ class Raw:
     def unreachable(self, peer):
         raise AssertionError("somebody is there")
 
+    def ended(self, peer):
+        raise AssertionError("there are no sessions")
+
     def drained(self):
         pass
 
