@@ -10,6 +10,7 @@ import typing
 from lwm2m_fota._version import __version__
 
 if typing.TYPE_CHECKING:
+    from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
     from lwm2m_fota.device.client import Lwm2mClient
     from lwm2m_fota.device.firmware import FirmwareDevice
     from lwm2m_fota.device.slots import SlotInstaller
@@ -24,6 +25,7 @@ if typing.TYPE_CHECKING:
     from lwm2m_fota.server.updater import Updater
 
 __all__ = [
+    "AdvancedFirmwareDevice",
     "FirmwareDevice",
     "FirmwareProfile",
     "FotaError",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _HOMES: typing.Final = {
+    "AdvancedFirmwareDevice": "device.advanced",
     "FirmwareDevice": "device.firmware",
     "FirmwareProfile": "machines.profile",
     "FotaError": "errors",

@@ -16,7 +16,8 @@
     ├── PackageError               a package that must not be installed
     │   ├── UnsupportedPackageError    Result 6
     │   ├── IntegrityError             Result 5
-    │   └── PackageTooLargeError       Result 2
+    │   ├── PackageTooLargeError       Result 2
+    │   └── DependencyError            Result 13
     ├── UriError                   a Package URI that cannot be fetched
     │   ├── InvalidUriError            Result 7
     │   └── UnsupportedProtocolError   Result 9
@@ -140,6 +141,20 @@ class PackageTooLargeError(PackageError):
 
     default_code = Code.REQUEST_ENTITY_TOO_LARGE
     default_result = UpdateResult.NOT_ENOUGH_STORAGE
+
+
+class DependencyError(PackageError):
+    """A package that needs another component in a version that is not there.
+
+    Attributes:
+        instances: of Object 33629, those that are to blame; at least one.
+    """
+
+    default_result = UpdateResult.DEPENDENCY_ERROR
+
+    def __init__(self, message: str, *, instances: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.instances = instances
 
 
 class UriError(FotaError):

@@ -325,8 +325,9 @@ def test_flash_that_is_full(pulls, how):
     async def check(site):
         site.server._pump._transport.tells_size = how != "size not told"
         blocks = []
-        add = site.device._staging.add
-        site.device._staging.add = lambda offset, data: (blocks.append(offset), add(offset, data))[1]
+        staging = site.device._bays._bays[0]._staging
+        add = staging.add
+        staging.add = lambda offset, data: (blocks.append(offset), add(offset, data))[1]
         if pulls:
             assert await site.write_uri(site.publish(GOOD)) == 68
         else:

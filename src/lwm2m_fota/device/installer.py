@@ -1,7 +1,10 @@
-"""What installs a verified image, and knows how its trial boot went.
+"""What installs verified images, and knows how their trial boot went.
 
 An update is: write, seal, apply; the device restarts into the new image on trial; after a health check the image is
 confirmed. A restart without confirmation goes back to the former image (MCUboot's swap with revert works so).
+
+An `Installer` is for a device with one firmware, a `BatchInstaller` for one with several components. A batch goes the
+same way as a whole: what `apply` commits is on trial together, confirmed together, or goes back together.
 """
 
 from enum import Enum
@@ -48,7 +51,65 @@ class BootReport:
     attempt: int | None = None
 
 
-class Installer(Protocol):
+@final
+@attrs.frozen(kw_only=True)
+class BatchReport:
+    """How a device with several components came up.
+
+    Attributes:
+        status: see `BootStatus`; of the last batch as a whole.
+        versions: of what runs, in the order of the components.
+        attempt: the update attempt that the status speaks of; None with NORMAL.
+    """
+
+    status: BootStatus
+    versions: tuple[str, ...]
+    attempt: int | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Part:
+    """What is to be installed in one component.
+
+    Attributes:
+        instance: of the component.
+        version: of what is installed.
+        package: the verified package that it comes in.
+        image: the bytes of that package.
+        offset_bytes: where the component's bytes begin in the package.
+        length_bytes: how many they are.
+    """
+
+    instance: int
+    version: str
+    package: VerifiedPackage
+    image: SealedImage
+    offset_bytes: int
+    length_bytes: int
+
+
+class BootControl(Protocol):
+    """How a trial boot ends."""
+
+    def confirm(self) -> None:
+        """Keep what runs.
+
+        Raises:
+            StorageError: the boot loader's record cannot be written.
+        """
+        ...
+
+    def acknowledge(self) -> None:
+        """The outcome of the last update is recorded elsewhere: the next report is NORMAL.
+
+        Raises:
+            StorageError: the boot loader's record cannot be written.
+        """
+        ...
+
+
+class Installer(BootControl, Protocol):
     """The way to your flash and your boot loader. Calls block; they may take as long as the flash does."""
 
     def boot_report(self) -> BootReport:
@@ -81,18 +142,72 @@ class Installer(Protocol):
         """
         ...
 
-    def confirm(self) -> None:
-        """Keep the running image.
+
+class BatchInstaller(BootControl, Protocol):
+    """The way to the flash of several components and to the boot loader that starts them. Calls block."""
+
+    def boot_report(self) -> BatchReport:
+        """How the device came up.
+
+        Raises:
+            StorageError: the boot loader's record cannot be read.
+        """
+        ...
+
+    def write(self, part: Part, attempt: int) -> None:
+        """Write one component where nothing runs, and seal it there. Called again, it starts over.
+
+        What an earlier attempt has written, and not applied, is void from now on.
+
+        Args:
+            part: the component; its package was verified.
+            attempt: names this batch in later boot reports.
+
+        Raises:
+            DependencyError: another component is not there in the version that this one needs.
+            PackageError: the component does not take this package.
+            StorageError: the flash failed.
+        """
+        ...
+
+    def apply(self, attempt: int, instances: tuple[int, ...]) -> None:
+        """Tell the boot loader to start all of these on trial at the next boot, in one step that holds or does not.
 
         Raises:
             StorageError: the boot loader's record cannot be written.
         """
         ...
+
+
+@final
+class Alone:
+    """An `Installer` as a `BatchInstaller` of one component.
+
+    Args:
+        installer: does the work.
+    """
+
+    def __init__(self, installer: Installer) -> None:
+        self._installer = installer
+
+    def boot_report(self) -> BatchReport:
+        """How the device came up."""
+        report = self._installer.boot_report()
+        return BatchReport(status=report.status, versions=(report.version,), attempt=report.attempt)
+
+    def write(self, part: Part, attempt: int) -> None:
+        """Write the image."""
+        self._installer.write(part.package, part.image, attempt)
+
+    def apply(self, attempt: int, instances: tuple[int, ...]) -> None:
+        """Ask for the trial boot."""
+        del instances
+        self._installer.apply(attempt)
+
+    def confirm(self) -> None:
+        """Keep the running image."""
+        self._installer.confirm()
 
     def acknowledge(self) -> None:
-        """The outcome of the last update is recorded elsewhere: the next report is NORMAL.
-
-        Raises:
-            StorageError: the boot loader's record cannot be written.
-        """
-        ...
+        """Forget the outcome."""
+        self._installer.acknowledge()

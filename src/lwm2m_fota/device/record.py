@@ -1,9 +1,13 @@
-"""What the firmware keeps across restarts, as bytes for a store: the machine, and the checkpoint of a pull."""
+"""What a device keeps of its firmware across restarts, as bytes for a store: machines, and where packages lie."""
 
 import json
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple, final
 
 from lwm2m_fota.errors import SnapshotError
+from lwm2m_fota.machines import coordinator_snapshot
+from lwm2m_fota.machines.component_profile import AdvancedProfile
+from lwm2m_fota.machines.coordinator_state import ComponentGroup, Stage
 from lwm2m_fota.machines.download_words import Checkpoint
 from lwm2m_fota.machines.snapshot import restore, snapshot
 from lwm2m_fota.machines.state import FirmwareMachine
@@ -11,13 +15,32 @@ from lwm2m_fota.machines.state import FirmwareMachine
 SCHEMA: Final = 1
 
 
+@final
+class Place(NamedTuple):
+    """Where a package lies.
+
+    Attributes:
+        area: the staging area, named by the instance that it belongs to.
+        stage: the package.
+        checkpoint: where its pull goes on after a restart; None if it begins anew.
+    """
+
+    area: int
+    stage: Stage
+    checkpoint: Checkpoint | None = None
+
+
+@final
+class Kept(NamedTuple):
+    """What is kept."""
+
+    group: ComponentGroup
+    places: tuple[Place, ...] = ()
+
+
 def encode(machine: FirmwareMachine, checkpoint: Checkpoint | None) -> bytes:
-    """The bytes to store."""
-    plain = {
-        "schema": SCHEMA,
-        "machine": snapshot(machine),
-        "checkpoint": None if checkpoint is None else checkpoint.to_plain(),
-    }
+    """The bytes to store for Object 5."""
+    plain = {"schema": SCHEMA, "machine": snapshot(machine), "checkpoint": _plain(checkpoint)}
     return json.dumps(plain).encode()
 
 
@@ -27,14 +50,56 @@ def decode(data: bytes) -> tuple[FirmwareMachine, Checkpoint | None]:
     Raises:
         SnapshotError: the bytes are damaged, or of another schema.
     """
+    match _parsed(data):
+        case {"machine": dict(machine), "checkpoint": checkpoint}:
+            return restore(machine), _checkpoint(checkpoint)
+        case _:
+            raise SnapshotError("the stored state is damaged: parts are missing")
+
+
+def encode_group(kept: Kept) -> bytes:
+    """The bytes to store for Object 33629."""
+    places = [[place.area, *place.stage, _plain(place.checkpoint)] for place in kept.places]
+    plain = {"schema": SCHEMA, "group": coordinator_snapshot.snapshot(kept.group), "places": places}
+    return json.dumps(plain).encode()
+
+
+def decode_group(data: bytes, profile: AdvancedProfile) -> Kept:
+    """What `encode_group` was given, for the components that the device has now.
+
+    Raises:
+        SnapshotError: the bytes are damaged, or of another schema.
+    """
+    match _parsed(data):
+        case {"group": dict(group), "places": list(places)}:
+            return Kept(coordinator_snapshot.restore(group, profile), tuple(map(_place, places)))
+        case _:
+            raise SnapshotError("the stored state is damaged: parts are missing")
+
+
+def _place(plain: object) -> Place:
+    match plain:
+        case [int(area), int(instance), int(transfer), checkpoint]:
+            return Place(area, Stage(instance, transfer), _checkpoint(checkpoint))
+        case _:
+            raise SnapshotError("the stored state is damaged: not a place")
+
+
+def _parsed(data: bytes) -> Mapping[str, object]:
     try:
         plain: object = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise SnapshotError(f"the stored state is damaged: {error}") from error
-    match plain:
-        case {"schema": int(schema)} if schema != SCHEMA:
-            raise SnapshotError(f"the stored state is of schema {schema}, not {SCHEMA}")
-        case {"schema": int(), "machine": dict(machine), "checkpoint": checkpoint}:
-            return restore(machine), None if checkpoint is None else Checkpoint.from_plain(checkpoint)
-        case _:
-            raise SnapshotError("the stored state is damaged: parts are missing")
+    if not isinstance(plain, dict) or not isinstance(plain.get("schema"), int):
+        raise SnapshotError("the stored state is damaged: parts are missing")
+    if plain["schema"] != SCHEMA:
+        raise SnapshotError(f"the stored state is of schema {plain['schema']}, not {SCHEMA}")
+    return plain
+
+
+def _plain(checkpoint: Checkpoint | None) -> dict[str, object] | None:
+    return None if checkpoint is None else checkpoint.to_plain()
+
+
+def _checkpoint(plain: object) -> Checkpoint | None:
+    return None if plain is None else Checkpoint.from_plain(plain)

@@ -3,6 +3,7 @@
 from typing import Final, final
 
 from lwm2m_fota.errors import IntegrityError, PackageTooLargeError, UsageError
+from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -18,11 +19,13 @@ class Staging:
     Args:
         images: where the bytes go.
         trust: what the package must show.
+        formats: the formats that are understood; by default those of this library.
     """
 
-    def __init__(self, images: ImageStore, trust: Trust) -> None:
+    def __init__(self, images: ImageStore, trust: Trust, formats: FormatRegistry | None = None) -> None:
         self._images = images
         self._trust = trust
+        self._formats = formats or default_formats()
         self._verifier: PackageVerifier | None = None
 
     @property
@@ -55,7 +58,7 @@ class Staging:
             self.check_size(size_bytes)
         self._verifier = None
         self._images.open(size_bytes)
-        self._verifier = PackageVerifier(self._trust)
+        self._verifier = self._new_verifier()
 
     def check_size(self, size_bytes: int) -> None:
         """Whether a package of this size could be taken; what peers announce is an estimate, so it binds nobody.
@@ -112,7 +115,7 @@ class Staging:
         if self._verifier is not None and self._verifier.bytes_fed == offset == self._images.size_bytes:
             return
         self._images.truncate(offset)
-        self._verifier = PackageVerifier(self._trust)
+        self._verifier = self._new_verifier()
         self._feed(self._verifier, offset)
 
     def finish(self) -> VerifiedPackage:
@@ -139,9 +142,12 @@ class Staging:
         image = self._images.sealed
         if image is None:
             raise IntegrityError("there is no sealed image")
-        verifier = PackageVerifier(self._trust)
+        verifier = self._new_verifier()
         self._feed(verifier, image.size_bytes)
         return verifier.finish()
+
+    def _new_verifier(self) -> PackageVerifier:
+        return PackageVerifier(self._trust, formats=self._formats)
 
     def _feed(self, verifier: PackageVerifier, size_bytes: int) -> None:
         for offset in range(0, size_bytes, _READ_BYTES):

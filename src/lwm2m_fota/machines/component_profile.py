@@ -52,10 +52,17 @@ class ComponentSpec:
     Attributes:
         instance: its instance of Object 33629; the main component should be 0.
         name: resource 14, and what packages call it.
+        aliases: what packages call it too, such as the number of its image in MCUboot's dependencies.
     """
 
     instance: int
     name: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and its aliases."""
+        return (self.name, *self.aliases)
 
 
 @final
@@ -73,8 +80,8 @@ class AdvancedProfile:
         firmware: what each component is built to do; follows from the above.
 
     Raises:
-        UsageError: no component or too many, instances not ascending, a name that is empty, too long or given twice,
-            or a delivery method or protocol that is not listed.
+        UsageError: no component or too many, instances not ascending, a name or alias that is empty, too long or
+            given twice, or a delivery method or protocol that is not listed.
     """
 
     components: tuple[ComponentSpec, ...]
@@ -98,7 +105,7 @@ class AdvancedProfile:
     def __attrs_post_init__(self) -> None:
         if not 1 <= len(self.components) <= MAX_COMPONENTS:
             raise UsageError(f"not 1..{MAX_COMPONENTS} components")
-        instances, names = self.instances, [each.name for each in self.components]
+        instances, names = self.instances, [name for each in self.components for name in each.names]
         if list(instances) != sorted(set(instances)) or not 0 <= instances[0] <= instances[-1] <= MAX_ID:
             raise UsageError(f"instances do not ascend within 0..{MAX_ID}: {instances}")
         if len(set(names)) != len(names) or not all(
@@ -112,5 +119,5 @@ class AdvancedProfile:
         return tuple(each.instance for each in self.components)
 
     def instance_of(self, name: str) -> int | None:
-        """The instance of the component with this name, or None."""
-        return next((each.instance for each in self.components if each.name == name), None)
+        """The instance of the component that packages call so, or None."""
+        return next((each.instance for each in self.components if name in each.names), None)

@@ -3,11 +3,14 @@
 Trust is a type (docs/adr/0004): an installer asks for a `VerifiedPackage`, and only `PackageVerifier.finish` makes one.
 """
 
-from typing import Never, Self, final
+from typing import Final, Never, Self, final
 
 import attrs
 
 from lwm2m_fota.errors import UsageError
+
+WHOLE_PACKAGE: Final = "image"
+"""What the one part of a package is called that names no component: it is for whichever received the package."""
 
 
 @final
@@ -16,7 +19,7 @@ class Component:
     """One part of a package that is installed on its own.
 
     Attributes:
-        name: what the package calls it.
+        name: what the package calls it; `WHOLE_PACKAGE` where it calls it nothing.
         version: its version, if the package says so.
         offset_bytes: where it begins in the package.
         length_bytes: its length; bytes of the package outside of all components are not for installation.

@@ -1,20 +1,23 @@
 """A board on a bench: what survives a restart of the device, a server's hand on Object 5, and faults on demand."""
 
 import asyncio
+import hashlib
 from types import SimpleNamespace
 
 import pytest
 
+from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
-from lwm2m_fota.device.slots import SlotInstaller
+from lwm2m_fota.device.slots import BatchSlotInstaller, SlotInstaller
 from lwm2m_fota.errors import FotaError, StorageError, StorageFullError
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write, WriteBlock
+from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
 from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
-from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
+from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -31,9 +34,10 @@ ETAG = bytes.fromhex("0a0b0c0d")
 WALL_S = 1_700_000_000.0
 
 
-def signed(body=BODY, version="1.1.0", key=KEY):
-    """A package as bytes; without a key it is not signed."""
-    return create_mcuboot(body, version=ImageVersion.parse(version), key=key)
+def signed(body=BODY, version="1.1.0", key=KEY, needs=()):
+    """A package as bytes; without a key it is not signed; `needs` has image numbers and versions."""
+    needed = tuple(ImageDependency(image, ImageVersion.parse(least)) for image, least in needs)
+    return create_mcuboot(body, version=ImageVersion.parse(version), key=key, dependencies=needed)
 
 
 def verified(data):
@@ -120,6 +124,26 @@ class FaultyImages:
         self._faults.run("discard", self._store.discard, may_stand=True)
 
 
+class Cut:
+    """A store whose n-th changing call fails."""
+
+    def __init__(self, store, left):
+        self._store, self._left = store, left
+
+    def __getattr__(self, name):
+        value = getattr(self._store, name)
+        if name not in {"save", "open", "write_at", "seal"}:
+            return value
+
+        def call(*arguments):
+            if self._left[0] == 0:
+                raise StorageError("power")
+            self._left[0] -= 1
+            return value(*arguments)
+
+        return call
+
+
 class Origin:
     """A fetcher of a package that is at hand.
 
@@ -179,13 +203,14 @@ class Witness:
     def boot_report(self):
         return self._inner.boot_report()
 
-    def write(self, package, image, attempt):
+    def write(self, *arguments):
+        package, image = (arguments[0].package, arguments[0].image) if len(arguments) == 2 else arguments[:2]
         assert isinstance(package, VerifiedPackage)
-        assert verified(image.read_at(0, image.size_bytes)).sha256 == package.sha256
-        return self._call("write", package, image, attempt)
+        assert hashlib.sha256(image.read_at(0, image.size_bytes)).digest() == package.sha256
+        return self._call("write", *arguments)
 
-    def apply(self, attempt):
-        return self._call("apply", attempt)
+    def apply(self, *arguments):
+        return self._call("apply", *arguments)
 
     def confirm(self):
         return self._call("confirm")
@@ -239,9 +264,13 @@ class Board:
         state, boot, stage, *slots = self.stores()
         self.slots = SlotInstaller(boot, tuple(slots), "1.0.0")
         self.slots.boot()
-        options = {"profile": FirmwareProfile(), "trust": TRUST, "chance": lambda: 0.0, **self.options}
-        device = FirmwareDevice(
-            images=stage,
+        return self.made(FirmwareDevice, FirmwareProfile(), state, stage)
+
+    def made(self, kind, profile, state, images):
+        """A device of this kind."""
+        options = {"profile": profile, "trust": TRUST, "chance": lambda: 0.0, **self.options}
+        device = kind(
+            images=images,
             state=state,
             installer=Witness(self.slots, self),
             reboot=self._reboot,
@@ -295,34 +324,110 @@ class Board:
         return int(self.device.state), int(self.device.result)
 
 
+COMPONENTS = {0: ("app", "1.0.0"), 1: ("modem", "1.0.0"), 2: ("sensor", "5.0.0")}
+"""Name and factory version by instance; packages also call a component by the number of its instance."""
+
+
+class Kit(Board):
+    """A board with three components; `shown` has instance, State and Result of each change.
+
+    Args:
+        advanced: the choices of Object 33629.
+        policies: those that it shares with Object 5.
+    """
+
+    def __init__(self, folder=None, *, advanced=None, policies=None, components=COMPONENTS, **options):
+        super().__init__(folder, **options)
+        self.components = components
+        size = self.capacity_bytes
+        self.memory = [MemoryStateStore(), MemoryStateStore(), *(MemoryImageStore(size) for _ in range(9))]
+        choices = {} if advanced is None else {"advanced": advanced}
+        choices |= {} if policies is None else {"policies": policies}
+        specs = tuple(ComponentSpec(each, name, (str(each),)) for each, (name, _) in components.items())
+        self.profile = AdvancedProfile(components=specs, **choices)
+
+    def stores(self):
+        if self.folder is not None:
+            names = [f"{kind}-{each}" for each in range(3) for kind in ("staged", "slot-a", "slot-b")]
+            self.memory = [FileStateStore(self.folder / name) for name in ("firmware", "boot")]
+            self.memory += [FileImageStore(self.folder / name, self.capacity_bytes) for name in names]
+        if self.faults is None:
+            return self.memory
+        return [FaultyState(each, self.faults) for each in self.memory[:2]] + [
+            FaultyImages(each, self.faults) for each in self.memory[2:]
+        ]
+
+    def installer(self):
+        _, boot, *images = self.stores()
+        slots = {each: (images[3 * each + 1], images[3 * each + 2]) for each in self.components}
+        return BatchSlotInstaller(boot, slots, {each: version for each, (_, version) in self.components.items()})
+
+    def make(self):
+        state, _, *images = self.stores()
+        self.slots = self.installer()
+        self.slots.boot()
+        staged = {each: images[3 * each] for each in self.components}
+        return self.made(AdvancedFirmwareDevice, self.profile, state, staged)
+
+    def _changed(self, device, paths):
+        for path in paths:
+            if path.resource_id == 3:  # the Result is told before
+                machine = device.component(path.instance_id).machine
+                self.shown.append((path.instance_id, int(machine.state), int(machine.result)))
+
+    @property
+    def shows(self):
+        """State and Result of each."""
+        machines = [self.device.component(each).machine for each in self.components]
+        return [(int(each.state), int(each.result)) for each in machines]
+
+    @property
+    def versions(self):
+        return [self.device.component(each).version for each in self.components]
+
+    def installed(self):
+        """By instance: the factory's (None), or the bytes."""
+        faults, self.faults = self.faults, None
+        images = [self.installer().running_image(each) for each in self.components]
+        self.faults = faults
+        return [image and image.read_at(0, image.size_bytes) for image in images]
+
+
 def now():
     return asyncio.get_running_loop().time()
 
 
-def read(device, resource_id):
-    return device.handle(Read(Path.of(5, 0, resource_id)), now()).entries[0][1]
+def place(device, resource_id, instance=0):
+    return Path.of(device.definition.id, instance, resource_id)
 
 
-def write(device, resource_id, value):
-    path = Path.of(5, 0, resource_id)
+def read(device, resource_id, instance=0):
+    entries = device.handle(Read(place(device, resource_id, instance)), now()).entries
+    multiple = device.definition.resource(resource_id).multiple
+    return [value for _, value in entries] if multiple and device.definition.multiple else entries[0][1]
+
+
+def write(device, resource_id, value, instance=0):
+    path = place(device, resource_id, instance)
     return device.handle(Write(path, ((path, value),)), now()).code
 
 
-def execute(device, resource_id=2):
-    return device.handle(Execute(Path.of(5, 0, resource_id)), now()).code
+def execute(device, resource_id=2, instance=0, arguments=b""):
+    return device.handle(Execute(place(device, resource_id, instance), arguments), now()).code
 
 
-def push_block(device, data, offset, *, length=256, size_bytes=None, first=None):
+def push_block(device, data, offset, *, length=256, size_bytes=None, first=None, instance=0):
     part = data[offset : offset + length]
     final = offset + length >= len(data)
-    block = WriteBlock(Path.of(5, 0, 0), offset, part, (offset == 0) if first is None else first, final, size_bytes)
+    first = (offset == 0) if first is None else first
+    block = WriteBlock(place(device, 0, instance), offset, part, first, final, size_bytes)
     return device.handle(block, now()).code
 
 
-async def push(device, data, *, length=256, size_bytes=None, until=None, pace_s=0.0):
+async def push(device, data, *, length=256, size_bytes=None, until=None, pace_s=0.0, instance=0):
     """Push a package, or its beginning."""
     for offset in range(0, len(data) if until is None else until, length):
-        push_block(device, data, offset, length=length, size_bytes=size_bytes)
+        push_block(device, data, offset, length=length, size_bytes=size_bytes, instance=instance)
         await asyncio.sleep(pace_s)
 
 

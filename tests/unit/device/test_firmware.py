@@ -8,7 +8,8 @@ import pytest
 from lwm2m_fota.device.firmware import InterruptedInstall
 from lwm2m_fota.errors import BlockwiseError, FotaError, SnapshotError, StorageError, UnsupportedPackageError
 from lwm2m_fota.lwm2m.operations import Read
-from lwm2m_fota.machines.events import DeferralEnded, TransferFailed
+from lwm2m_fota.machines.coordinator_events import On
+from lwm2m_fota.machines.events import TransferFailed
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
@@ -626,7 +627,7 @@ def test_a_deferred_update_is_installed_when_the_user_agrees(kit):
     async def main():
         board = kit.Board()
         device = await deferred(kit, board)
-        assert device.report(DeferralEnded()) is None
+        device.accept_update()
         await asyncio.sleep(1.0)
         assert board.reboots == 1
         await asyncio.sleep(200.0)
@@ -816,7 +817,7 @@ def test_a_failure_that_cannot_be_saved_counts_all_the_same(kit):
         device = await board.on()
         await kit.push(device, kit.signed(), until=1024)
         faults.fail_at = faults.calls + 1
-        assert isinstance(device.report(TransferFailed(UpdateResult.OUT_OF_MEMORY)), StorageError)
+        assert isinstance(device._report(On(0, TransferFailed(UpdateResult.OUT_OF_MEMORY))), StorageError)
         assert (board.shows, board.shown[-1], device.staged_bytes) == ((0, 3), (0, 3), 0)
 
     run(main())

@@ -114,26 +114,6 @@ def test_a_crash_between_any_two_steps_is_found_at_the_next_boot(flash, done):
     assert flash.shows() == AFTER[done]
 
 
-class Cut:
-    """A store whose n-th changing call fails."""
-
-    def __init__(self, store, left):
-        self._store, self._left = store, left
-
-    def __getattr__(self, name):
-        value = getattr(self._store, name)
-        if name not in {"save", "open", "write_at", "seal"}:
-            return value
-
-        def call(*arguments):
-            if self._left[0] == 0:
-                raise StorageError("power")
-            self._left[0] -= 1
-            return value(*arguments)
-
-        return call
-
-
 def test_a_crash_at_any_call_of_a_rewrite_never_starts_half_an_image(flash, kit):
     """The record says that something whole is written only while it is."""
     newest = kit.signed(b"newest" * 50_000, "1.2.0")
@@ -142,7 +122,9 @@ def test_a_crash_at_any_call_of_a_rewrite_never_starts_half_an_image(flash, kit)
         flash.write(flash.installer(), 1)
         flash.installer().apply(1)
         budget = [left]
-        cut = SlotInstaller(Cut(flash.record, budget), tuple(Cut(each, budget) for each in flash.slots), "1.0.0")
+        cut = SlotInstaller(
+            kit.Cut(flash.record, budget), tuple(kit.Cut(each, budget) for each in flash.slots), "1.0.0"
+        )
         try:
             flash.write(cut, 2, newest)
         except StorageError:
@@ -224,7 +206,7 @@ def test_a_slot_without_room_refuses(kit):
     assert flash.shows() == ("normal", "1.0.0", None)
 
 
-GOOD = {"schema": 1, "running": 0, "versions": ["1.0.0", ""], "phase": "normal", "attempt": None}
+GOOD = {"schema": 1, "components": [[0, 0, "1.0.0", ""]], "phase": "normal", "attempt": None, "batch": []}
 DAMAGED = {
     "empty": b"",
     "cut": json.dumps(GOOD).encode()[:-3],
@@ -233,14 +215,19 @@ DAMAGED = {
     "a list": b"[]",
     "another schema": {**GOOD, "schema": 2},
     "no schema": {key: value for key, value in GOOD.items() if key != "schema"},
-    "a third slot": {**GOOD, "running": 2},
-    "a slot in words": {**GOOD, "running": "0"},
-    "one version": {**GOOD, "versions": ["1.0.0"]},
-    "a version in numbers": {**GOOD, "versions": [1, 2]},
+    "no components": {**GOOD, "components": None},
+    "a component in words": {**GOOD, "components": ["0"]},
+    "a third slot": {**GOOD, "components": [[0, 2, "", ""]]},
+    "a slot in words": {**GOOD, "components": [[0, "0", "", ""]]},
+    "one version": {**GOOD, "components": [[0, 0, "1.0.0"]]},
+    "a version in numbers": {**GOOD, "components": [[0, 0, 1, 2]]},
+    "an instance in words": {**GOOD, "components": [["0", 0, "", ""]]},
     "an unknown phase": {**GOOD, "phase": "lost"},
     "a phase in numbers": {**GOOD, "phase": 1},
     "an attempt in words": {**GOOD, "attempt": "1"},
-    "an endless attempt": b'{"schema":1,"running":0,"versions":["",""],"phase":"normal","attempt":Infinity}',
+    "a batch in words": {**GOOD, "batch": ["0"]},
+    "no batch": {**GOOD, "batch": None},
+    "an endless attempt": b'{"schema":1,"components":[],"phase":"normal","attempt":Infinity,"batch":[]}',
 }
 
 
@@ -254,5 +241,9 @@ def test_a_damaged_record_is_a_snapshot_error(flash, damage):
 
 
 def test_a_whole_record_is_read(flash):
-    flash.record.save(json.dumps({**GOOD, "versions": ["2.0.0", ""], "phase": "confirmed", "attempt": 9}).encode())
+    flash.record.save(
+        json.dumps(
+            {**GOOD, "components": [[0, 0, "2.0.0", ""]], "phase": "confirmed", "attempt": 9, "batch": [0]}
+        ).encode()
+    )
     assert flash.shows() == ("confirmed", "2.0.0", 9)

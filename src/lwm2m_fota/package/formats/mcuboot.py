@@ -23,7 +23,7 @@ from lwm2m_fota.package.formats.mcuboot_tlv import (
     decode_counter,
 )
 from lwm2m_fota.package.trust import Trust, UnknownTlv
-from lwm2m_fota.package.types import Component, Dependency, Verdict
+from lwm2m_fota.package.types import WHOLE_PACKAGE, Component, Dependency, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 DEFAULT_MAX_PURE_BYTES: Final = 0
@@ -124,7 +124,7 @@ def _judge(image: McubootImage, trust: Trust) -> Verdict:
     digest = _digest(image, required=not is_pure)
     version = str(image.header.version)
     return Verdict(
-        components=(Component(name="image", version=version, offset_bytes=0, length_bytes=image.image_bytes),),
+        components=(Component(name=WHOLE_PACKAGE, version=version, offset_bytes=0, length_bytes=image.image_bytes),),
         version=version,
         security_counter=decode_counter(counters[0]) if counters else None,
         dependencies=tuple(map(_dependency, image.protected_values(TlvType.DEPENDENCY))),

@@ -6,7 +6,7 @@ import attrs
 
 from lwm2m_fota.package.formats.base import PackageParser
 from lwm2m_fota.package.trust import Trust
-from lwm2m_fota.package.types import Component, Verdict
+from lwm2m_fota.package.types import WHOLE_PACKAGE, Component, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 
@@ -23,7 +23,7 @@ class _PlainParser:
     def finish(self) -> Verdict:
         if not self._size_bytes:
             raise refusal_error(Refusal.TRUNCATED, "the package is empty")
-        whole = Component(name="image", version=None, offset_bytes=0, length_bytes=self._size_bytes)
+        whole = Component(name=WHOLE_PACKAGE, version=None, offset_bytes=0, length_bytes=self._size_bytes)
         return Verdict(components=(whole,))
 
 
