@@ -50,7 +50,18 @@ apidoc_modules = [
 # Names of ours are checked, except private ones and what a `TypeVar` or an alias leaves undotted.
 _FOREIGN = "|".join(
     sorted(
-        {*sys.stdlib_module_names, "aiocoap", "attr", "attrs", "cbor2", "click", "cryptography", "hypothesis", "rich"}
+        {
+            *sys.stdlib_module_names,
+            "OpenSSL",
+            "aiocoap",
+            "attr",
+            "attrs",
+            "cbor2",
+            "click",
+            "cryptography",
+            "hypothesis",
+            "rich",
+        }
     )
 )
 nitpick_ignore_regex = [

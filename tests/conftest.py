@@ -1,10 +1,15 @@
 """What all tests share: how much to run, and where the material of others lies."""
 
+import datetime as dt
+import ipaddress
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import settings
 
 from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, EndPush, FirmwareObject, StageBlock
@@ -138,3 +143,92 @@ class FirmwareHost:
 def firmware_host():
     """`firmware_host(profile)` is a `FirmwareHost`."""
     return FirmwareHost
+
+
+class Certified:
+    """A certificate with its key, in PEM.
+
+    Attributes:
+        certificate: its own.
+        chain: its own, and those between it and the root.
+        key: the private key.
+    """
+
+    def __init__(self, certificate, key, above=b""):
+        self.x509 = certificate
+        self.private = key
+        self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
+        self.chain = self.certificate + above
+        self.key = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+    def write(self, folder, name):
+        """`folder/name.pem` and `folder/name.key`, for programs: the paths."""
+        certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+        certificate.write_bytes(self.chain)
+        key.touch(0o600)
+        key.write_bytes(self.key)
+        return certificate, key
+
+
+class Authority(Certified):
+    """An authority that signs certificates of any kind, good ones and others."""
+
+    def __init__(self, name, issuer=None):
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _certificate(name, key, issuer, (), (-1, 3650), ca=True)
+        super().__init__(certificate, key, b"" if issuer is None else issuer.chain)
+
+    def sign(self, name, hosts=(), *, days=(-1, 30), rsa_bits=None):
+        """A certificate for a name, and for hosts: DNS names, addresses or URIs; `days` from now on."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        if rsa_bits is not None:
+            key = rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
+        certificate = _certificate(name, key, self, hosts, days, ca=False)
+        return Certified(certificate, key, b"" if self.x509.issuer == self.x509.subject else self.chain)
+
+
+def _certificate(name, key, issuer, hosts, days, *, ca):
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)] if name else [])
+    now = dt.datetime.now(dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.x509.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + dt.timedelta(days=days[0]))
+        .not_valid_after(now + dt.timedelta(days=days[1]))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    if hosts:
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), False)
+    return builder.sign(key if issuer is None else issuer.private, hashes.SHA256())
+
+
+def _general_name(host):
+    if ":" in host and host.startswith("urn:"):
+        return x509.UniformResourceIdentifier(host)
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """`authority.sign("name", ["127.0.0.1"])` is a certificate that the root `authority.certificate` has signed."""
+    return Authority("lwm2m-fota test root")
+
+
+@pytest.fixture(scope="session")
+def other_authority():
+    """An authority that nobody here believes, unless told to."""
+    return Authority("another test root")
+
+
+@pytest.fixture(scope="session")
+def middle_authority(authority):
+    """An authority between the root and what it signs."""
+    return Authority("lwm2m-fota test authority", authority)

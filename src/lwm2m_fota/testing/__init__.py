@@ -16,4 +16,4 @@ try:
 except ImportError as error:
     raise MissingExtraError("lwm2m_fota.testing needs pytest: pip install 'lwm2m-fota[testing]'") from error
 
-pytest.register_assert_rewrite("lwm2m_fota.testing.transports", "lwm2m_fota.testing.stores")
+pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in ("transports", "sessions", "stores")))

@@ -75,6 +75,15 @@ class Recorder:
         await self._until(lambda: len(self.gone) >= count)
         return self.gone[:count]
 
+    async def endings(self, count: int) -> list[Peer]:
+        """The first `count` peers whose sessions have ended, once the turn that told of them has ended.
+
+        Raises:
+            TimeoutError: they did not come.
+        """
+        await self._until(lambda: len(self.over) >= count)
+        return self.over[:count]
+
     async def _until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S):
             while not done():
