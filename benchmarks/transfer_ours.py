@@ -20,13 +20,14 @@ from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.slots import SlotInstaller
 from lwm2m_fota.lwm2m.dispatch import Dispatcher
-from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, RESET_PACKAGE
+from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH
 from lwm2m_fota.lwm2m.operations import Write
+from lwm2m_fota.lwm2m.update_operations import RESET_PACKAGE
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.enums import State
-from lwm2m_fota.model.firmware import FirmwareResource
 from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.update import UpdateResource
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
@@ -35,7 +36,7 @@ from lwm2m_fota.transport.udp import UdpTransport
 
 RECEIVED: Final = "staged.bin"
 _CAPACITY_BYTES: Final = 1 << 30
-_URI_PATH: Final = Path.of(5, 0, FirmwareResource.PACKAGE_URI)
+_URI_PATH: Final = Path.of(5, 0, UpdateResource.PACKAGE_URI)
 _PUT_PACKAGE: Final = (
     *path_options(map(str, PACKAGE_PATH.ids)),
     (int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.OPAQUE)),

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import settings
 
-from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, EndPush, FirmwareObject, StageBlock
+from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, FirmwareObject
+from lwm2m_fota.lwm2m.update_operations import EndPush, StageBlock
 from lwm2m_fota.machines.effects import DiscardImage, Notify, OpenStage, VerifyImage
 from lwm2m_fota.machines.events import PackageReceived, PackageVerified
 from lwm2m_fota.machines.profile import FirmwareProfile

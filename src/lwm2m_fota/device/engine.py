@@ -20,9 +20,9 @@ from lwm2m_fota.device.settings import FirmwareSettings, InterruptedInstall, Off
 from lwm2m_fota.device.staging import Staging
 from lwm2m_fota.errors import BlockwiseError, FotaError, RefusedError, StorageError
 from lwm2m_fota.lwm2m.advanced_object import AdvancedEffect, ForStage
-from lwm2m_fota.lwm2m.firmware_object import EndPush, StageBlock
 from lwm2m_fota.lwm2m.objects import ChangeListener
 from lwm2m_fota.lwm2m.operations import Answer, Operation, WriteBlock
+from lwm2m_fota.lwm2m.update_operations import EndPush, StageBlock
 from lwm2m_fota.machines import table
 from lwm2m_fota.machines.coordinator_events import (
     BatchFailed,

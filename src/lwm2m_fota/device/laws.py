@@ -9,8 +9,9 @@ from lwm2m_fota.device import contents, record
 from lwm2m_fota.device.record import Kept, Place
 from lwm2m_fota.errors import IntegrityError
 from lwm2m_fota.lwm2m.advanced_object import AdvancedEffect, AdvancedObject, ForStage
-from lwm2m_fota.lwm2m.firmware_object import DeviceEffect, EndPush, FirmwareObject, StageBlock
+from lwm2m_fota.lwm2m.firmware_object import DeviceEffect, FirmwareObject
 from lwm2m_fota.lwm2m.operations import Answer, Operation
+from lwm2m_fota.lwm2m.update_operations import EndPush, StageBlock
 from lwm2m_fota.machines import coordinator, events, firmware, table
 from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.coordinator_events import (

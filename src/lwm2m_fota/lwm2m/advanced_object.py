@@ -9,11 +9,23 @@ from typing import Final, TypeAlias, assert_never, final
 
 import attrs
 
-from lwm2m_fota.content.values import Entries, validate
-from lwm2m_fota.errors import BlockwiseError, ContentError, RefusedError
-from lwm2m_fota.lwm2m.firmware_object import EndPush, StageBlock, opening_event, staged_effects
+from lwm2m_fota.content.values import Entries
+from lwm2m_fota.errors import BlockwiseError, RefusedError
 from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteBlock
 from lwm2m_fota.lwm2m.update_arguments import parse_update
+from lwm2m_fota.lwm2m.update_operations import (
+    EndPush,
+    StageBlock,
+    Values,
+    all_or_none,
+    answer_of,
+    is_pushed,
+    opening_event,
+    staged_effects,
+    values_of,
+    writable,
+    written_event,
+)
 from lwm2m_fota.lwm2m.value_object import read_entries
 from lwm2m_fota.machines.component_policies import UnquotedLinks
 from lwm2m_fota.machines.component_profile import AdvancedProfile
@@ -21,15 +33,14 @@ from lwm2m_fota.machines.coordinator import GroupStep, step
 from lwm2m_fota.machines.coordinator_events import GroupEffect, GroupEvent, InstanceEvent, On, UpdateRequested
 from lwm2m_fota.machines.coordinator_links import Links, links
 from lwm2m_fota.machines.coordinator_state import Component, ComponentGroup, Stage
-from lwm2m_fota.machines.events import CancelExecuted, MaxDeferWritten, ResetWritten, SeverityWritten, UriWritten
+from lwm2m_fota.machines.events import CancelExecuted
 from lwm2m_fota.model.advanced import ADVANCED_1_0, ADVANCED_OBJECT_ID, AdvancedResource
-from lwm2m_fota.model.codes import Code, is_success
-from lwm2m_fota.model.enums import State
+from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.model.resources import ObjectDefinition, ObjectLink, Operations, Value
+from lwm2m_fota.model.resources import ObjectDefinition, ObjectLink, Value
+from lwm2m_fota.model.update import UpdateResource
 
 _RESOURCE_IDS: Final = tuple(resource.id for resource in ADVANCED_1_0.resources)
-_RESOURCE_PARTS: Final = 3
 
 
 @final
@@ -91,7 +102,7 @@ class AdvancedObject:
 
     def streams(self, path: Path) -> bool:
         """Package comes in blocks."""
-        return path.object_id == ADVANCED_OBJECT_ID and path.ids[2:] == (AdvancedResource.PACKAGE,)
+        return path.object_id == ADVANCED_OBJECT_ID and path.ids[2:] == (UpdateResource.PACKAGE,)
 
     def defer_updates(self, *, defer: bool) -> None:
         """The user or application wants to install later, or no longer; counts at the next Update."""
@@ -144,49 +155,29 @@ class AdvancedObject:
             raise RefusedError("no such instance", code=Code.NOT_FOUND)
         return instance
 
-    def _values(self, component: Component, own: Links) -> Mapping[int, Value | Mapping[int, Value]]:
-        machine, profile = component.machine, self.profile
-        names = {each.instance: each.name for each in profile.components}
-        return {
-            AdvancedResource.PACKAGE_URI: machine.uri,
-            AdvancedResource.STATE: int(machine.state),
-            AdvancedResource.UPDATE_RESULT: int(machine.result),
-            AdvancedResource.PKG_NAME: machine.package_name,
-            AdvancedResource.PKG_VERSION: machine.package_version,
-            AdvancedResource.PROTOCOL_SUPPORT: {index: int(each) for index, each in enumerate(profile.protocols)},
-            AdvancedResource.DELIVERY_METHOD: int(profile.delivery),
-            AdvancedResource.SEVERITY: int(machine.settings.severity),
-            AdvancedResource.LAST_STATE_CHANGE_TIME: int(machine.last_change or 0),
-            AdvancedResource.MAXIMUM_DEFER_PERIOD: machine.settings.max_defer_s,
-            AdvancedResource.COMPONENT_NAME: names[component.instance],
-            AdvancedResource.CURRENT_VERSION: component.version,
-            AdvancedResource.LINKED_INSTANCES: _link_values(own.linked),
-            AdvancedResource.CONFLICTING_INSTANCES: _link_values(own.conflicting),
-        }
+    def _values(self, component: Component, own: Links) -> Values:
+        profile = self.profile
+        values = values_of(component.machine, profile.protocols, profile.delivery)
+        values[AdvancedResource.COMPONENT_NAME] = profile.name_of(component.instance)
+        values[AdvancedResource.CURRENT_VERSION] = component.version
+        values[AdvancedResource.LINKED_INSTANCES] = _link_values(own.linked)
+        values[AdvancedResource.CONFLICTING_INSTANCES] = _link_values(own.conflicting)
+        return values
 
     # -- writes
 
     def _write(self, instance: int, events: Sequence[InstanceEvent], wall: float | None) -> GroupHandled:
-        """All of them or none: the group is a value, so a refusal just forgets the steps before it."""
-        group = self.group
-        effects: list[AdvancedEffect] = []
-        answer = CHANGED
-        for event in events:
-            taken = step(group, On(instance, event), self.profile, wall)
-            if not taken.accepted:
-                return GroupHandled(_answer(taken))
-            answer = _answer(taken) if is_success(answer.code) else answer
-            group = taken.group
-            effects.extend(taken.effects)
-        self.group = group
-        return GroupHandled(answer, tuple(effects))
+        self.group, answer, effects = all_or_none(
+            self.group, events, lambda group, event: step(group, On(instance, event), self.profile, wall)
+        )
+        return GroupHandled(answer, effects)
 
     def _execution(self, path: Path, arguments: bytes) -> InstanceEvent:
         match path.resource_id:
-            case AdvancedResource.UPDATE:
+            case UpdateResource.UPDATE:
                 unquoted = self.profile.advanced.unquoted_links is UnquotedLinks.ACCEPTED
                 return UpdateRequested(parse_update(arguments, accept_unquoted=unquoted), self._defer)
-            case AdvancedResource.CANCEL:
+            case UpdateResource.CANCEL:
                 return CancelExecuted()
             case _:
                 raise RefusedError("not executable")
@@ -196,12 +187,12 @@ class AdvancedObject:
         if not self.streams(block.path):
             raise RefusedError("only Package is streamed")
         if not block.first:
-            if not _is_pushed(self.group.component(instance)):
+            if not is_pushed(self.group.component(instance).machine):
                 raise BlockwiseError("this transfer has ended")
             return GroupHandled(CHANGED, self._staged(instance, block))
         taken = self.apply(On(instance, opening_event(block)), wall)
-        if not taken.accepted or not _is_pushed(self.group.component(instance)):
-            return GroupHandled(_answer(taken), taken.effects)
+        if not taken.accepted or not is_pushed(self.group.component(instance).machine):
+            return GroupHandled(answer_of(taken.answer), taken.effects)
         # whether more blocks follow is for the block-wise layer to say: 2.31 or 2.04
         return GroupHandled(CHANGED, (*taken.effects, *self._staged(instance, block)))
 
@@ -211,33 +202,8 @@ class AdvancedObject:
 
 
 def _written(path: Path, value: Value) -> InstanceEvent:
-    definition = ADVANCED_1_0.resource(path.ids[2]) if len(path.ids) == _RESOURCE_PARTS else None
-    if definition is None:
-        raise RefusedError("no such resource", code=Code.NOT_FOUND)
-    if Operations.WRITE not in definition.operations:
-        raise RefusedError("the resource cannot be written")
-    validate(definition, value)
-    match definition.id, value:
-        case AdvancedResource.PACKAGE_URI, str():
-            return UriWritten(value) if value else ResetWritten("uri")
-        case AdvancedResource.SEVERITY, int():
-            return SeverityWritten(value)
-        case AdvancedResource.MAXIMUM_DEFER_PERIOD, int():
-            return MaxDeferWritten(value)
-        case _:
-            raise ContentError("Package is written by itself")
-
-
-def _is_pushed(component: Component) -> bool:
-    machine = component.machine
-    return machine.state is State.DOWNLOADING and machine.delivery == "push" and not machine.received
+    return written_event(writable(ADVANCED_1_0, path, value), value)
 
 
 def _link_values(instances: Sequence[int]) -> Mapping[int, Value]:
     return {index: ObjectLink(ADVANCED_OBJECT_ID, each) for index, each in enumerate(instances)}
-
-
-def _answer(taken: GroupStep) -> Answer:
-    if taken.answer is None:
-        raise AssertionError("every request is answered")
-    return Answer(taken.answer.code, diagnostic=taken.answer.diagnostic)

@@ -9,57 +9,34 @@ from typing import Final, TypeAlias, assert_never, final
 
 import attrs
 
-from lwm2m_fota.content.values import validate
-from lwm2m_fota.errors import BlockwiseError, ContentError, RefusedError
+from lwm2m_fota.errors import BlockwiseError, RefusedError
 from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteBlock
+from lwm2m_fota.lwm2m.update_operations import (
+    EndPush,
+    StageBlock,
+    all_or_none,
+    answer_of,
+    is_pushed,
+    opening_event,
+    staged_effects,
+    values_of,
+    writable,
+    written_event,
+)
 from lwm2m_fota.lwm2m.value_object import read_entries
 from lwm2m_fota.machines.effects import Effect
-from lwm2m_fota.machines.events import (
-    AutoUpgradeWritten,
-    CancelExecuted,
-    EmptyPackageWritten,
-    Event,
-    MaxDeferWritten,
-    PackageBegun,
-    ResetWritten,
-    SeverityWritten,
-    UpdateExecuted,
-    UriWritten,
-)
+from lwm2m_fota.machines.events import AutoUpgradeWritten, CancelExecuted, Event, UpdateExecuted
 from lwm2m_fota.machines.firmware import Step, step
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.state import FirmwareMachine
-from lwm2m_fota.model.codes import Code, is_success
+from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.enums import State
-from lwm2m_fota.model.firmware import FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2, FirmwareResource
+from lwm2m_fota.model.firmware import AUTOMATIC_UPGRADE, FIRMWARE_VERSIONS
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.model.resources import ObjectDefinition, Operations, Value
+from lwm2m_fota.model.resources import ObjectDefinition, Value
+from lwm2m_fota.model.update import UpdateResource
 
-PACKAGE_PATH: Final = Path.of(5, 0, FirmwareResource.PACKAGE)
-_DEFINITIONS: Final = {each.version: each for each in (FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2)}
-RESET_PACKAGE: Final = b"\x00"
-"""A package of this one byte is a reset (Object 5, resource 0)."""
-
-
-@final
-@attrs.frozen
-class StageBlock:
-    """Put a block of a push into the stage.
-
-    Attributes:
-        offset: in the package, bytes; the first block of a transfer has 0.
-        payload: the bytes.
-    """
-
-    offset: int
-    payload: bytes
-
-
-@final
-@attrs.frozen
-class EndPush:
-    """The last block of a push is in the stage: report `PackageReceived`."""
-
+PACKAGE_PATH: Final = Path.of(5, 0, UpdateResource.PACKAGE)
 
 DeviceEffect: TypeAlias = Effect | StageBlock | EndPush
 
@@ -92,7 +69,7 @@ class FirmwareObject:
     def __init__(self, profile: FirmwareProfile, machine: FirmwareMachine | None = None) -> None:
         self.profile = profile
         self.machine = machine or FirmwareMachine()
-        self.definition: ObjectDefinition = _DEFINITIONS[profile.version]
+        self.definition: ObjectDefinition = FIRMWARE_VERSIONS[profile.version]
         self._resource_ids = tuple(resource.id for resource in self.definition.resources)
         self._defer = False
 
@@ -134,64 +111,30 @@ class FirmwareObject:
 
     def values(self) -> Mapping[int, Value | Mapping[int, Value]]:
         """Every readable resource of this object version, by id."""
-        machine, profile = self.machine, self.profile
-        values: dict[int, Value | Mapping[int, Value]] = {
-            FirmwareResource.PACKAGE_URI: machine.uri,
-            FirmwareResource.STATE: int(machine.state),
-            FirmwareResource.UPDATE_RESULT: int(machine.result),
-            FirmwareResource.PKG_NAME: machine.package_name,
-            FirmwareResource.PKG_VERSION: machine.package_version,
-            FirmwareResource.PROTOCOL_SUPPORT: {index: int(each) for index, each in enumerate(profile.protocols)},
-            FirmwareResource.DELIVERY_METHOD: int(profile.delivery),
-            FirmwareResource.SEVERITY: int(machine.settings.severity),
-            FirmwareResource.LAST_STATE_CHANGE_TIME: int(machine.last_change or 0),
-            FirmwareResource.MAXIMUM_DEFER_PERIOD: machine.settings.max_defer_s,
-            FirmwareResource.AUTOMATIC_UPGRADE: machine.settings.auto_upgrade,
-        }
+        values = values_of(self.machine, self.profile.protocols, self.profile.delivery)
+        values[AUTOMATIC_UPGRADE] = self.machine.settings.auto_upgrade
         known = set(self.resources())
         return {resource_id: value for resource_id, value in values.items() if resource_id in known}
 
     # -- writes
 
     def _write(self, events: Sequence[Event], wall: float | None) -> Handled:
-        """All of them or none: the machine is a value, so a refusal just forgets the steps before it."""
-        machine = self.machine
-        effects: list[DeviceEffect] = []
-        answer = CHANGED
-        for event in events:
-            taken = step(machine, event, self.profile, wall)
-            if not taken.accepted:
-                return Handled(_answer(taken))
-            answer = _answer(taken) if is_success(answer.code) else answer
-            machine = taken.machine
-            effects.extend(taken.effects)
-        self.machine = machine
-        return Handled(answer, tuple(effects))
+        self.machine, answer, effects = all_or_none(
+            self.machine, events, lambda machine, event: step(machine, event, self.profile, wall)
+        )
+        return Handled(answer, effects)
 
     def _event_of(self, path: Path, value: Value) -> Event:
-        definition = self.definition.resource(path.ids[2]) if len(path.ids) == 3 else None  # noqa: PLR2004
-        if definition is None:
-            raise RefusedError("no such resource", code=Code.NOT_FOUND)
-        if Operations.WRITE not in definition.operations:
-            raise RefusedError("the resource cannot be written")
-        validate(definition, value)
-        match definition.id, value:
-            case FirmwareResource.PACKAGE_URI, str():
-                return UriWritten(value) if value else ResetWritten("uri")
-            case FirmwareResource.SEVERITY, int():
-                return SeverityWritten(value)
-            case FirmwareResource.MAXIMUM_DEFER_PERIOD, int():
-                return MaxDeferWritten(value)
-            case FirmwareResource.AUTOMATIC_UPGRADE, bool():
-                return AutoUpgradeWritten(value)
-            case _:
-                raise ContentError("Package is written by itself")
+        resource = writable(self.definition, path, value)
+        if resource.id == AUTOMATIC_UPGRADE:
+            return AutoUpgradeWritten(bool(value))
+        return written_event(resource, value)
 
     def _execution(self, path: Path, arguments: bytes) -> Event:
         match path.resource_id:
-            case FirmwareResource.UPDATE:
+            case UpdateResource.UPDATE:
                 return UpdateExecuted(arguments.decode("utf-8", "replace"), self._defer)
-            case FirmwareResource.CANCEL if self.definition.resource(FirmwareResource.CANCEL) is not None:
+            case UpdateResource.CANCEL if self.definition.resource(UpdateResource.CANCEL) is not None:
                 return CancelExecuted()
             case _:
                 raise RefusedError("not executable")
@@ -200,35 +143,11 @@ class FirmwareObject:
         if block.path != PACKAGE_PATH:
             raise RefusedError("only Package is streamed")
         if not block.first:
-            machine = self.machine
-            if machine.state is not State.DOWNLOADING or machine.delivery != "push" or machine.received:
+            if not is_pushed(self.machine):
                 raise BlockwiseError("this transfer has ended")
             return Handled(CHANGED, staged_effects(block))
-        event = opening_event(block)
-        taken = self.apply(event, wall)
-        answer = _answer(taken)
+        taken = self.apply(opening_event(block), wall)
         if not taken.accepted or self.machine.state is not State.DOWNLOADING:
-            return Handled(answer, taken.effects)
+            return Handled(answer_of(taken.answer), taken.effects)
         # whether more blocks follow is for the block-wise layer to say: 2.31 or 2.04
         return Handled(CHANGED, (*taken.effects, *staged_effects(block)))
-
-
-def opening_event(block: WriteBlock) -> PackageBegun | ResetWritten | EmptyPackageWritten:
-    """What the first block of a Package write begins."""
-    if block.final and block.payload == RESET_PACKAGE:
-        return ResetWritten("package")
-    if block.final and not block.payload:
-        return EmptyPackageWritten()
-    return PackageBegun(len(block.payload) if block.final else block.size_bytes)
-
-
-def staged_effects(block: WriteBlock) -> tuple[StageBlock | EndPush, ...]:
-    """What is to be done with a block of a push that goes on."""
-    staged: tuple[StageBlock | EndPush, ...] = (StageBlock(block.offset, block.payload),) if block.payload else ()
-    return (*staged, EndPush()) if block.final else staged
-
-
-def _answer(taken: Step) -> Answer:
-    if taken.answer is None:
-        raise AssertionError("the table answers every request")
-    return Answer(taken.answer.code, diagnostic=taken.answer.diagnostic)

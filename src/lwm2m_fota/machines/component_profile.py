@@ -118,6 +118,10 @@ class AdvancedProfile:
         """The instances that exist."""
         return tuple(each.instance for each in self.components)
 
+    def name_of(self, instance: int) -> str:
+        """Resource 14 of an instance; empty if there is no such instance."""
+        return next((each.name for each in self.components if each.instance == instance), "")
+
     def instance_of(self, name: str) -> int | None:
         """The instance of the component that packages call so, or None."""
         return next((each.instance for each in self.components if name in each.names), None)

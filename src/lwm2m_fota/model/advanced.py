@@ -1,6 +1,6 @@
 """Object 33629, Advanced Firmware Update: one instance for each firmware component (urn:oma:lwm2m:oma:33629).
 
-Ids 0-3 and 5-13 are those of Object 5, version 1.1; resource 14 here is not resource 14 there.
+Resources 0 to 13 are those of Object 5, version 1.1 (`update`); resource 14 here is not resource 14 there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,29 +9,16 @@ from typing import Final, final
 
 import attrs
 
-from lwm2m_fota.model.firmware import FIRMWARE_1_1, MAX_TEXT_BYTES
 from lwm2m_fota.model.resources import ObjectDefinition, Operations, ResourceDefinition, ValueType
+from lwm2m_fota.model.update import MAX_TEXT_BYTES, SHARED, UpdateResource
 
 ADVANCED_OBJECT_ID: Final = 33629
 
 
 @final
 class AdvancedResource(IntEnum):
-    """Resource ids of Object 33629."""
+    """Resource ids that only Object 33629 has."""
 
-    PACKAGE = 0
-    PACKAGE_URI = 1
-    UPDATE = 2
-    STATE = 3
-    UPDATE_RESULT = 5
-    PKG_NAME = 6
-    PKG_VERSION = 7
-    PROTOCOL_SUPPORT = 8
-    DELIVERY_METHOD = 9
-    CANCEL = 10
-    SEVERITY = 11
-    LAST_STATE_CHANGE_TIME = 12
-    MAXIMUM_DEFER_PERIOD = 13
     COMPONENT_NAME = 14
     CURRENT_VERSION = 15
     LINKED_INSTANCES = 16
@@ -39,11 +26,11 @@ class AdvancedResource(IntEnum):
 
 
 _OTHER_MEANINGS: Final[Mapping[int, str]] = {
-    AdvancedResource.UPDATE: "Installs this component, alone or with others as the argument says.",
-    AdvancedResource.PKG_NAME: "The name of the downloaded package; holds it in Downloaded and Updating.",
-    AdvancedResource.PKG_VERSION: "The version of the downloaded package; holds it in Downloaded and Updating.",
-    AdvancedResource.PROTOCOL_SUPPORT: "The protocols by which the device pulls, alike in all instances.",
-    AdvancedResource.DELIVERY_METHOD: "Pull, push or both, alike in all instances.",
+    UpdateResource.UPDATE: "Installs this component, alone or with others as the argument says.",
+    UpdateResource.PKG_NAME: "The name of the downloaded package; holds it in Downloaded and Updating.",
+    UpdateResource.PKG_VERSION: "The version of the downloaded package; holds it in Downloaded and Updating.",
+    UpdateResource.PROTOCOL_SUPPORT: "The protocols by which the device pulls, alike in all instances.",
+    UpdateResource.DELIVERY_METHOD: "Pull, push or both, alike in all instances.",
 }
 _HIGHEST_RESULT: Final = 13  # 12 and 13 are of this object only
 
@@ -88,9 +75,9 @@ _OWN: Final = (
 
 
 def _resources() -> Iterable[ResourceDefinition]:
-    for each in FIRMWARE_1_1.resources:
+    for each in SHARED:
         meaning = _OTHER_MEANINGS.get(each.id, each.meaning)
-        high = _HIGHEST_RESULT if each.id == AdvancedResource.UPDATE_RESULT else each.high
+        high = _HIGHEST_RESULT if each.id == UpdateResource.UPDATE_RESULT else each.high
         yield attrs.evolve(each, meaning=meaning, high=high, since="1.0")
     yield from _OWN
 

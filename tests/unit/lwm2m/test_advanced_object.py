@@ -5,8 +5,8 @@ import pytest
 from lwm2m_fota.content.codec import decode as read_content
 from lwm2m_fota.errors import FotaError
 from lwm2m_fota.lwm2m.advanced_object import AdvancedObject, ForStage
-from lwm2m_fota.lwm2m.firmware_object import EndPush, StageBlock
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write, WriteBlock
+from lwm2m_fota.lwm2m.update_operations import EndPush, StageBlock
 from lwm2m_fota.machines import effects as fx
 from lwm2m_fota.machines import events as ev
 from lwm2m_fota.machines.component_policies import AdvancedPolicies, UnquotedLinks

@@ -3,8 +3,9 @@
 import pytest
 
 from lwm2m_fota.errors import FotaError
-from lwm2m_fota.lwm2m.firmware_object import EndPush, FirmwareObject, StageBlock
+from lwm2m_fota.lwm2m.firmware_object import FirmwareObject
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write, WriteBlock, WriteMode
+from lwm2m_fota.lwm2m.update_operations import EndPush, StageBlock
 from lwm2m_fota.machines.effects import BeginInstall, Notify, OpenStage, Persist, StartPull
 from lwm2m_fota.machines.events import InstallFailed, PackageReceived, PackageVerified, TransferFailed
 from lwm2m_fota.machines.policies import (

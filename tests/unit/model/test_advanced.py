@@ -4,6 +4,7 @@ from lwm2m_fota.model.advanced import ADVANCED_1_0, ADVANCED_OBJECT_ID, Advanced
 from lwm2m_fota.model.firmware import FIRMWARE_1_2
 from lwm2m_fota.model.registry import standard_definitions
 from lwm2m_fota.model.resources import Operations, ValueType
+from lwm2m_fota.model.update import UpdateResource
 
 R, W, RW, E = Operations.READ, Operations.WRITE, Operations.READ | Operations.WRITE, Operations.EXECUTE
 S, INT, U = ValueType.STRING, ValueType.INTEGER, ValueType.UNSIGNED
@@ -47,7 +48,7 @@ def test_object():
 
 
 def test_names_of_ids():
-    assert [each.value for each in AdvancedResource] == [row[0] for row in RESOURCES]
+    assert [each.value for each in (*UpdateResource, *AdvancedResource)] == [row[0] for row in RESOURCES]
 
 
 def test_resource_14_is_not_that_of_object_5():

@@ -2,15 +2,16 @@ import pytest
 
 from lwm2m_fota.model.device import DEVICE, DeviceResource
 from lwm2m_fota.model.firmware import (
+    AUTOMATIC_UPGRADE,
     FIRMWARE_1_0,
     FIRMWARE_1_1,
     FIRMWARE_1_2,
     FIRMWARE_OBJECT_ID,
     FIRMWARE_VERSIONS,
-    FirmwareResource,
 )
 from lwm2m_fota.model.resources import Operations, ValueType
 from lwm2m_fota.model.server import SERVER, ServerResource
+from lwm2m_fota.model.update import UpdateResource
 
 R, W, RW, E = Operations.READ, Operations.WRITE, Operations.READ | Operations.WRITE, Operations.EXECUTE
 S, INT, U, B, OPAQUE, T, N = (
@@ -97,7 +98,7 @@ def test_units():
 
 
 def test_names_of_ids():
-    assert [each.value for each in FirmwareResource] == [row[0] for row in FIRMWARE]
+    assert [*(each.value for each in UpdateResource), AUTOMATIC_UPGRADE] == [row[0] for row in FIRMWARE]
     assert [each.value for each in ServerResource] == [row[0] for row in SERVER_ROWS]
     assert [each.value for each in DeviceResource] == [each.id for each in DEVICE.resources]
 
