@@ -14,7 +14,7 @@ import click
 
 from lwm2m_fota import __version__
 from lwm2m_fota.cli.exits import Exit
-from lwm2m_fota.cli.options import Address, address, endpoint_name, host, seconds, server_uri
+from lwm2m_fota.cli.options import Address, Named, address, endpoint_name, host, named, seconds, server_uri
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.errors import FotaError
 
@@ -105,7 +105,16 @@ def update_command(
 @click.option("--state-dir", type=_PATH, required=True, help="The folder that keeps all state; made if need be.")
 @click.option("--trust", "trusted", type=_PATH, multiple=True, help="A public key (PEM) that signs packages.")
 @click.option("--version", "version", default="1.0.0", show_default=True, help="Of the firmware before any update.")
+@click.option("--object", "object_id", type=click.Choice(["5", "33629"]), default="5", show_default=True)
 @click.option("--object-version", type=click.Choice(["1.0", "1.1", "1.2"]), default="1.1", show_default=True)
+@click.option(
+    "--component",
+    "components",
+    type=named,
+    metavar="NAME=VERSION",
+    multiple=True,
+    help="A component of Object 33629, the main one first.",
+)
 @click.option("--lifetime", "lifetime_s", type=click.IntRange(1), default=300, show_default=True, help="Seconds.")
 @click.option("--capacity", "capacity_bytes", type=click.IntRange(1), default=1 << 30, show_default=True, help="Bytes.")
 @click.option(
@@ -123,7 +132,9 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     state_dir: FilePath,
     trusted: tuple[FilePath, ...],
     version: str,
+    object_id: str,
     object_version: "Version",
+    components: tuple[Named, ...],
     lifetime_s: int,
     capacity_bytes: int,
     checkpoint_bytes: int,
@@ -135,7 +146,11 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     ends it with exit status 0; a second one does not wait for the server.
     """
     from lwm2m_fota.cli.device import DeviceOptions, run_device
+    from lwm2m_fota.cli.firmware import ComponentOption
     from lwm2m_fota.cli.package import read_trust
+
+    if (object_id == "33629") is not bool(components):
+        raise click.UsageError("Object 33629 has at least one --component, and Object 5 has none.")
 
     say = Output("device", as_json=as_json)
     _run(
@@ -148,6 +163,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
                 trust=read_trust(trusted),
                 version=version,
                 object_version=object_version,
+                components=tuple(ComponentOption(each.name, each.value) for each in components),
                 lifetime_s=lifetime_s,
                 capacity_bytes=capacity_bytes,
                 checkpoint_bytes=checkpoint_bytes,
@@ -178,6 +194,7 @@ def package_group() -> None:
 @click.argument("package", type=_PATH)
 @click.option("--version", "version", metavar="V", required=True, help="MAJOR.MINOR.REVISION[+BUILD]")
 @click.option("--key", type=_PATH, help="Signing key (PEM): Ed25519 or ECDSA P-256.")
+@click.option("--depends", metavar="IMAGE=V", multiple=True, help="Another image, by number, of at least version V.")
 @click.option("--new-key", is_flag=True, help="Make an Ed25519 key at --key, and its public part beside it.")
 @_JSON
 def create_command(
@@ -185,13 +202,17 @@ def create_command(
     package: FilePath,
     version: str,
     key: FilePath | None,
+    depends: tuple[str, ...],
     new_key: bool,  # noqa: FBT001 - click calls it
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Make a package of a firmware image; a key signs it."""
     from lwm2m_fota.cli.package import create, created_line
 
-    _show(lambda: create(firmware, package, version, key, fresh=new_key), created_line, as_json=as_json)
+    def action() -> "Facts":
+        return create(firmware, package, version, key, fresh=new_key, depends=depends)
+
+    _show(action, created_line, as_json=as_json)
 
 
 @package_group.command("inspect")

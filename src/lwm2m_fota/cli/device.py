@@ -5,26 +5,23 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Final, final
 
 import attrs
 
 from lwm2m_fota.cli.exits import Exit
+from lwm2m_fota.cli.firmware import BasicFirmware, ComponentFirmware, ComponentOption
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.state_dir import DEFAULT_CAPACITY_BYTES, StateDir
 from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher
-from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.settings import FirmwareSettings
 from lwm2m_fota.errors import FotaError, SnapshotError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.download_words import DownloadPolicy
-from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.readings import Version
-from lwm2m_fota.model.paths import Path
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.transport.udp import UdpTransport
@@ -45,6 +42,7 @@ class DeviceOptions:
         trust: what packages must show.
         version: of the firmware before any update.
         object_version: of Object 5.
+        components: those of Object 33629; empty for Object 5.
         lifetime_s: of the registration.
         capacity_bytes: of the staging area and of each slot.
         checkpoint_bytes: a pull makes what it has durable each time so many bytes came in.
@@ -56,6 +54,7 @@ class DeviceOptions:
     trust: Trust
     version: str = "1.0.0"
     object_version: Version = "1.1"
+    components: tuple[ComponentOption, ...] = ()
     lifetime_s: int = 300
     capacity_bytes: int = DEFAULT_CAPACITY_BYTES
     checkpoint_bytes: int = DownloadPolicy().checkpoint_bytes
@@ -95,21 +94,17 @@ class DeviceProcess:
         """
         self._listen_to_signals()
         options = self._options
-        installer = self._state_dir.installer(options.version)
-        report = installer.boot()
-        self._say("booted", version=report.version, boot=report.status.value)
+        made = self._firmware()
+        made.boot(self._say)
         pump = Pump(UdpTransport(any_address_towards(options.server)))
-        firmware = FirmwareDevice(
-            profile=FirmwareProfile(version=options.object_version),
+        firmware = made.make(
+            self._say,
             trust=options.trust,
-            images=self._state_dir.images(),
-            state=self._state_dir.firmware(),
-            installer=installer,
+            state=made.state,
             reboot=self._reboot,
             fetchers=(CoapFetcher(pump),),
             settings=FirmwareSettings(download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes)),
         )
-        firmware.listen(lambda paths: self._changed(firmware, paths))
         settings = ClientSettings(
             registration=RegistrationSettings(endpoint=options.endpoint, lifetime_s=options.lifetime_s)
         )
@@ -121,6 +116,12 @@ class DeviceProcess:
         finally:
             await self._leave(client)
         return self._reboots and not self._signalled
+
+    def _firmware(self) -> BasicFirmware | ComponentFirmware:
+        options = self._options
+        if options.components:
+            return ComponentFirmware(self._state_dir, options.components)
+        return BasicFirmware(self._state_dir, options.version, options.object_version)
 
     async def _until_over(self, client: Lwm2mClient) -> None:
         over = asyncio.ensure_future(self._over.wait())
@@ -146,11 +147,6 @@ class DeviceProcess:
             leaving.cancel()
             await asyncio.gather(leaving, return_exceptions=True)
         await client.stop()
-
-    def _changed(self, firmware: FirmwareDevice, paths: Sequence[Path]) -> None:
-        if any(path.resource_id in {3, 5} for path in paths):
-            state, result = int(firmware.state), int(firmware.result)
-            self._say("state", state=state, result=result, diagnosis=firmware.diagnosis)
 
     def _trouble(self, message: str) -> None:
         """The same trouble is told once."""

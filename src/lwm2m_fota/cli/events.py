@@ -71,7 +71,8 @@ def _shown(values: Values) -> Line:
 
 def _state(values: Values) -> Line:
     why = f": {values['diagnosis']}" if values["diagnosis"] else ""
-    return Line(f"{shown(values['state'], values['result'])}{why}", "red" if why else "")
+    which = f"{values['component']}: " if values["component"] else ""
+    return Line(f"{which}{shown(values['state'], values['result'])}{why}", "red" if why else "")
 
 
 def _progress(values: Values) -> Line:
@@ -175,7 +176,11 @@ DEVICE_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
         "trouble": EventKind(
             ("message",), lambda values: Line(f"not registered: {values['message']}; trying on", "yellow")
         ),
-        "state": EventKind(("state", "result", "diagnosis"), _state),
+        "component": EventKind(
+            ("instance", "name", "version"),
+            lambda values: Line(f"  component {values['name']}, version {values['version']}"),
+        ),
+        "state": EventKind(("state", "result", "diagnosis", "component"), _state),
         "rebooting": EventKind((), lambda _: Line("rebooting")),
         "stopped": EventKind((), lambda _: Line("stopped")),
         "error": _ERROR,

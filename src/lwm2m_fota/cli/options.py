@@ -79,6 +79,34 @@ def endpoint_name(text: str) -> str:
     return text
 
 
+@final
+@attrs.frozen
+class Named:
+    """A component and what is said of it.
+
+    Attributes:
+        name: of the component.
+        value: a version, or a file.
+    """
+
+    name: str
+    value: str
+
+
+def named(text: str | Named) -> Named:
+    """Read `NAME=VALUE`.
+
+    Raises:
+        click.BadParameter: it is written otherwise, or the name is too long or cannot be shown.
+    """
+    if isinstance(text, Named):
+        return text
+    name, equals, value = text.partition("=")
+    if not equals or not value or not name.isprintable() or not 1 <= len(name.encode()) <= _MAX_ENDPOINT_BYTES:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE, with a name of 1 to {_MAX_ENDPOINT_BYTES} bytes")
+    return Named(name, value)
+
+
 def seconds(text: str) -> float:
     """Read a positive number of seconds.
 

@@ -11,7 +11,7 @@ from lwm2m_fota.errors import PackageError, StorageError, UsageError
 from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey, PublicKey
 from lwm2m_fota.package.formats.mcuboot_make import mcuboot_parts
 from lwm2m_fota.package.formats.mcuboot_read import McubootImage, inspect_mcuboot
-from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion, TlvType
+from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion, TlvType
 from lwm2m_fota.package.formats.registry import default_formats
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -20,6 +20,7 @@ from lwm2m_fota.storage.base import PackageSource
 _CHUNK_BYTES: Final = 1 << 18
 _MAX_KEY_BYTES: Final = 1 << 16
 _PRIVATE_MODE: Final = 0o600
+_MAX_IMAGE: Final = 255
 
 Facts = dict[str, object]
 """What a command found, by name: one JSON object, or words for people."""
@@ -123,7 +124,13 @@ def _write_new(path: FilePath, data: bytes, mode: int) -> None:
         raise StorageError(f"cannot write {path}: {_why(error)}") from error
 
 
-def make(firmware: FilePath, package: FilePath, version: str, key: PrivateKey | None) -> int:
+def make(
+    firmware: FilePath,
+    package: FilePath,
+    version: str,
+    key: PrivateKey | None,
+    dependencies: tuple[ImageDependency, ...] = (),
+) -> int:
     """Make an MCUboot image of a firmware file, without holding it; the size in bytes.
 
     The package appears whole or not at all; one that was there is replaced.
@@ -138,7 +145,13 @@ def make(firmware: FilePath, package: FilePath, version: str, key: PrivateKey | 
         raise StorageError(f"cannot read {firmware}: {_why(error)}") from error
     if size == 0:
         raise UsageError(f"{firmware} is empty: that is no firmware")
-    parts = mcuboot_parts(chunks(firmware), body_bytes=size, version=ImageVersion.parse(version), key=key)
+    parts = mcuboot_parts(
+        chunks(firmware),
+        body_bytes=size,
+        version=ImageVersion.parse(version),
+        key=key,
+        dependencies=dependencies,
+    )
     unfinished = package.with_name(f"{package.name}.tmp")
     try:
         with unfinished.open("wb") as stream:
@@ -152,13 +165,34 @@ def make(firmware: FilePath, package: FilePath, version: str, key: PrivateKey | 
     return written
 
 
-def create(firmware: FilePath, package: FilePath, version: str, key: FilePath | None, *, fresh: bool) -> Facts:
+def dependency(text: str) -> ImageDependency:
+    """Read `IMAGE=VERSION`: another image by its number, and the lowest version that will do.
+
+    Raises:
+        UsageError: it is written otherwise, or a number is out of range.
+    """
+    image, _, version = text.partition("=")
+    if not (image.isascii() and image.isdecimal() and int(image) <= _MAX_IMAGE):
+        raise UsageError(f"{text!r} is not IMAGE=VERSION, with the number of an image, 0 to {_MAX_IMAGE}")
+    return ImageDependency(int(image), ImageVersion.parse(version))
+
+
+def create(
+    firmware: FilePath,
+    package: FilePath,
+    version: str,
+    key: FilePath | None,
+    *,
+    fresh: bool,
+    depends: Sequence[str] = (),
+) -> Facts:
     """`package create`.
 
     Raises:
         FotaError: the key, the version or the firmware is not what it should be, or a file cannot be written.
     """
     ImageVersion.parse(version)  # before a key is written for it
+    dependencies = tuple(map(dependency, depends))
     signer: PrivateKey | None = None
     public: FilePath | None = None
     if fresh:
@@ -168,7 +202,7 @@ def create(firmware: FilePath, package: FilePath, version: str, key: FilePath | 
         public = write_key(signer, key)
     elif key is not None:
         signer = read_key(key)
-    size = make(firmware, package, version, signer)
+    size = make(firmware, package, version, signer, dependencies)
     return {
         "package": str(package),
         "bytes": size,

@@ -2,10 +2,11 @@
 
 import fcntl
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Final, final
 
-from lwm2m_fota.device.slots import SlotInstaller
+from lwm2m_fota.device.slots import BatchSlotInstaller, SlotInstaller
 from lwm2m_fota.errors import StorageError
 from lwm2m_fota.storage.base import SealedImage
 from lwm2m_fota.storage.files import FileImageStore, FileStateStore
@@ -48,7 +49,7 @@ class StateDir:
 
     def images(self) -> FileImageStore:
         """The staging area."""
-        return FileImageStore(self.path / "staged.bin", self._capacity_bytes)
+        return self._image("staged")
 
     def firmware(self) -> FileStateStore:
         """What the firmware object keeps."""
@@ -56,11 +57,38 @@ class StateDir:
 
     def installer(self, factory_version: str) -> SlotInstaller:
         """The two slots and the boot record."""
-        slots = (
-            FileImageStore(self.path / "slot-a.bin", self._capacity_bytes),
-            FileImageStore(self.path / "slot-b.bin", self._capacity_bytes),
-        )
+        slots = (self._image("slot-a"), self._image("slot-b"))
         return SlotInstaller(FileStateStore(self.path / "boot.json"), slots, factory_version)
+
+    def component_images(self, instances: Iterable[int]) -> dict[int, FileImageStore]:
+        """A staging area for each component."""
+        return {each: self._image(f"staged-{each}") for each in instances}
+
+    def component_firmware(self) -> FileStateStore:
+        """What the firmware object keeps of all components."""
+        return FileStateStore(self.path / "components.json")
+
+    def batch_installer(self, factory_versions: Mapping[int, str]) -> BatchSlotInstaller:
+        """Two slots for each component, and the boot record of all."""
+        slots = {each: (self._image(f"slot-{each}-a"), self._image(f"slot-{each}-b")) for each in factory_versions}
+        return BatchSlotInstaller(FileStateStore(self.path / "components-boot.json"), slots, factory_versions)
+
+    def _image(self, name: str) -> FileImageStore:
+        return FileImageStore(self.path / f"{name}.bin", self._capacity_bytes)
+
+
+def running_images(path: FilePath, instances: Iterable[int]) -> dict[int, SealedImage | None]:
+    """The images that the components of a state folder run; None while it is the factory's.
+
+    Raises:
+        StorageError, SnapshotError: it cannot be told.
+    """
+    state_dir = StateDir(path)
+    try:
+        installer = state_dir.batch_installer(dict.fromkeys(instances, ""))
+        return {each: installer.running_image(each) for each in instances}
+    finally:
+        state_dir.close()
 
 
 def running_image(path: FilePath) -> SealedImage | None:

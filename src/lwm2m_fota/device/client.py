@@ -11,6 +11,7 @@ import attrs
 from lwm2m_fota.coap.endpoint import Request, Response
 from lwm2m_fota.coap.events import RequestReceived
 from lwm2m_fota.coap.uri import CoapUri, parse_uri
+from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.objects import DeviceIdentity, device_object, security_object, server_object
 from lwm2m_fota.device.tasks import show_failure
@@ -63,7 +64,7 @@ class Lwm2mClient:
     Args:
         pump: the CoAP endpoint; the client opens and closes it.
         server_uri: `coap://HOST[:PORT]`, the factory's bootstrap information (Object 0).
-        firmware: Object 5; the client starts and stops it, and calls its health check passed once registered.
+        firmware: Object 5 or 33629; the client starts and stops it, and calls its health check passed once registered.
         reboot: what Object 3's Reboot does.
         settings: how it behaves.
         objects: further objects.
@@ -74,7 +75,7 @@ class Lwm2mClient:
         self,
         pump: Pump,
         server_uri: str,
-        firmware: FirmwareDevice,
+        firmware: FirmwareDevice | AdvancedFirmwareDevice,
         settings: ClientSettings,
         *,
         reboot: Callable[[], None],

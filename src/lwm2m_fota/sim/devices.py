@@ -5,20 +5,24 @@ power-on does. It needs a running event loop, virtual (`sim.loop`) or real.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
+from lwm2m_fota.device.engine import Surroundings
 from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
 from lwm2m_fota.device.installer import BootStatus
-from lwm2m_fota.device.slots import SlotInstaller
+from lwm2m_fota.device.slots import BatchSlotInstaller, SlotInstaller
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
+from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
 from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.runtime.entropy import SeededEntropy
 from lwm2m_fota.runtime.pump import Pump
@@ -37,7 +41,7 @@ class Fault(Enum):
     """What is wrong with a simulated device.
 
     Attributes:
-        FORGETS_STATE: Object 5 does not outlive a reboot: it comes up with State 0 and Result 0.
+        FORGETS_STATE: its object does not outlive a reboot: it comes up with State 0 and Result 0.
         REVERTS_TRIAL: a new image crashes on its trial boot, and the boot loader goes back to the former one.
         STAYS_OFF: it never comes back from its first reboot.
     """
@@ -57,10 +61,11 @@ class DeviceModel:
     """What a simulated device is.
 
     Attributes:
-        factory_version: of the firmware before any update.
-        profile: of Object 5: version, delivery, protocols, policies.
+        factory_version: of the firmware before any update, and of each of its components.
+        profile: of Object 5, or of Object 33629 with its components.
         trust: what a package must show; by default anything is taken.
-        capacity_bytes: of the staging area and of each of the two slots.
+        formats: the package formats that are understood.
+        capacity_bytes: of each staging area and of each slot.
         lifetime_s: of the registration.
         boot_s: from a reboot until it is on the network again; a failed trial boot takes as long.
         firmware: times and policies of the firmware.
@@ -68,13 +73,19 @@ class DeviceModel:
     """
 
     factory_version: str = "1.0.0"
-    profile: FirmwareProfile = _PROFILE
+    profile: FirmwareProfile | AdvancedProfile = _PROFILE
     trust: Trust = attrs.field(factory=Trust.unsafe_accept_unsigned)
+    formats: FormatRegistry = attrs.field(factory=default_formats)
     capacity_bytes: int = 1 << 20
     lifetime_s: int = 300
     boot_s: float = 10.0
     firmware: FirmwareSettings = attrs.field(factory=FirmwareSettings)
     faults: frozenset[Fault] = attrs.field(default=frozenset(), converter=_faults)
+
+    @property
+    def instances(self) -> tuple[int, ...]:
+        """Of its object."""
+        return self.profile.instances if isinstance(self.profile, AdvancedProfile) else (0,)
 
 
 @final
@@ -110,12 +121,13 @@ class SimulatedDevice:
         self._host = host
         self._entropy = SeededEntropy(seed)
         capacity = self._model.capacity_bytes
-        self._staged = SimulatedFlash(capacity)
-        self._slots = (SimulatedFlash(capacity), SimulatedFlash(capacity))
+        instances = self._model.instances
+        self._staged = {each: SimulatedFlash(capacity) for each in instances}
+        self._slots = {each: (SimulatedFlash(capacity), SimulatedFlash(capacity)) for each in instances}
         self._state = MemoryStateStore()
-        self._installer = SlotInstaller(MemoryStateStore(), self._slots, self._model.factory_version)
+        self._record = MemoryStateStore()
         self._client: Lwm2mClient | None = None
-        self._firmware: FirmwareDevice | None = None
+        self._firmware: FirmwareDevice | AdvancedFirmwareDevice | None = None
         self._life: asyncio.Task[None] | None = None
         self._down = asyncio.Event()
         self._up = asyncio.Event()
@@ -199,25 +211,51 @@ class SimulatedDevice:
 
     @property
     def version(self) -> str:
-        """Of the running firmware."""
-        return self._installer.boot_report().version
+        """Of the running firmware, or of its main component."""
+        return self._loader.boot_report().versions[0]
+
+    @property
+    def versions(self) -> Mapping[int, str]:
+        """What runs, by instance."""
+        return dict(zip(self._model.instances, self._loader.boot_report().versions, strict=True))
 
     @property
     def image(self) -> bytes | None:
-        """The bytes that run; None while the factory image does."""
-        running = self._installer.running_image
-        return None if running is None else running.read_at(0, running.size_bytes)
+        """The bytes that run, or those of the main component; None while the factory image does."""
+        return self.images[self._model.instances[0]]
+
+    @property
+    def images(self) -> Mapping[int, bytes | None]:
+        """The bytes that run, by instance."""
+        running = {each: self._loader.running_image(each) for each in self._model.instances}
+        return {each: None if image is None else image.read_at(0, image.size_bytes) for each, image in running.items()}
 
     @property
     def firmware(self) -> FirmwareDevice:
         """Object 5 of the present boot, or of the last one.
 
         Raises:
-            UsageError: the device was never on.
+            UsageError: the device was never on, or it has Object 33629.
         """
-        if self._firmware is None:
-            raise UsageError("the device was never on")
+        if not isinstance(self._firmware, FirmwareDevice):
+            raise UsageError("the device was never on, or has no Object 5")
         return self._firmware
+
+    @property
+    def components(self) -> AdvancedFirmwareDevice:
+        """Object 33629 of the present boot, or of the last one.
+
+        Raises:
+            UsageError: the device was never on, or it has Object 5.
+        """
+        if not isinstance(self._firmware, AdvancedFirmwareDevice):
+            raise UsageError("the device was never on, or has no Object 33629")
+        return self._firmware
+
+    @property
+    def _loader(self) -> BatchSlotInstaller:
+        versions = dict.fromkeys(self._model.instances, self._model.factory_version)
+        return BatchSlotInstaller(self._record, self._slots, versions)
 
     # -- life
 
@@ -246,36 +284,43 @@ class SimulatedDevice:
             await self._client.stop()
             self._client = None
         if self._loses_power:
-            for flash in (self._staged, *self._slots):
-                flash.cut_power()
+            for instance, staged in self._staged.items():
+                for flash in (staged, *self._slots[instance]):
+                    flash.cut_power()
         self._loses_power = False
 
     async def _boot(self) -> None:
-        report = self._installer.boot()
+        report = self._loader.boot()
         if report.status is BootStatus.PENDING and Fault.REVERTS_TRIAL in self._model.faults:
             await asyncio.sleep(self._model.boot_s)
-            self._installer.boot()
+            self._loader.boot()
         self._down.clear()
         self._firmware, self._client = self._made()
         await self._client.start()
         self.boots += 1
         self._up.set()
 
-    def _made(self) -> tuple[FirmwareDevice, Lwm2mClient]:
+    def _made(self) -> tuple[FirmwareDevice | AdvancedFirmwareDevice, Lwm2mClient]:
         model, loop = self._model, asyncio.get_running_loop()
         pump = Pump(self._network.transport(self._host), entropy=self._entropy)
-        firmware = FirmwareDevice(
-            profile=model.profile,
-            trust=model.trust,
-            images=self._staged,
-            state=self._state,
-            installer=self._installer,
-            reboot=self._reboot,
-            fetchers=(CoapFetcher(pump),),
-            settings=model.firmware,
-            wall_clock=lambda: POWER_ON_UNIX_S + loop.time(),
-            chance=lambda: self._entropy.uniform(0.0, 1.0),
-        )
+        around: Surroundings = {
+            "trust": model.trust,
+            "formats": model.formats,
+            "state": self._state,
+            "reboot": self._reboot,
+            "fetchers": (CoapFetcher(pump),),
+            "settings": model.firmware,
+            "wall_clock": lambda: POWER_ON_UNIX_S + loop.time(),
+            "chance": lambda: self._entropy.uniform(0.0, 1.0),
+        }
+        firmware: FirmwareDevice | AdvancedFirmwareDevice
+        if isinstance(model.profile, AdvancedProfile):
+            firmware = AdvancedFirmwareDevice(
+                profile=model.profile, images=self._staged, installer=self._loader, **around
+            )
+        else:
+            slots = SlotInstaller(self._record, self._slots[0], model.factory_version)
+            firmware = FirmwareDevice(profile=model.profile, images=self._staged[0], installer=slots, **around)
         registration = RegistrationSettings(endpoint=self._endpoint, lifetime_s=model.lifetime_s)
         settings = ClientSettings(registration=registration)
         return firmware, Lwm2mClient(pump, self._server_uri, firmware, settings, reboot=self._reboot)

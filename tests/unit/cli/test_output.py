@@ -12,8 +12,9 @@ from lwm2m_fota.cli.events import EVENTS, authority, count, shown
 from lwm2m_fota.cli.output import Output
 
 VALUES = {
-    "at": 0, "awaits": "an answer", "boot": "pending", "bytes": 1000, "bytes_per_s": 2000, "code": "x.y",
+    "at": 0, "awaits": "an answer", "boot": "pending", "bytes": 1000, "bytes_per_s": 2000, "code": "x.y", "component": None,
     "diagnosis": "it is late", "endpoint": "dev", "equal": True, "expired": True, "hint": "Look.", "host": "::1",
+    "instance": 1, "name": "modem",
     "limit_s": 1200, "line": "because", "lwm2m": "1.1", "message": "a word", "num": 3, "number": 2, "offset": 3072,
     "ok": True, "outcome": "failed", "peer": "127.0.0.1:1", "port": 5683, "result": 1, "seconds": 0.5,
     "server": "coap://x", "staged_bytes": 1, "stage": "Cleanup", "state": 0, "status": 1, "step": "push",
@@ -26,6 +27,7 @@ LINES = {
     ("demo", "package"): "package: 1,000 bytes, version 1.0, with a fresh key",
     ("demo", "error"): "Error: a word",
     ("device", "booted"): "booted version 1.0, on trial",
+    ("device", "component"): "  component modem, version 1.0",
     ("device", "error"): "Error: a word",
     ("device", "rebooting"): "rebooting",
     ("device", "registered"): "registered at coap://x",
@@ -101,6 +103,7 @@ def test_every_event_has_its_line():
         ("device", "booted", {"boot": "reverted"}, "booted version 1.0: the new one was not confirmed"),
         ("device", "started", {"staged_bytes": 0}, "started"),
         ("device", "state", {"diagnosis": "", "result": 99}, "State 0 idle, Result 99 unknown 99"),
+        ("device", "state", {"diagnosis": "", "component": "app"}, "app: State 0 idle, Result 1 success"),
         ("update", "gone", {"expired": False}, "dev is gone: it deregistered"),
         ("update", "outcome", {"hint": ""}, "because"),
         ("update", "progress", {"bytes_per_s": None}, "  1,000 of 2,000 bytes"),

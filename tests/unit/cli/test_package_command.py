@@ -252,3 +252,21 @@ def test_json_is_one_object_also_for_a_failure(bench):
         failed = json.loads(done.stdout)
         assert (done.exit_code, failed["ok"], done.stderr) == (1, False, "")
         assert failed["error"]
+
+
+def test_a_package_tells_which_images_it_needs(bench):
+    assert bench.create("--depends", "1=1.2.0", "--depends", "255=0.0.1+7").exit_code == 0
+    facts = json.loads(bench.run("inspect", bench.package, "--json").stdout)
+    assert [each for each in facts["records"] if each["protected"]] == [
+        {"type": "0x40", "bytes": 12, "protected": True},
+        {"type": "0x40", "bytes": 12, "protected": True},
+    ]
+
+
+@pytest.mark.parametrize("needed", ["1", "1=", "=1.0.0", "modem=1.0.0", "1=one", "-1=1.0.0", "256=1.0.0", "¹=1.0.0"])
+def test_a_need_that_cannot_be_read_is_one_line_and_nothing_is_made(bench, needed):
+    done = bench.create("--key", bench.key, "--new-key", "--depends", needed)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert not bench.key.exists()
+    assert not bench.package.exists()
