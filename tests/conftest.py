@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import settings
 
+from lwm2m_fota.errors import RefusedError
 from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, FirmwareObject
 from lwm2m_fota.lwm2m.update_operations import EndPush, StageBlock
 from lwm2m_fota.machines.effects import DiscardImage, Notify, OpenStage, VerifyImage
@@ -112,6 +113,15 @@ class FirmwareHost:
         handled = self.firmware.handle(operation, self.wall)
         self._carry_out(handled.effects)
         return handled.answer
+
+    def check(self, operation, now):
+        machine = self.firmware.machine
+        try:
+            answer = self.firmware.handle(operation, self.wall).answer
+        finally:
+            self.firmware.machine = machine
+        if answer.code >> 5 != 2:
+            raise RefusedError(answer.diagnostic, code=answer.code)
 
     def report(self, event):
         self._carry_out(self.firmware.apply(event, self.wall).effects)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lwm2m_fota.content.codec import decode
+from lwm2m_fota.content.codec import decode, encode_paths
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import standard_definitions
 
@@ -13,7 +13,8 @@ aiocoap = pytest.importorskip("aiocoap", reason="aiocoap is not installed (pip i
 pytestmark = pytest.mark.interop
 
 BLOCK1, BLOCK2 = 27, 23
-OPAQUE, TEXT, LINK, TLV, SENML_CBOR = 42, 0, 40, 11542, 112
+OPAQUE, TEXT, LINK, TLV, SENML_JSON, SENML_CBOR, LWM2M_CBOR = 42, 0, 40, 11542, 110, 112, 11544
+ETCH_JSON, ETCH_CBOR = 320, 322
 SZX = range(7)
 
 
@@ -34,7 +35,7 @@ def test_it_reads_our_device(run, board, host, theirs):
         async with board(host) as device, theirs() as context:
             assert await read(context, device.uri("/5/0/3")) == b"0"
             assert await read(context, device.uri("/3/0/3")) == b"1.0.0"
-            for accept in (TLV, SENML_CBOR):
+            for accept in (TLV, SENML_JSON, SENML_CBOR, LWM2M_CBOR):
                 answer = await ask(context, aiocoap.GET, device.uri("/5/0"), accept=accept)
                 assert answer.opt.content_format == accept
                 entries = decode(answer.payload, accept, Path.of(5, 0), standard_definitions())
@@ -75,6 +76,57 @@ def test_it_writes_confirmably_or_not(run, board, theirs):
                 assert (await context.request(message).response).code == aiocoap.CHANGED
                 assert device.kept == "kept"
                 device.kept = ""
+
+    run(main())
+
+
+@pytest.mark.parametrize("content_format", [SENML_JSON, SENML_CBOR, ETCH_JSON, ETCH_CBOR])
+@pytest.mark.parametrize("szx", [0, 6])
+def test_it_reads_and_writes_several_paths(run, board, theirs, long_text, content_format, szx):
+    """Its FETCH leaves the paths out of requests for later blocks."""
+    paths = [Path.parse(text) for text in ("/5/0/3", "/3/0/3", "/32768/0/0")]
+    values = dict(zip(paths, (0, "1.0.0", long_text), strict=True))
+    patch = b'[{"n":"/5/0/11","v":2},{"n":"/32768/0/1","vs":"patched"}]'
+
+    async def main():
+        async with board() as device, theirs() as context:
+            for accept in (SENML_JSON, SENML_CBOR, LWM2M_CBOR):
+                answer = await ask(
+                    context, aiocoap.FETCH, device.uri(""), encode_paths(paths, content_format), szx=szx,
+                    content_format=content_format, accept=accept, block2=(0, False, szx),
+                )  # fmt: skip
+                assert (answer.code, answer.opt.content_format) == (aiocoap.CONTENT, accept)
+                assert dict(decode(answer.payload, accept, Path(()), standard_definitions())) == values
+            written = await ask(context, aiocoap.iPATCH, device.uri(""), patch, content_format=SENML_JSON, szx=szx)
+            assert (written.code, device.kept) == (aiocoap.CHANGED, "patched")
+            assert await read(context, device.uri("/5/0/11")) == b"2"
+
+    run(main())
+
+
+def test_it_observes_several_paths_at_once(run, board, package_server, theirs, package):
+    async def main():
+        async with package_server() as server, board(server_uri=server.uri("")) as device, theirs() as context:
+            await device.client.registered()  # a device begins a registration without observers
+            paths = encode_paths([Path.of(5, 0, 3), Path.of(5, 0, 5)], SENML_CBOR)
+            message = aiocoap.Message(
+                code=aiocoap.FETCH, uri=device.uri(""), payload=paths, content_format=SENML_CBOR, observe=0
+            )
+            request = context.request(message)
+            values = asyncio.Queue()
+
+            async def follow():
+                async for notification in request.observation:
+                    entries = decode(notification.payload, SENML_CBOR, Path(()), standard_definitions())
+                    values.put_nowait(tuple(value for _, value in entries))
+
+            following = asyncio.create_task(follow())
+            assert len(decode((await request.response).payload, SENML_CBOR, Path(()), standard_definitions())) == 2
+            await ask(context, aiocoap.PUT, device.uri("/5/0/0"), package(5000), content_format=OPAQUE)
+            while await values.get() != (2, 0):
+                pass
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
     run(main())
 

@@ -12,6 +12,7 @@ from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchSettings
 from lwm2m_fota.lwm2m.value_object import ValueObject
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.device import DEVICE
+from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.server import SERVER
 
 SETTINGS = DispatchSettings(max_transfers=3, max_observers=3, max_body_bytes=200, max_streamed_bytes=400)
@@ -37,7 +38,7 @@ def build(firmware_host):
     return make
 
 
-methods = st.sampled_from((1, 1, 2, 3, 3, 4, 5, 6, 7, 31))
+methods = st.sampled_from((1, 1, 2, 3, 3, 4, 5, 5, 6, 7, 7, 31))
 segments = st.sampled_from(
     (b"5", b"3", b"1", b"0", b"2", b"11", b"8", b"13", b"65535", b"", b"x", b"5/0", b"\xff", b"00")
 )
@@ -45,20 +46,33 @@ paths = st.one_of(
     st.sampled_from(
         [tuple(part.encode() for part in path.split("/")) for path in ("5/0/0", "5/0/1", "5/0/3", "5/0", "1/0/7", "5")]
     ),
+    st.just(()),
     st.lists(segments, max_size=5).map(tuple),
 )
 blocks = st.one_of(st.integers(0, 0x7F), st.integers(0, 0xFFFFFF)).map(pack_uint)
-formats = st.sampled_from((0, 40, 42, 60, 112, 11542, 11543, 1542, 9999)).map(pack_uint)
+formats = st.sampled_from((0, 40, 42, 60, 110, 112, 112, 320, 322, 11542, 11543, 11544, 1542, 9999)).map(pack_uint)
+queries = st.sampled_from(
+    (b"pmin=5", b"pmax=9", b"gt=1", b"lt=0.5", b"st=1", b"epmin=1", b"con=1", b"depth=3", b"pmin", b"x")
+)
 option = st.one_of(
     st.tuples(st.sampled_from((23, 27)), blocks),
     st.tuples(st.sampled_from((12, 17)), formats),
     st.tuples(st.just(6), st.integers(0, 2).map(pack_uint)),
+    st.tuples(st.just(15), queries),
     st.tuples(st.just(60), st.integers(0, 500).map(pack_uint)),
     st.tuples(st.integers(0, 300), st.binary(max_size=5)),
 )
 payloads = st.one_of(
     st.binary(max_size=40),
     st.sampled_from((b"\x00", b"", b"60", b"coap://h/f", bytes.fromhex("c10b02c10d05"), bytes(16), bytes(32))),
+    st.sampled_from(
+        (
+            b'[{"n":"/5/0/3"},{"n":"/"}]',
+            b'[{"n":"/5/0/11","v":2},{"n":"/1/0/1","v":60}]',
+            bytes.fromhex("82a100662f352f302f33a100662f352f302f35"),
+            bytes.fromhex("a1820500a10b02"),
+        )
+    ),
 )
 
 
@@ -75,7 +89,10 @@ def check_bounds(dispatcher, host):
     assert len(dispatcher._transfers) <= 3
     assert len(dispatcher.observers) <= 3
     assert len(host.staged) <= 400
-    assert all(len(each.body) <= 200 for each in dispatcher._transfers._transfers.values())
+    for table in (dispatcher._transfers, dispatcher._composite._bodies._table):
+        assert len(table) <= 3
+        assert all(len(each.body) <= 200 for each in table._transfers.values())
+    assert len(dispatcher._composite._fetched) <= 3
 
 
 @given(traffic)
@@ -88,6 +105,10 @@ def test_every_request_is_answered_and_everything_stays_in_bounds(build, message
         assert len(answer.payload) <= 1024
         encode(Message(2, answer.code, 1, message.token, answer.options, answer.payload))
         check_bounds(dispatcher, host)
+        dispatcher.changed([Path.of(5, 0, 3), Path.of(1, 0, 1)])
+        for notification in dispatcher.notifications(0.0):
+            encode(Message(0, notification.response.code, 1, notification.token, notification.response.options))
+        assert (dispatcher.next_deadline() or 0.0) >= 0.0
 
 
 @given(traffic)

@@ -43,7 +43,8 @@ class ClientSettings:
         identity: what Object 3 tells.
         server_id: the short server id of Object 1.
         open_to: see `OpenTo`.
-        confirmable_notifications: CON, so that none is lost unnoticed; NON saves the acknowledgements.
+        confirmable_notifications: CON, so that none is lost unnoticed; NON saves the acknowledgements, where the server
+            has not asked for them (attribute `con`).
         leave_s: how long a deregistration may take when the client stops.
         dispatch: bounds and choices of the request side.
     """
@@ -94,6 +95,7 @@ class Lwm2mClient:
         self._registered = asyncio.Event()
         self._wake = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
+        self._notify_timer: asyncio.TimerHandle | None = None
         account = server_object(
             server_id=settings.server_id,
             lifetime=self._lifetime,
@@ -147,6 +149,7 @@ class Lwm2mClient:
             self._main.cancel()
             await asyncio.gather(self._main, return_exceptions=True)
         self._pump.on_request = _unavailable  # nothing begins any more
+        self._arm_notifications(None)
         await self._firmware.stop()
         await self._pump.close()
 
@@ -219,16 +222,26 @@ class Lwm2mClient:
     def _on_request(self, received: RequestReceived, now: float) -> Response:
         if self._settings.open_to is OpenTo.SERVER and received.peer != self._peer:
             return Response(Code.UNAUTHORIZED)
-        return self._dispatcher.handle(received.message, received.peer, now)
+        response = self._dispatcher.handle(received.message, received.peer, now)
+        self._arm_notifications(self._dispatcher.next_deadline())
+        return response
 
     def _changed(self, paths: Sequence[Path]) -> None:
-        now = self._pump.now()
-        for observer in self._dispatcher.observers.affected(paths):
-            response = self._dispatcher.notification(observer, now)
-            if not is_success(response.code):
-                self._dispatcher.observers.remove(observer.peer, observer.token)
-            confirmable = self._settings.confirmable_notifications
-            self._pump.notify(observer.peer, observer.token, response, confirmable=confirmable)
+        self._dispatcher.changed(paths)
+        self._notify()
+
+    def _notify(self) -> None:
+        for each in self._dispatcher.notifications(self._pump.now()):
+            confirmable = each.confirmable or self._settings.confirmable_notifications
+            self._pump.notify(each.peer, each.token, each.response, confirmable=confirmable)
+        self._arm_notifications(self._dispatcher.next_deadline())
+
+    def _arm_notifications(self, deadline: float | None) -> None:
+        if self._notify_timer is not None:
+            self._notify_timer.cancel()
+            self._notify_timer = None
+        if deadline is not None:
+            self._notify_timer = asyncio.get_running_loop().call_at(deadline, self._notify)
 
     def _observer_lost(self, peer: Peer, token: bytes) -> None:
         self._dispatcher.observers.remove(peer, token)

@@ -151,6 +151,21 @@ class Engine(BayListener, InstallationListener):
             self._heard(operation.path.instance_id, now)
         return answer
 
+    def check(self, operation: Operation, now: float) -> None:
+        """Raise what `handle` would raise, or answer with an error, for the present state; nothing changes.
+
+        Raises:
+            FotaError: with the code to answer.
+        """
+        del now
+        before = self._law.group
+        try:
+            answer, _ = self._law.handle(operation, self._wall())
+        finally:
+            self._law.group = before
+        if not is_success(answer.code):
+            raise RefusedError(answer.diagnostic, code=answer.code)
+
     def _filling(self, instance: int | None) -> Bay | None:
         """Where a package comes in for an instance at present."""
         for each in self._law.group.components:

@@ -4,7 +4,6 @@ Pure: a request message in, a response out. Bodies of streamed resources are han
 is gathered, within a limit. Long answers are cut by Block2.
 """
 
-import zlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final, final
 
@@ -12,21 +11,24 @@ import attrs
 
 from lwm2m_fota.coap.block import MAX_SZX, Block
 from lwm2m_fota.coap.block1 import Accepted, Block1Receiver
-from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
-from lwm2m_fota.content.codec import SEVERAL_VALUES, choose_format, decode, encode
-from lwm2m_fota.content.link import Link, format_links
+from lwm2m_fota.content.codec import SEVERAL_VALUES, decode
 from lwm2m_fota.content.policies import ContentPolicies
-from lwm2m_fota.content.values import is_single
-from lwm2m_fota.errors import ContentError, FotaError, NotAcceptableError, RefusedError, UsageError
+from lwm2m_fota.errors import ContentError, FotaError, RefusedError, UsageError
+from lwm2m_fota.lwm2m.attributes import NO_ATTRIBUTES
+from lwm2m_fota.lwm2m.composite import CompositeRequests
+from lwm2m_fota.lwm2m.discovery import discover, object_links
+from lwm2m_fota.lwm2m.notifying import DefaultsOf, Notification, Notifier, ServerOf
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.observers import DEFAULT_MAX_OBSERVERS, Observer, ObserverTable
-from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteBlock, WriteMode
+from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, WriteBlock, WriteMode
 from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
-from lwm2m_fota.lwm2m.responses import diagnostic_payload, error_response
+from lwm2m_fota.lwm2m.reading import ObjectReader
+from lwm2m_fota.lwm2m.responses import block_option, content_format_option, cut, diagnostic_payload, error_response
 from lwm2m_fota.lwm2m.transfers import Transfer, TransferTable
+from lwm2m_fota.lwm2m.writing import whole_block, write_operation
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
@@ -85,6 +87,12 @@ class DispatchSettings:
 class Dispatcher:
     """The objects of one client, and how requests reach them.
 
+    Args:
+        objects: by their ids.
+        settings: bounds and choices.
+        server_of: tells which server a peer is; by default each peer is one. Notification attributes are a server's.
+        defaults: the default periods of a server (Object 1, resources 2 and 3); by default none.
+
     Policies, where the documents leave a choice:
 
     - A body in blocks has one method and one content format; a block with another belongs to no body (4.08).
@@ -93,37 +101,67 @@ class Dispatcher:
     - A refused block changes nothing: the peer may go on with the right one, or begin anew.
     - A streamed resource holds one body: where a peer has begun one, the blocks of others are refused with 4.08.
     - POST on a streamed resource is a Write: an early specification has it so in an example.
-    - Attributes (Write-Attributes) and composite operations are not supported (4.05).
+    - Values for resources that are not here are left out of a write to an instance (LwM2M Core 1.2, 6.3.3); a write
+      that has no others is answered 4.04. Write-Composite is all or nothing, and refuses them.
+    - Object instances are neither created nor deleted, and nor are resource instances (4.05).
     """
 
-    __slots__ = ("_definitions", "_objects", "_settings", "_transfers", "observers")
+    __slots__ = ("_composite", "_definitions", "_notifier", "_objects", "_reader", "_settings", "_transfers")
 
-    def __init__(self, objects: Iterable[Lwm2mObject], settings: DispatchSettings | None = None) -> None:
+    def __init__(
+        self,
+        objects: Iterable[Lwm2mObject],
+        settings: DispatchSettings | None = None,
+        *,
+        server_of: ServerOf = lambda peer: peer,
+        defaults: DefaultsOf = lambda _: NO_ATTRIBUTES,
+    ) -> None:
         self._objects: dict[int, Lwm2mObject] = {each.definition.id: each for each in objects}
         self._definitions = Definitions(each.definition for each in self._objects.values())
-        self._settings = settings or DispatchSettings()
-        self._transfers = TransferTable(self._settings.max_transfers)
-        self.observers = ObserverTable(self._settings.max_observers)
+        self._settings = settings = settings or DispatchSettings()
+        self._transfers = TransferTable(settings.max_transfers)
+        self._reader = reader = ObjectReader(
+            self._objects, self._definitions, settings.default_format, settings.content
+        )
+        self._notifier = Notifier(
+            reader, self._definitions, settings.max_observers, settings.max_szx, server_of, defaults
+        )
+        self._composite = CompositeRequests(
+            self._objects, self._definitions, reader, settings.max_body_bytes, settings.max_transfers
+        )
 
     @property
     def objects(self) -> Mapping[int, Lwm2mObject]:
         """The objects by id."""
         return self._objects
 
+    @property
+    def observers(self) -> ObserverTable:
+        """Who observes."""
+        return self._notifier.observers
+
     def object_links(self) -> bytes:
         """The payload of a registration: every object and instance; an object of a later version shows it.
 
         Object 0 (Security) is never shown (LwM2M Core 6.2.1).
         """
-        links = [Link("/", (("rt", "oma.lwm2m"), ("ct", str(ContentFormat.SENML_CBOR.value))))]
-        for object_id, each in sorted(self._objects.items()):
-            if object_id == 0:
-                continue
-            instances = each.instances()
-            if each.definition.version != "1.0" or not instances:
-                links.append(Link(f"/{object_id}", _version_attribute(each)))
-            links.extend(Link(f"/{object_id}/{instance}") for instance in instances)
-        return format_links(links)
+        return object_links(self._objects)
+
+    # -- notifications
+
+    def changed(self, paths: Iterable[Path]) -> None:
+        """Note what has new values, in the order in which observers must hear of it; then call `notifications`."""
+        self._notifier.changed(paths)
+
+    def notifications(self, now: float) -> list[Notification]:
+        """What is to be sent now; call it after every change, and at `next_deadline`."""
+        return self._notifier.take(now)
+
+    def next_deadline(self) -> float | None:
+        """When a notification may be due without a change, monotonic seconds; None if none will be."""
+        return self._notifier.next_deadline()
+
+    # -- requests
 
     def handle(self, message: Message, peer: Hashable, now: float) -> Response:
         """Answer one request. Whatever is wrong with it becomes an error code; nothing is raised."""
@@ -141,6 +179,8 @@ class Dispatcher:
                 return self._put(message, peer, self._path(message), now)
             case Code.POST:
                 return self._post(message, peer, self._path(message), now)
+            case Code.FETCH | Code.IPATCH if not message.path():
+                return self._several(message, peer, now)
             case _:
                 raise RefusedError("the method is not allowed here")
 
@@ -152,14 +192,7 @@ class Dispatcher:
             raise RefusedError("no such path", code=Code.NOT_FOUND) from error
         if len(path.ids) != len(segments):  # a slash within a segment separates nothing
             raise RefusedError("no such path", code=Code.NOT_FOUND)
-        if path.object_id not in self._objects or path.object_id == 0:
-            raise RefusedError("no such object", code=Code.NOT_FOUND)
-        each = self._objects[path.object_id]
-        if path.instance_id is not None and path.instance_id not in each.instances():
-            raise RefusedError("no such instance", code=Code.NOT_FOUND)
-        if path.resource_id is not None and path.resource_id not in each.resources(path.instance_id or 0):
-            raise RefusedError("no such resource", code=Code.NOT_FOUND)
-        return path
+        return self._reader.check(path)
 
     def _object(self, path: Path) -> Lwm2mObject:
         return self._objects[path.ids[0]]
@@ -167,76 +200,65 @@ class Dispatcher:
     # -- GET: Read, Discover, Observe
 
     def _get(self, message: Message, peer: Hashable, path: Path, now: float) -> Response:
+        self._cancelled(message, peer)
         accept = message.uint(Option.ACCEPT)
-        max_szx = self._settings.max_szx
-        block = _block(message, Option.BLOCK2)
         if accept == ContentFormat.LINK:
-            return _cut(message, block, self._discover(path), (_content_format(ContentFormat.LINK),), max_szx)
-        observe = message.uint(Option.OBSERVE)
-        if observe == _CANCEL:
+            links = discover(
+                self._object(path),
+                path,
+                message.queries(),
+                lambda found: self._notifier.attached(peer, found, path).links(),
+                now,
+            )
+            return cut(message, links, (content_format_option(ContentFormat.LINK),), self._settings.max_szx)
+        body, content_format = self._reader.render(path, accept, now)
+        observer = Observer(peer, message.token, (path,), accept)
+        return self._observed(message, observer, body, content_format, now)
+
+    def _observed(self, message: Message, observer: Observer, body: bytes, content_format: int, now: float) -> Response:
+        """The answer to a read, which may begin an observation; a later block of it does not."""
+        block = block_option(message, Option.BLOCK2)
+        options: Options = (content_format_option(content_format),)
+        if message.uint(Option.OBSERVE) == _OBSERVE and (block is None or block.num == 0):
+            own = self._notifier.own_attributes(observer.paths, message.queries())
+            if self._notifier.observe(attrs.evolve(observer, own=own), now):
+                options = (self._notifier.sequence_option(), *options)
+        return cut(message, body, options, self._settings.max_szx)
+
+    def _cancelled(self, message: Message, peer: Hashable) -> None:
+        if message.uint(Option.OBSERVE) == _CANCEL:
             self.observers.remove(peer, message.token)
-        body, content_format = self.render(path, accept, now)
-        options: Options = (_content_format(content_format),)
-        if (
-            observe == _OBSERVE
-            and (block is None or block.num == 0)
-            and self.observers.add(Observer(peer, message.token, path, accept))
-        ):
-            options = (self._sequence(), *options)
-        return _cut(message, block, body, options, max_szx)
 
-    def _sequence(self) -> tuple[int, bytes]:
-        return int(Option.OBSERVE), pack_uint(self.observers.next_sequence())
+    # -- FETCH and iPATCH: Read-Composite, Observe-Composite, Write-Composite
 
-    def render(self, path: Path, accept: int | None, now: float) -> tuple[bytes, int]:
-        """The present value of a path and its content format.
-
-        Raises:
-            FotaError: with the code to answer.
-        """
-        each = self._object(path)
-        resource = None if path.resource_id is None else each.definition.resource(path.resource_id)
-        preferred = ContentFormat.TEXT if is_single(path, resource) else self._settings.default_format
-        content_format = choose_format(accept, path, each.definition, preferred)
-        answer = each.handle(Read(path), now)
-        if answer.entries is None:
-            raise RefusedError(answer.diagnostic or "not readable", code=answer.code)
+    def _several(self, message: Message, peer: Hashable, now: float) -> Response:
+        body = self._composite.body(message, peer)
+        if isinstance(body, Response):
+            return body
         try:
-            body = encode(answer.entries, content_format, path, self._definitions, self._settings.content)
-        except NotAcceptableError:
-            raise
-        except ContentError as error:  # not the peer's fault: 5.00
-            raise UsageError(f"the object's own value: {error}") from error
-        return body, content_format
-
-    def notification(self, observer: Observer, now: float) -> Response:
-        """What an observer is told now; an error code if the path can no longer be read (it ends the observation)."""
-        try:
-            body, content_format = self.render(observer.path, observer.accept, now)
+            if message.code == Code.IPATCH:
+                response = _response(self._composite.write(message, body, now))
+            else:
+                response = self._fetch(message, peer, body, now)
         except FotaError as error:
-            return error_response(error)
-        return _cut(None, None, body, (self._sequence(), _content_format(content_format)), self._settings.max_szx)
+            response = error_response(error)
+        return self._composite.answered(message, peer, response)
 
-    def _discover(self, path: Path) -> bytes:
-        if len(path.ids) > _RESOURCE_IDS:
-            raise RefusedError("resource instances are not discovered")
-        each = self._object(path)
-        links: list[Link] = []
-        instances = each.instances() if path.instance_id is None else (path.instance_id,)
-        if path.instance_id is None:
-            links.append(Link(str(path), _version_attribute(each)))
-        for instance in instances:
-            if path.resource_id is None:
-                links.append(Link(f"/{path.object_id}/{instance}"))
-            resources = each.resources(instance) if path.resource_id is None else (path.resource_id,)
-            links.extend(Link(f"/{path.object_id}/{instance}/{resource}") for resource in resources)
-        return format_links(links)
+    def _fetch(self, message: Message, peer: Hashable, body: bytes, now: float) -> Response:
+        self._cancelled(message, peer)
+        paths = self._composite.paths(message, peer, body)
+        accept = message.uint(Option.ACCEPT)
+        values, content_format = self._reader.render_several(paths, accept, now)
+        observer = Observer(peer, message.token, paths, accept, composite=True)
+        return self._observed(message, observer, values, content_format, now)
 
     # -- PUT and POST: Write, Execute
 
     def _put(self, message: Message, peer: Hashable, path: Path, now: float) -> Response:
-        if len(path.ids) < _INSTANCE_IDS or message.first(_URI_QUERY) is not None:
-            raise RefusedError("only instances and resources are written; attributes are not supported")
+        if message.first(_URI_QUERY) is not None:
+            return self._write_attributes(message, peer, path)
+        if len(path.ids) < _INSTANCE_IDS:
+            raise RefusedError("only instances and resources are written")
         return self._write(message, peer, path, WriteMode.REPLACE, now)
 
     def _post(self, message: Message, peer: Hashable, path: Path, now: float) -> Response:
@@ -245,6 +267,8 @@ class Dispatcher:
             definition = each.definition.resource(path.ids[2])
             if definition is not None and Operations.EXECUTE in definition.operations:
                 return self._execute(message, path, now)
+            if definition is not None and definition.multiple and Operations.WRITE in definition.operations:
+                return self._write(message, peer, path, WriteMode.UPDATE, now)
             if not each.streams(path):
                 raise RefusedError("not executable")
             return self._write(message, peer, path, WriteMode.REPLACE, now)
@@ -252,8 +276,14 @@ class Dispatcher:
             raise RefusedError("instances are neither created nor deleted here")
         return self._write(message, peer, path, WriteMode.UPDATE, now)
 
+    def _write_attributes(self, message: Message, peer: Hashable, path: Path) -> Response:
+        if message.payload:
+            raise ContentError("Write-Attributes has no payload")
+        self._notifier.write_attributes(peer, path, message.queries())
+        return Response(Code.CHANGED)
+
     def _execute(self, message: Message, path: Path, now: float) -> Response:
-        block = _block(message, _BLOCK1)
+        block = block_option(message, _BLOCK1)
         if block is not None and (block.more or block.num):
             raise RefusedError("arguments come in one message", code=Code.BAD_OPTION)
         return _response(self._object(path).handle(Execute(path, message.payload), now))
@@ -263,13 +293,13 @@ class Dispatcher:
         resource = None if path.resource_id is None else each.definition.resource(path.resource_id)
         if resource is not None and Operations.WRITE not in resource.operations:
             raise RefusedError("the resource cannot be written")
-        block = _block(message, _BLOCK1)
+        block = block_option(message, _BLOCK1)
         if block is not None:
             return self._write_block(message, peer, path, mode, block, now)
         self._transfers.drop(peer, path)  # a body in one piece takes the place of one that comes in blocks
         operation: Operation
         if self._streams(message, each, path):
-            operation = _whole(path, message.payload)
+            operation = whole_block(path, message.payload)
         else:
             operation = self._decoded(message, each, path, mode, message.payload)
         return _response(each.handle(operation, now))
@@ -331,31 +361,14 @@ class Dispatcher:
 
     def _decoded(self, message: Message, each: Lwm2mObject, path: Path, mode: WriteMode, body: bytes) -> Operation:
         content_format = message.uint(_CONTENT_FORMAT)
-        entries = decode(
-            body, ContentFormat.TEXT if content_format is None else content_format, path, self._definitions
-        )
-        if len(entries) == 1:
-            target, value = entries[0]
-            if isinstance(value, bytes) and each.streams(target):
-                return _whole(target, value)
-        return Write(path, entries, mode)
-
-
-def _whole(path: Path, value: bytes) -> WriteBlock:
-    return WriteBlock(path, 0, value, first=True, final=True, size_bytes=len(value))
-
-
-def _version_attribute(each: Lwm2mObject) -> tuple[tuple[str, str], ...]:
-    return () if each.definition.version == "1.0" else (("ver", each.definition.version),)
-
-
-def _content_format(number: int) -> tuple[int, bytes]:
-    return _CONTENT_FORMAT, pack_uint(number)
-
-
-def _block(message: Message, number: int) -> Block | None:
-    value = message.first(number)
-    return None if value is None else Block.decode(value)
+        number = ContentFormat.TEXT if content_format is None else content_format
+        entries = decode(body, number, path, self._definitions)
+        if len(path.ids) == _INSTANCE_IDS and entries:
+            here = each.resources(path.ids[1])
+            entries = [(target, value) for target, value in entries if target.ids[2] in here]
+            if not entries:
+                raise RefusedError("no such resources", code=Code.NOT_FOUND)
+        return write_operation(each, path, entries, mode)
 
 
 def _response(answer: Answer, control: Sequence[tuple[int, bytes]] = ()) -> Response:
@@ -364,19 +377,3 @@ def _response(answer: Answer, control: Sequence[tuple[int, bytes]] = ()) -> Resp
     if answer.size_limit_bytes is not None:
         options.append((_SIZE1, pack_uint(answer.size_limit_bytes)))
     return Response(answer.code, sort_options(options), diagnostic_payload(answer.diagnostic))
-
-
-def _cut(message: Message | None, block: Block | None, body: bytes, options: Options, max_szx: int) -> Response:
-    """A 2.05 with the block of `body` that is asked for; a small body goes whole."""
-    part = block2_answer(block, len(body), max_szx=max_szx)
-    if part is None:
-        return Response(Code.CONTENT, sort_options(options), body)
-    want_size2 = message is not None and message.first(Option.SIZE2) is not None
-    block_options = block2_options(part, len(body), _etag(body), want_size2=want_size2)
-    payload = body[part.offset : part.offset + part.length]
-    return Response(Code.CONTENT, sort_options((*options, *block_options)), payload)
-
-
-def _etag(body: bytes) -> bytes:
-    """Names a rendered value for as long as it stays the same: the client compares it across blocks."""
-    return zlib.crc32(body).to_bytes(4, "big")

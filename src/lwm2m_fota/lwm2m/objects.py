@@ -1,7 +1,7 @@
 """What a LwM2M object is to the client that hosts it."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lwm2m_fota.lwm2m.operations import Answer, Operation
 from lwm2m_fota.model.paths import Path
@@ -45,4 +45,17 @@ class Lwm2mObject(Protocol):
 
     def listen(self, listener: ChangeListener) -> None:
         """Tell this listener of every change of a value from now on."""
+        ...
+
+
+@runtime_checkable
+class CheckedObject(Protocol):
+    """An object that can say beforehand whether it would take an operation: Write-Composite is all or nothing."""
+
+    def check(self, operation: Operation, now: float) -> None:
+        """Raise what `handle` would raise, or answer with an error; nothing changes.
+
+        Raises:
+            FotaError: with the CoAP code to answer.
+        """
         ...

@@ -1,9 +1,12 @@
-"""How an error becomes a CoAP response."""
+"""How errors and values become CoAP responses."""
 
+import zlib
 from typing import Final
 
+from lwm2m_fota.coap.block import Block
+from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import Response
-from lwm2m_fota.coap.message import Options, pack_uint
+from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.errors import BlockwiseError, FotaError
 from lwm2m_fota.model.codes import Code
@@ -24,3 +27,45 @@ def error_response(error: FotaError) -> Response:
         options = ((int(Option.SIZE1), pack_uint(error.size1)),)
     code = Code.INTERNAL_SERVER_ERROR if error.code is None else error.code
     return Response(code, options, diagnostic_payload(str(error)))
+
+
+def content_format_option(number: int) -> tuple[int, bytes]:
+    """The Content-Format option."""
+    return int(Option.CONTENT_FORMAT), pack_uint(number)
+
+
+def cut(message: Message | None, body: bytes, options: Options, max_szx: int) -> Response:
+    """A 2.05 with the block of `body` that a request asks for; a small body goes whole.
+
+    Args:
+        message: the request; None for a notification.
+        body: the whole body.
+        options: of the response, beside those of the block.
+        max_szx: the largest block, as exponent.
+
+    Raises:
+        BlockwiseError: a block behind the end, or a reserved size.
+    """
+    block = None if message is None else block_option(message, Option.BLOCK2)
+    part = block2_answer(block, len(body), max_szx=max_szx)
+    if part is None:
+        return Response(Code.CONTENT, sort_options(options), body)
+    want_size2 = message is not None and message.first(Option.SIZE2) is not None
+    block_options = block2_options(part, len(body), _etag(body), want_size2=want_size2)
+    payload = body[part.offset : part.offset + part.length]
+    return Response(Code.CONTENT, sort_options((*options, *block_options)), payload)
+
+
+def block_option(message: Message, number: int) -> Block | None:
+    """Block1 or Block2 of a request.
+
+    Raises:
+        BlockwiseError: a reserved size, or too many bytes.
+    """
+    value = message.first(number)
+    return None if value is None else Block.decode(value)
+
+
+def _etag(body: bytes) -> bytes:
+    """Names a rendered value for as long as it stays the same: the client compares it across blocks."""
+    return zlib.crc32(body).to_bytes(4, "big")

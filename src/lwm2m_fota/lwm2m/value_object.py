@@ -1,6 +1,7 @@
 """A single-instance object that is a table of values, such as Device (3) or Server (1)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import final
 
 import attrs
@@ -8,13 +9,14 @@ import attrs
 from lwm2m_fota.content.values import Entries, validate
 from lwm2m_fota.errors import RefusedError
 from lwm2m_fota.lwm2m.objects import ChangeListener
-from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write
+from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Read, Write, WriteMode
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import MAX_PARTS, Path
 from lwm2m_fota.model.resources import ObjectDefinition, Operations, Value
 
 Reader = Callable[[], Value | Mapping[int, Value]]
 Writer = Callable[[Value], None]
+ArrayWriter = Callable[[Mapping[int, Value]], None]
 Executor = Callable[[bytes], None]
 
 
@@ -65,12 +67,14 @@ class ValueObject:
         readers: by resource id.
         writers: by resource id; called in the order of the values, after all of these were found to fit. One may raise
             ContentError; what the ones before it wrote stays.
+        array_writers: the same for multiple resources: given every value by resource instance id, as it is to be.
         executors: by resource id; called with the arguments.
     """
 
     definition: ObjectDefinition
     readers: Mapping[int, Reader]
     writers: Mapping[int, Writer] = attrs.field(factory=dict)
+    array_writers: Mapping[int, ArrayWriter] = attrs.field(factory=dict)
     executors: Mapping[int, Executor] = attrs.field(factory=dict)
     _listeners: list[ChangeListener] = attrs.field(factory=list, init=False)
 
@@ -81,7 +85,7 @@ class ValueObject:
     def resources(self, instance_id: int) -> Sequence[int]:
         """Everything that has a function."""
         del instance_id
-        return sorted({*self.readers, *self.writers, *self.executors})
+        return sorted({*self.readers, *self.writers, *self.array_writers, *self.executors})
 
     def streams(self, path: Path) -> bool:
         """Nothing is streamed."""
@@ -109,8 +113,11 @@ class ValueObject:
             case Read(path):
                 values = {each: read() for each, read in self.readers.items() if path.resource_id in {None, each}}
                 return Answer(Code.CONTENT, read_entries(self.definition, path, values))
-            case Write(_, entries):
-                return self._write(entries)
+            case Write():
+                for resource_id, write in self._targets(operation):
+                    write()
+                    self.changed(resource_id)
+                return CHANGED
             case Execute(path, arguments):
                 executor = None if path.resource_id is None else self.executors.get(path.resource_id)
                 if executor is None:
@@ -120,17 +127,39 @@ class ValueObject:
             case _:
                 raise RefusedError("nothing is streamed here")
 
-    def _write(self, entries: Entries) -> Answer:
-        targets: list[tuple[int, Writer, Value]] = []
-        for path, value in entries:
-            resource_id = path.resource_id
-            if resource_id is None or resource_id not in self.writers:
+    def check(self, operation: Operation, now: float) -> None:
+        """Raise what `handle` would raise, but for what a writer or an executor of yours raises.
+
+        Raises:
+            RefusedError, ContentError: with the code to answer.
+        """
+        del now
+        if isinstance(operation, Write):
+            self._targets(operation)
+
+    def _targets(self, operation: Write) -> list[tuple[int, Callable[[], None]]]:
+        """What is to be called for each resource, in order; everything that can be known beforehand fits."""
+        targets: list[tuple[int, Callable[[], None]]] = []
+        arrays: dict[int, dict[int, Value]] = {}
+        for path, value in operation.entries:
+            resource_id, is_element = path.resource_id, len(path.ids) == MAX_PARTS
+            if resource_id is None or resource_id not in (self.array_writers if is_element else self.writers):
                 raise RefusedError("the resource cannot be written")
             definition = self.definition.resource(resource_id)
             if definition is not None:
                 validate(definition, value)
-            targets.append((resource_id, self.writers[resource_id], value))
-        for resource_id, writer, value in targets:
-            writer(value)
-            self.changed(resource_id)
-        return CHANGED
+            if not is_element:
+                targets.append((resource_id, partial(self.writers[resource_id], value)))
+                continue
+            if resource_id not in arrays:
+                arrays[resource_id] = self._kept(operation, resource_id)
+                targets.append((resource_id, partial(self.array_writers[resource_id], arrays[resource_id])))
+            arrays[resource_id][path.ids[-1]] = value
+        return targets
+
+    def _kept(self, operation: Write, resource_id: int) -> dict[int, Value]:
+        """The instances of a multiple resource that a write leaves as they are (LwM2M Core 1.2, 6.3.3)."""
+        if operation.mode is WriteMode.REPLACE and len(operation.path.ids) < MAX_PARTS:
+            return {}
+        values = self.readers[resource_id]() if resource_id in self.readers else {}
+        return dict(values) if isinstance(values, Mapping) else {}

@@ -9,6 +9,7 @@ from lwm2m_fota.coap.endpoint import Entropy, Response
 from lwm2m_fota.coap.events import Peer
 from lwm2m_fota.coap.message import Message, Options
 from lwm2m_fota.coap.numbers import Option
+from lwm2m_fota.lwm2m.bodies import RequestBodies
 from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
 from lwm2m_fota.lwm2m.registry import (
     Registered,
@@ -21,7 +22,6 @@ from lwm2m_fota.lwm2m.registry import (
 )
 from lwm2m_fota.lwm2m.responses import diagnostic_payload
 from lwm2m_fota.model.codes import Code
-from lwm2m_fota.server.bodies import RequestBodies
 from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.ports import Joined, Left, Presence, PresenceListener
 

@@ -2,21 +2,25 @@
 
 import asyncio
 
+import attrs
 import pytest
 
+from lwm2m_fota import cbor
 from lwm2m_fota.coap.endpoint import Request, Response
 from lwm2m_fota.coap.message import path_options, sort_options
+from lwm2m_fota.content.codec import encode_paths
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient, OpenTo
 from lwm2m_fota.errors import SnapshotError, StorageError, TransportError, UnsupportedProtocolError
 from lwm2m_fota.lwm2m.dispatch import DispatchSettings
 from lwm2m_fota.lwm2m.operations import Read
 from lwm2m_fota.lwm2m.registration import Registrar, RegistrationSettings
+from lwm2m_fota.model.paths import Path
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.sim.loop import run
 from lwm2m_fota.sim.network import LossyNetwork
 
 SERVER, DEVICE = "10.0.0.1", "10.0.0.2"
-GET, POST, PUT, DELETE = 1, 2, 3, 4
+GET, POST, PUT, DELETE, FETCH = 1, 2, 3, 4, 5
 
 
 class Site:
@@ -208,7 +212,7 @@ def test_requests_of_strangers(kit, open_to, code):
         await stranger.open()
         assert (await site.ask(GET, "/5/0/3", pump=stranger)).code == code
         assert (await site.ask(GET, "/5/0/3")).code == 0x45
-        assert (await site.ask(GET, "/0/0/0")).code == 0x84
+        assert (await site.ask(GET, "/0/0/0")).code == 0x81
         await stranger.close()
         await site.close()
 
@@ -280,6 +284,62 @@ async def test_a_new_registration_begins_without_observations(site):
     site.answers = {}
     await client.registered()
     assert len(client._dispatcher.observers) == 0
+
+
+async def attach(site, path, *queries):
+    options = (*path_options(path.strip("/").split("/")), *((15, query) for query in queries))
+    assert (await site.server.call((DEVICE, 5683), Request(PUT, options))).code == 0x44
+
+
+@with_site
+async def test_notifications_heed_the_attributes_of_the_server(site):
+    await site.open()
+    await site.client.registered()
+    await attach(site, "/5/0", b"pmin=10", b"pmax=60")
+    heard, _ = await observe(site, "/5/0/3")
+    begin = site.kit.now()
+    await site.kit.push(site.board.device, site.kit.signed())
+    await asyncio.sleep(9.0)
+    assert heard == []
+    await asyncio.sleep(1.5)
+    assert heard == [b"2"]
+    await asyncio.sleep(begin + 69.5 - site.kit.now())
+    assert heard == [b"2"]
+    await asyncio.sleep(1.0)
+    assert heard == [b"2", b"2"]
+
+
+@with_site
+async def test_a_server_that_wants_confirmable_notifications_gets_them(site):
+    site.settings = attrs.evolve(site.settings, confirmable_notifications=False)
+    await site.open()
+    await site.client.registered()
+    await attach(site, "/5/0/3", b"con=1")
+    heard, _ = await observe(site, "/5/0/3")
+    site.network.loss = 1.0
+    await site.kit.push(site.board.device, site.kit.signed())
+    await asyncio.sleep(1.0)
+    site.network.loss = 0.0
+    await asyncio.sleep(10.0)
+    assert heard == [b"1", b"2"]  # they were sent again
+
+
+@with_site
+async def test_several_paths_are_observed_together(site):
+    await site.open()
+    await site.client.registered()
+    payload = encode_paths([Path.of(5, 0, 3), Path.of(5, 0, 5), Path.of(3, 0, 3)], 112)
+    heard = []
+    request = Request(FETCH, ((12, b"\x70"),), payload, observe=True)
+    observation = await site.server.observe((DEVICE, 5683), request, lambda message: heard.append(message.payload))
+    assert len(cbor.loads(observation.first.payload)) == 3
+    await site.kit.push(site.board.device, site.kit.signed())
+    await asyncio.sleep(0.05)
+    assert cbor.loads(heard[-1])[0] == {0: "/5/0/3", 2: 2}
+    assert len(cbor.loads(heard[-1])) == 3
+    observation.cancel()
+    await asyncio.sleep(0.05)
+    assert len(site.client._dispatcher.observers) == 0
 
 
 # ---- trials

@@ -7,7 +7,7 @@ import pytest
 
 from lwm2m_fota.device.firmware import InterruptedInstall
 from lwm2m_fota.errors import BlockwiseError, FotaError, SnapshotError, StorageError, UnsupportedPackageError
-from lwm2m_fota.lwm2m.operations import Read
+from lwm2m_fota.lwm2m.operations import Execute, Read, Write, WriteBlock
 from lwm2m_fota.machines.coordinator_events import On
 from lwm2m_fota.machines.events import TransferFailed
 from lwm2m_fota.machines.profile import FirmwareProfile
@@ -984,3 +984,23 @@ def test_a_store_that_fails_at_any_one_call_leaves_no_device_stuck(kit, pulls, m
     assert {"save", "load", "write_at", "open", "seal", "read_at", "discard"} <= set(fired)
     assert ("sync" in fired) == pulls
     assert len(fired) > 30
+
+
+def test_whether_an_operation_would_be_taken_can_be_asked(kit):
+    async def main():
+        board = kit.Board()
+        device = await board.on()
+        uri = Path.of(5, 0, 1)
+        write = Write(uri, [(uri, "coap://h/x")])
+        device.check(write, kit.now())
+        device.check(WriteBlock(Path.of(5, 0, 0), 0, b"image", first=True, final=True), kit.now())
+        assert (board.shows, device.staged_bytes, board.memory[0].load()) == ((0, 0), 0, None)
+        await kit.push(device, kit.signed())
+        assert board.shows == (2, 0)
+        assert kit.code_of(device.check, write, kit.now()) == device.handle(write, kit.now()).code
+        execute = Execute(Path.of(5, 0, 2))
+        device.check(execute, kit.now())
+        assert board.shows == (2, 0)
+        await board.off()
+
+    run(main())

@@ -11,7 +11,8 @@ from lwm2m_fota.model.device import DEVICE
 from lwm2m_fota.model.server import SERVER
 
 URI_PATH, CONTENT_FORMAT, ACCEPT, OBSERVE, BLOCK2, BLOCK1, SIZE2, SIZE1 = 11, 12, 17, 6, 23, 27, 28, 60
-GET, POST, PUT = 1, 2, 3
+URI_QUERY = 15
+GET, POST, PUT, FETCH, IPATCH = 1, 2, 3, 5, 7
 
 
 class Device:
@@ -19,6 +20,7 @@ class Device:
 
     def __init__(self, host, **settings):
         self.host = host
+        self.now = 0.0
         self.serial = "42"
         self.lifetime = 60
         self.reboots = []
@@ -43,13 +45,16 @@ class Device:
         self.lifetime = value
 
     def _changed(self, paths):
-        for observer in self.dispatcher.observers.affected(paths):
-            self.notified.append((observer.token, self.dispatcher.notification(observer, 0.0)))
+        self.dispatcher.changed(paths)
+        self.notify()
+
+    def notify(self):
+        self.notified.extend((each.token, each.response) for each in self.dispatcher.notifications(self.now))
 
     def exchange(self, data, peer="server"):
         """A datagram in hex, and the acknowledgement with its answer in hex."""
         request = decode(bytes.fromhex(data))
-        answer = self.dispatcher.handle(request, peer, 0.0)
+        answer = self.dispatcher.handle(request, peer, self.now)
         return encode(Message(ACK, answer.code, request.mid, request.token, answer.options, answer.payload)).hex()
 
     def ask(self, code, path, payload=b"", *, peer="server", token=b"t", options=(), **numbers):
@@ -60,7 +65,7 @@ class Device:
             every.append((number, value if isinstance(value, bytes) else pack_uint(value)))
         every.extend(options)
         every.sort(key=lambda option: option[0])
-        return self.dispatcher.handle(Message(CON, code, 1, token, tuple(every), payload), peer, 0.0)
+        return self.dispatcher.handle(Message(CON, code, 1, token, tuple(every), payload), peer, self.now)
 
     def get(self, path, **more):
         return self.ask(GET, path, **more)
@@ -70,6 +75,18 @@ class Device:
 
     def post(self, path, payload=b"", **more):
         return self.ask(POST, path, payload, **more)
+
+    def attach(self, path, *queries, **more):
+        """Write-Attributes."""
+        return self.ask(PUT, path, options=[(URI_QUERY, query.encode()) for query in queries], **more)
+
+    def fetch(self, payload, *, content_format=112, **more):
+        """Read-Composite, or Observe-Composite."""
+        return self.ask(FETCH, "", payload, content_format=content_format, **more)
+
+    def ipatch(self, payload, *, content_format=112, **more):
+        """Write-Composite."""
+        return self.ask(IPATCH, "", payload, content_format=content_format, **more)
 
     def blocks(self, path, body, szx, *, code=PUT, start=0, **more):
         """Send a body in blocks of one size, from block `start` on; the codes of the answers."""

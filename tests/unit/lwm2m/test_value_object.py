@@ -5,7 +5,7 @@ import pytest
 from lwm2m_fota.coap.message import Message
 from lwm2m_fota.errors import ContentError, FotaError, RefusedError
 from lwm2m_fota.lwm2m.dispatch import Dispatcher
-from lwm2m_fota.lwm2m.operations import CHANGED, Execute, Read, Write, WriteBlock
+from lwm2m_fota.lwm2m.operations import CHANGED, Execute, Read, Write, WriteBlock, WriteMode
 from lwm2m_fota.lwm2m.value_object import ValueObject
 from lwm2m_fota.model.device import DEVICE
 from lwm2m_fota.model.paths import Path
@@ -17,15 +17,17 @@ PRIVATE = 26241  # a resource of our own, that the definition does not have
 class Bench:
     def __init__(self):
         self.time, self.kind, self.calls = 5, "sensor", []
+        self.errors = {1: 2, 0: 1}
         self.object = ValueObject(
             definition=DEVICE,
             readers={
                 13: lambda: self.time,
-                11: lambda: {1: 2, 0: 1},
+                11: lambda: self.errors,
                 17: lambda: self.kind,
                 PRIVATE: lambda: {0: "a", 1: "b"},
             },
             writers={13: self._set_time, 17: self._set_kind, PRIVATE: self.calls.append},
+            array_writers={11: self._set_errors, 12: self.calls.append},
             executors={4: self.calls.append},
         )
         self.heard = []
@@ -33,6 +35,9 @@ class Bench:
 
     def _set_time(self, value):
         self.time = value
+
+    def _set_errors(self, values):
+        self.errors = values
 
     def _set_kind(self, value):
         if not value:
@@ -55,7 +60,7 @@ def bench():
 
 def test_it_has_one_instance_and_what_has_a_function(bench):
     assert bench.object.instances() == (0,)
-    assert bench.object.resources(0) == [4, 11, 13, 17, PRIVATE]
+    assert bench.object.resources(0) == [4, 11, 12, 13, 17, PRIVATE]
     assert bench.object.streams(Path.of(3, 0, 13)) is False
 
 
@@ -153,3 +158,54 @@ def test_a_private_resource_of_many_values_is_not_acceptable_as_text(bench):
     dispatcher = Dispatcher([bench.object])
     assert dispatcher.handle(Message(0, 1, 1, b"", (*path, (17, b""))), "peer", 0.0).code == 0x86
     assert dispatcher.handle(Message(0, 1, 1, b"", (*path, (17, b"\x70"))), "peer", 0.0).code == 0x45
+
+
+# -- multiple resources (LwM2M Core 1.2, 6.3.3)
+
+
+def write_errors(bench, path, values, mode, number=11):
+    entries = [(Path.of(3, 0, number, index), value) for index, value in values.items()]
+    return bench.object.handle(Write(Path(path), entries, mode), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "mode", "errors"),
+    [
+        ((3, 0, 11), {5: 7}, WriteMode.REPLACE, {5: 7}),
+        ((3, 0, 11), {5: 7}, WriteMode.UPDATE, {0: 1, 1: 2, 5: 7}),
+        ((3, 0, 11), {1: 8, 5: 7}, WriteMode.UPDATE, {0: 1, 1: 8, 5: 7}),
+        ((3, 0), {5: 7}, WriteMode.REPLACE, {5: 7}),
+        ((3, 0), {5: 7}, WriteMode.UPDATE, {0: 1, 1: 2, 5: 7}),
+        ((3, 0, 11, 1), {1: 8}, WriteMode.REPLACE, {0: 1, 1: 8}),
+        ((3, 0, 11, 5), {5: 7}, WriteMode.REPLACE, {0: 1, 1: 2, 5: 7}),
+    ],
+)
+def test_an_array_is_replaced_or_added_to(bench, path, values, mode, errors):
+    assert write_errors(bench, path, values, mode) == CHANGED
+    assert bench.errors == errors
+    assert bench.heard == [[Path.of(3, 0, 11)]]
+
+
+def test_an_array_without_a_reader_begins_empty(bench):
+    assert write_errors(bench, (3, 0), {1: 2}, WriteMode.UPDATE, number=12) == CHANGED
+    assert bench.calls == [{1: 2}]
+
+
+@pytest.mark.parametrize(
+    ("entries", "code"),
+    [
+        ([((3, 0, 13), 9), ((3, 0, 11, 0), 33)], BAD),  # out of range
+        ([((3, 0, 13), 9), ((3, 0, 11, 0), "x")], BAD),
+        ([((3, 0, 13), 9), ((3, 0, 11), 1)], NOT_ALLOWED),  # a value of the whole array
+        ([((3, 0, 13), 9), ((3, 0, 17, 0), "x")], NOT_ALLOWED),  # not an array
+    ],
+)
+def test_whether_a_write_fits_can_be_asked_beforehand(bench, entries, code):
+    write = Write(Path.of(3, 0), [(Path(ids), value) for ids, value in entries])
+    for ask in (bench.object.check, bench.object.handle):
+        with pytest.raises(FotaError) as caught:
+            ask(write, 0.0)
+        assert (caught.value.code, bench.time, bench.errors) == (code, 5, {1: 2, 0: 1})
+    bench.object.check(Write(Path.of(3, 0), [(Path.of(3, 0, 13), 9)]), 0.0)
+    bench.object.check(Execute(Path.of(3, 0, 4)), 0.0)
+    assert (bench.time, bench.calls) == (5, [])

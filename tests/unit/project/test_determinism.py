@@ -28,9 +28,9 @@ class Run:
         host.listen(self._changed)
 
     def _changed(self, paths):
-        for observer in self.dispatcher.observers.affected(paths):
-            response = self.dispatcher.notification(observer, self.now)
-            self.endpoint.notify(observer.peer, observer.token, response, self.now, confirmable=True)
+        self.dispatcher.changed(paths)
+        for each in self.dispatcher.notifications(self.now):
+            self.endpoint.notify(each.peer, each.token, each.response, self.now, confirmable=True)
 
     def _settle(self):
         for event in self.endpoint.take_events():
