@@ -10,10 +10,12 @@ from lwm2m_fota.device.staging import Staging
 from lwm2m_fota.device.tasks import show_failure
 from lwm2m_fota.errors import (
     FotaError,
+    MissingCredentialError,
     PackageError,
     PackageTooLargeError,
     ResponseError,
     StorageError,
+    TransportError,
     UnsupportedProtocolError,
     UriError,
 )
@@ -31,6 +33,7 @@ from lwm2m_fota.machines.download_words import (
     BlockStored,
     BodyChanged,
     ConnectionLost,
+    CredentialMissing,
     DownloadEffect,
     DownloadEvent,
     DropCheckpoint,
@@ -230,6 +233,10 @@ class Pull:
     async def _resolve(self, uri: str) -> None:
         try:
             await self._fetcher(uri).resolve(uri)
+        except MissingCredentialError as error:
+            self._feed(CredentialMissing(str(error)))
+        except TransportError as error:
+            self._feed(ConnectionLost(str(error)))
         except Exception as error:
             self._feed(ResolutionFailed(str(error) or repr(error)))
             if not isinstance(error, FotaError):
@@ -244,6 +251,8 @@ class Pull:
             pass
         except ResponseError as error:
             self._feed(PeerRefused(error.response_code))
+        except MissingCredentialError as error:
+            self._feed(CredentialMissing(str(error)))
         except UriError as error:
             self._feed(ResolutionFailed(str(error)))
         except Exception as error:

@@ -231,6 +231,7 @@ def _detail(event: DownloadEvent) -> str:
         case (
             words.ConnectionLost(reason)
             | words.ResolutionFailed(reason)
+            | words.CredentialMissing(reason)
             | words.StorageFull(reason)
             | words.TooLarge(reason)
         ):

@@ -31,6 +31,7 @@ class PullKind(StrEnum):
     RESOLVED = "resolved"
     UNRESOLVED = "not resolved"
     UNRESOLVED_LAST = "not resolved, last attempt"
+    CREDENTIAL_MISSING = "credential missing"
     BLOCK = "block"
     BLOCK_TO_SAVE = "block, checkpoint due"
     BLOCK_LAST = "last block"
@@ -244,6 +245,7 @@ PULL_READINGS: Final[Mapping[type[words.DownloadEvent], tuple[PullReading, ...]]
             _R(_K.UNRESOLVED_LAST, is_last_attempt),
             _R(_K.UNRESOLVED),
         ),
+        words.CredentialMissing: (_R(_K.CREDENTIAL_MISSING),),
         words.BlockStored: (
             _R(_K.CHANGED_TOO_OFTEN, is_of_other_version_again),
             _R(_K.CHANGED, is_of_other_version),
@@ -320,6 +322,7 @@ _CONNECTING: Final = tuple(
     for row in (
         PullRow(phase, _K.UNRESOLVED, _WAITING, _C.WAIT, _PAUSE),
         PullRow(phase, _K.UNRESOLVED_LAST, _FAILED, _C.KEEP, _BREAK, _U.INVALID_URI, _D.HOST_UNRESOLVED),
+        PullRow(phase, _K.CREDENTIAL_MISSING, _FAILED, _C.KEEP, _BREAK, _U.UNSUPPORTED_PROTOCOL, _D.CREDENTIAL_MISSING),
         PullRow(phase, _K.LOST, _WAITING, _C.WAIT, _PAUSE),
         PullRow(phase, _K.LOST_LAST, _FAILED, _C.KEEP, _BREAK, _U.CONNECTION_LOST, _D.CONNECTION_LOST),
     )

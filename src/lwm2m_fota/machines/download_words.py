@@ -217,6 +217,18 @@ class ResolutionFailed:
 
 @final
 @attrs.frozen
+class CredentialMissing:
+    """The device has nothing to prove itself with where the URI leads.
+
+    Attributes:
+        reason: what is needed, for people.
+    """
+
+    reason: str = ""
+
+
+@final
+@attrs.frozen
 class BlockStored:
     """The next bytes are in the stage.
 
@@ -313,6 +325,7 @@ DownloadEvent: TypeAlias = (
     Started
     | Resolved
     | ResolutionFailed
+    | CredentialMissing
     | BlockStored
     | PeerRefused
     | ConnectionLost
@@ -434,6 +447,7 @@ class Diagnosis(StrEnum):
     URI_INVALID = "pull.uri-invalid"
     SCHEME_UNSUPPORTED = "pull.scheme-unsupported"
     HOST_UNRESOLVED = "pull.host-unresolved"
+    CREDENTIAL_MISSING = "pull.credential-missing"
     REFUSED = "pull.refused"
     UNAVAILABLE = "pull.unavailable"
     CONNECTION_LOST = "pull.connection-lost"

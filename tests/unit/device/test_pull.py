@@ -9,6 +9,7 @@ from lwm2m_fota.device.staging import Staging
 from lwm2m_fota.errors import (
     IntegrityError,
     InvalidUriError,
+    MissingCredentialError,
     ResponseError,
     StorageError,
     StorageFullError,
@@ -167,6 +168,35 @@ async def test_an_unknown_host_is_result_7_after_all_attempts(kit, seen):
     bench = Bench(kit, origin)
     bench.start()
     assert (await bench.end())[1:] == (7, "pull.host-unresolved: no such host")
+
+
+@in_virtual_time
+async def test_an_origin_without_a_credential_is_result_9_at_once_and_named(kit, seen):
+    origin = kit.Origin(kit.signed())
+    origin.resolutions = [MissingCredentialError("no credential for coaps://host:5684")]
+    bench = Bench(kit, origin)
+    bench.start()
+    begin = kit.now()
+    assert (await bench.end())[1:] == (9, "pull.credential-missing: no credential for coaps://host:5684")
+    assert kit.now() - begin < 5001
+
+
+@in_virtual_time
+async def test_a_credential_that_goes_in_the_middle_is_result_9(kit, seen):
+    origin = kit.Origin(kit.signed())
+    origin.errors = [(1024, MissingCredentialError("no credential"))]
+    bench = Bench(kit, origin)
+    bench.start()
+    assert (await bench.end())[1:] == (9, "pull.credential-missing: no credential")
+
+
+@in_virtual_time
+async def test_a_host_that_cannot_be_reached_is_result_4(kit, seen):
+    origin = kit.Origin(kit.signed())
+    origin.resolutions = [TransportError("the handshake failed") for _ in range(3)]
+    bench = Bench(kit, origin)
+    bench.start()
+    assert (await bench.end())[1:] == (4, "pull.connection-lost: the handshake failed")
 
 
 @in_virtual_time

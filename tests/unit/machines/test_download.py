@@ -18,6 +18,7 @@ from lwm2m_fota.machines.download_words import (
     BlockStored,
     BodyChanged,
     ConnectionLost,
+    CredentialMissing,
     DownloadTimes,
     DropCheckpoint,
     Fail,
@@ -99,6 +100,7 @@ EVENTS = {
     "start, no uri": Started("fw", COAP),
     "resolved": Resolved(),
     "unresolved": ResolutionFailed("no such name"),
+    "no key": CredentialMissing("it needs a key"),
     "block": BlockStored(500, 100, ETAG),
     "block to save": BlockStored(500, 1000),
     "last block": BlockStored(500, 10, ETAG, 510, last=True),
@@ -136,6 +138,7 @@ ENDS = {
     "large": ("failed", 2, "pull.too-large"),
     "stop": ("stopped", None, None),
 }
+NO_KEY = ("failed", 9, "pull.credential-missing: it needs a key")
 LOST = ("failed", 4, "pull.connection-lost: no answer")
 CHANGES = ("failed", 4, "pull.body-changes")
 GO_ON = ("fetching", None, None)
@@ -169,6 +172,7 @@ OF_FETCHING = {
     "4.12": GO_ON,
     "lost": WAIT,
     "unresolved": WAIT,
+    "no key": NO_KEY,
     "changed": GO_ON,
     **ENDS,
 }
@@ -180,16 +184,18 @@ EXPECTED = {
         "start, ftp": ("failed", 9, "pull.scheme-unsupported: ftp://host/fw"),
         "start, no uri": ("failed", 7, "pull.uri-invalid: fw"),
     },
-    "resolving": {"resolved": GO_ON, "unresolved": WAIT, "lost": WAIT, **ENDS},
+    "resolving": {"resolved": GO_ON, "unresolved": WAIT, "no key": NO_KEY, "lost": WAIT, **ENDS},
     "resolving, last": {
         "resolved": GO_ON,
         "unresolved": ("failed", 4, "pull.connection-lost: no such name"),
+        "no key": NO_KEY,
         "lost": LOST,
         **ENDS,
     },
     "resolving anew, last": {
         "resolved": GO_ON,
         "unresolved": ("failed", 7, "pull.host-unresolved: no such name"),
+        "no key": NO_KEY,
         "lost": LOST,
         **ENDS,
     },
