@@ -137,7 +137,8 @@ class Site:
         self.news = asyncio.Event()
 
     async def __aenter__(self):
-        self.server = Lwm2mServer(TersePeer())
+        self.transport = TersePeer()
+        self.server = Lwm2mServer(self.transport)
         await self.server.start()
         await self.power_on()
         return self
@@ -195,14 +196,14 @@ class Site:
     async def write_uri(self, uri):
         """The code that answers a write of Package URI."""
         request = Request(3, path_options(("5", "0", "1")), uri.encode())
-        return (await self.server._pump.call(self.server.registration("dev").peer, request)).code
+        at = self.server.registration("dev").peer
+        return (await at.pump.call(at.peer, request)).code
 
     async def push(self, data):
         """The code that answers a push, and its Size1."""
         request = Request(3, path_options(("5", "0", "0")), source_bytes=len(data))
-        answer = await self.server._pump.upload(
-            self.server.registration("dev").peer, request, MemoryPackageSource(data)
-        )
+        at = self.server.registration("dev").peer
+        answer = await at.pump.upload(at.peer, request, MemoryPackageSource(data))
         return answer.code, answer.uint(60)
 
     def publish(self, data):
@@ -282,10 +283,12 @@ def test_a_server_that_goes_away_in_mid_pull(goes):
     result = 7 if goes == "gone: 4.04" else 4
 
     async def check(site):
-        origin = Lwm2mServer(UdpTransport())
+        transport = UdpTransport()
+        pump = Pump(transport)
+        origin = Lwm2mServer(transport, pump=pump)
         await origin.start()
         served = []
-        answer = origin._on_request
+        answer = pump.on_request
 
         def fading(received, now):
             if len(served) < 4:
@@ -295,7 +298,7 @@ def test_a_server_that_goes_away_in_mid_pull(goes):
                 return None  # the transport below is closed in a moment
             return Response(0xA3 if goes == "busy for good" else 0x84)
 
-        origin._pump.on_request = fading
+        pump.on_request = fading
         uri = origin.packages.publish(MemoryPackageSource(GOOD), "coap", lambda _: None).uri
         assert await site.write_uri(uri) == 68
         if goes == "silent":
@@ -323,7 +326,7 @@ def test_flash_that_is_full(pulls, how):
     images = LyingStore(4096, CAPACITY_BYTES) if how == "flash smaller than it says" else MemoryImageStore(4096)
 
     async def check(site):
-        site.server._pump._transport.tells_size = how != "size not told"
+        site.transport.tells_size = how != "size not told"
         blocks = []
         staging = site.device._bays._bays[0]._staging
         add = staging.add

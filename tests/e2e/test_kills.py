@@ -14,6 +14,7 @@ from lwm2m_fota.machines.update_effects import Shown
 from lwm2m_fota.machines.update_outcome import Failed, Succeeded
 from lwm2m_fota.machines.update_policy import Method, UpdatePlan
 from lwm2m_fota.model.enums import State, UpdateResult
+from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.server.updater import Updater
 from lwm2m_fota.storage.files import FilePackageSource
@@ -45,11 +46,12 @@ class Site:
         self.device = None
 
     async def __aenter__(self):
-        self.server = Lwm2mServer(UdpTransport())
+        transport = UdpTransport()
+        self.pump = Pump(transport)
+        self.server = Lwm2mServer(transport, pump=self.pump, on_block=self._on_block)
         await self.server.start()
-        self._answer = self.server._pump.on_request
-        self.server._pump.on_request = self._on_request
-        self.server.packages.on_block = self._on_block
+        self._answer = self.pump.on_request
+        self.pump.on_request = self._on_request
         return self
 
     async def __aexit__(self, *_):
@@ -57,14 +59,14 @@ class Site:
 
     def _on_request(self, received, now):
         response = self._answer(received, now)
-        if not self.server.packages.serves(received.message.path()):
+        if received.message.path()[:1] != ("fw",):
             return response
         asyncio.get_running_loop().call_later(PACE_S, self._respond, received.exchange, response)
         return None
 
     def _respond(self, exchange, response):
-        if self.server._pump._opened:
-            self.server._pump.respond(exchange, response)
+        if self.pump._opened:
+            self.pump.respond(exchange, response)
 
     def _on_block(self, block):
         self.served[-1].append(block.offset)

@@ -272,11 +272,17 @@ def coap_observer():
 class Host:
     """A server of ours with its packages."""
 
-    def __init__(self, server):
-        self._server = server
-        self.registrations = server.registrations
+    def __init__(self, transport):
         self.served = []
-        server.packages.on_block = self.served.append
+        self._server = Lwm2mServer(transport, on_block=self.served.append)
+        self.registrations = self._server.registrations
+
+    async def __aenter__(self):
+        await self._server.start()
+        return self
+
+    async def __aexit__(self, *_):
+        await self._server.stop()
 
     def uri(self, path):
         return uri_of(self._server.local_address, path)
@@ -293,12 +299,7 @@ class Host:
 def package_server():
     """`async with package_server(host) as server` is a LwM2M server of ours."""
 
-    @contextlib.asynccontextmanager
-    async def serve(host="127.0.0.1"):
-        async with Lwm2mServer(UdpTransport(host)) as server:
-            yield Host(server)
-
-    return serve
+    return lambda host="127.0.0.1": Host(UdpTransport(host))
 
 
 class Sink:

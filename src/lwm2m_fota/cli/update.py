@@ -21,6 +21,7 @@ from lwm2m_fota.machines.update_policy import Method, UpdateLimits, UpdatePlan, 
 from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.server.lwm2m import Lwm2mServer, ServerSettings
 from lwm2m_fota.server.packages import BlockServed
+from lwm2m_fota.server.reach import reached
 from lwm2m_fota.server.updater import RunningUpdate, Updater, check_package
 from lwm2m_fota.storage.files import FilePackageSource
 from lwm2m_fota.transport.base import Peer
@@ -127,7 +128,7 @@ class _Log:
         if isinstance(event, Registered):
             if registration.endpoint == self._endpoint:
                 self.peer = registration.peer
-            peer, lwm2m = peer_name(registration.peer), registration.lwm2m_version
+            peer, lwm2m = peer_name(reached(registration.peer).address), registration.lwm2m_version
             self._say("registered", endpoint=registration.endpoint, peer=peer, lwm2m=lwm2m)
         elif isinstance(event, Removed):
             self._say("gone", endpoint=registration.endpoint, expired=event.expired)
@@ -136,14 +137,14 @@ class _Log:
         """Only the first block of each requester is news: it shows whether a download began, or went on."""
         if served.peer not in self._fetchers:
             self._fetchers.add(served.peer)
-            self._say("first-block", peer=peer_name(served.peer), num=served.num, offset=served.offset)
+            self._say("first-block", peer=peer_name(reached(served.peer).address), num=served.num, offset=served.offset)
 
 
-def peer_name(peer: Peer) -> str:
+def peer_name(address: Peer) -> str:
     """A socket address, for people; an IPv4 address that an IPv6 socket saw is shown as such."""
-    if isinstance(peer, tuple):
-        return authority(str(peer[0]).removeprefix("::ffff:"), peer[1])
-    return str(peer)
+    if isinstance(address, tuple):
+        return authority(str(address[0]).removeprefix("::ffff:"), address[1])
+    return str(address)
 
 
 @final
@@ -201,7 +202,7 @@ def _advertised(options: UpdateOptions, log: _Log) -> str | None:
     if options.advertise is not None or options.listen.host not in {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
         return options.advertise
     try:
-        return None if log.peer is None else address_towards(log.peer)
+        return None if log.peer is None else address_towards(reached(log.peer).address)
     except TransportError:
         return None
 

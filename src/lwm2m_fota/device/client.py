@@ -64,7 +64,8 @@ class Lwm2mClient:
 
     Args:
         pump: the CoAP endpoint; the client opens and closes it.
-        server_uri: `coap://HOST[:PORT]`, the factory's bootstrap information (Object 0).
+        server_uri: `coap://HOST[:PORT]`, the factory's bootstrap information (Object 0); its scheme is what the
+            endpoint speaks.
         firmware: Object 5 or 33629; the client starts and stops it, and calls its health check passed once registered.
         reboot: what Object 3's Reboot does.
         settings: how it behaves.
@@ -85,8 +86,8 @@ class Lwm2mClient:
     ) -> None:
         self._on_trouble = on_trouble
         self._server: CoapUri = parse_uri(server_uri)
-        if self._server.scheme != "coap":
-            raise UnsupportedProtocolError(f"{self._server.scheme} is not spoken here")
+        if self._server.scheme != pump.scheme:
+            raise UnsupportedProtocolError(f"{self._server.scheme} is not spoken here, but {pump.scheme}")
         self._pump = pump
         self._settings = settings
         self._firmware = firmware
@@ -108,6 +109,7 @@ class Lwm2mClient:
         for each in self._dispatcher.objects.values():
             each.listen(self._changed)
         pump.on_observer_lost = self._observer_lost
+        pump.on_ended = self._session_ended
 
     async def __aenter__(self) -> "Lwm2mClient":
         await self.start()
@@ -195,11 +197,12 @@ class Lwm2mClient:
     async def _send(self, registrar: Registrar, request: RegistrationRequest) -> None:
         before = registrar.phase
         try:
-            self._peer = await self._pump.resolve(self._server.host, self._server.port)
+            peer = await self._connect()
             if before is Phase.REGISTERING:  # the server may ask as soon as it has answered
                 self._dispatcher.observers.clear()
-            answer = await self._pump.call(self._peer, Request(request.code, request.options, request.payload))
+            answer = await self._pump.call(peer, Request(request.code, request.options, request.payload))
         except FotaError as error:
+            self._disconnect()
             registrar.failed(self._pump.now())
             self._trouble(str(error))
         else:
@@ -212,6 +215,27 @@ class Lwm2mClient:
                 self._firmware.healthy()
         else:
             self._registered.clear()
+
+    async def _connect(self) -> Peer:
+        """The server, as it is reached now: over sessions the one that stands, or another one."""
+        peer = await self._pump.resolve(self._server.host, self._server.port)
+        if peer != self._peer:
+            self._pump.hold(peer)
+            self._peer = peer
+        return peer
+
+    def _disconnect(self) -> None:
+        """Give up the session with the server, if it is one: the server may have lost it."""
+        if self._peer is not None and self._pump.sessions is not None:
+            peer, self._peer = self._peer, None
+            self._pump.end(peer)
+
+    def _session_ended(self, peer: Peer) -> None:
+        """Without its session the server reaches this device no more: tell it at once where the next one is."""
+        if peer == self._peer:
+            self._peer = None
+            self._dispatcher.observers.clear()
+            self.update_registration()
 
     def _trouble(self, message: str) -> None:
         if self._on_trouble is not None:

@@ -1,13 +1,16 @@
 """How a device gets a package from a URI: a small door, and the CoAP way through it."""
 
+from collections.abc import Iterable
 from typing import Protocol, final
 
 from lwm2m_fota.coap.endpoint import Request, Stream
 from lwm2m_fota.coap.events import BlockArrived
-from lwm2m_fota.coap.uri import parse_uri
-from lwm2m_fota.errors import ResponseError
+from lwm2m_fota.coap.uri import CoapUri, parse_uri
+from lwm2m_fota.errors import PeerTimeoutError, ResponseError, UnsupportedProtocolError
 from lwm2m_fota.model.codes import Code, is_success
+from lwm2m_fota.model.enums import ProtocolSupport
 from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.transport.base import Peer
 
 
 class FetchSink(Protocol):
@@ -66,6 +69,12 @@ class PackageFetcher(Protocol):
         ...
 
 
+def protocols_of(fetchers: Iterable[PackageFetcher]) -> tuple[ProtocolSupport, ...]:
+    """What resource 8 of Object 5 lists, given the fetchers: a protocol that lacks its credential is not among them."""
+    schemes = {scheme for fetcher in fetchers for scheme in fetcher.schemes}
+    return tuple(protocol for protocol in ProtocolSupport if protocol.scheme in schemes)
+
+
 @final
 class _Blocks:
     """Hands the blocks of a CoAP download to a sink."""
@@ -86,10 +95,10 @@ class _Blocks:
 
 @final
 class CoapFetcher:
-    """Fetches `coap://` URIs with Block2 over an endpoint that is open already.
+    """Fetches with Block2 over an endpoint that is open already: URIs of the scheme that the endpoint speaks.
 
     Args:
-        pump: the endpoint; the one of the management session will do.
+        pump: the endpoint; the one of the management session will do, and its session serves the download too.
         szx: the largest block to ask for, as exponent; None lets the origin choose.
         max_body_bytes: larger packages are refused.
     """
@@ -101,21 +110,34 @@ class CoapFetcher:
 
     @property
     def schemes(self) -> frozenset[str]:
-        """Plain CoAP over UDP."""
-        return frozenset({"coap"})
+        """That of the endpoint; none where it needs a credential and has none for anybody."""
+        sessions = self._pump.sessions
+        return frozenset({self._pump.scheme} if sessions is None or sessions.can_connect else ())
 
     async def resolve(self, uri: str) -> None:
-        """Resolve the host; see `PackageFetcher`."""
+        """Resolve the host, and open the session that it needs; see `PackageFetcher`."""
+        await self._peer(self._target(uri))
+
+    def _target(self, uri: str) -> CoapUri:
         target = parse_uri(uri)
-        await self._pump.resolve(target.host, target.port)
+        if target.scheme != self._pump.scheme:
+            raise UnsupportedProtocolError(f"{target.scheme} is not fetched over {self._pump.scheme}")
+        return target
+
+    async def _peer(self, target: CoapUri) -> Peer:
+        return await self._pump.resolve(target.host, target.port)
 
     async def fetch(self, uri: str, sink: FetchSink, *, offset: int, etag: bytes | None) -> None:
         """Fetch with Block2; see `PackageFetcher`."""
-        target = parse_uri(uri)
-        peer = await self._pump.resolve(target.host, target.port)
+        target = self._target(uri)
+        peer = await self._peer(target)
         request = Request(Code.GET, target.request_options())
         stream = Stream(offset=offset, etag=etag, szx=self._szx, max_body_bytes=self._max_body_bytes)
-        answer = await self._pump.download(peer, request, _Blocks(sink), stream)
+        try:
+            answer = await self._pump.download(peer, request, _Blocks(sink), stream)
+        except PeerTimeoutError:
+            self._pump.end(peer)  # if it is a session, the other end may have lost it: the next attempt opens another
+            raise
         if not is_success(answer.code):
             diagnostic = bytes(answer.payload[:200]).decode("utf-8", "replace")
             raise ResponseError(f"GET {uri}", response_code=answer.code, diagnostic=diagnostic)

@@ -144,6 +144,10 @@ class Registry:
         """The registration of an endpoint, if it is there."""
         return self._by_endpoint.get(endpoint)
 
+    def find(self, registration_id: str) -> Registration | None:
+        """The registration under an id, if it is there."""
+        return self._by_id.get(registration_id)
+
     def register(
         self, peer: Hashable, queries: tuple[str, ...], links: bytes, *, new_id: str, now: float
     ) -> RegistryAnswer:

@@ -30,6 +30,7 @@ from lwm2m_fota.model.codes import Code
 from lwm2m_fota.runtime.entropy import SystemEntropy
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.base import DatagramTransport, Peer
+from lwm2m_fota.transport.sessions import SessionTransport
 
 DEFAULT_MAX_BODY_BYTES = 65536
 
@@ -97,6 +98,7 @@ class Pump:
     Attributes:
         on_request: answers requests; without one they are answered 4.04.
         on_observer_lost: told when a peer no longer takes our notifications.
+        on_ended: told when the session that a peer was has ended, unless `end` did it.
     """
 
     def __init__(
@@ -116,11 +118,22 @@ class Pump:
         )
         self.on_request: RequestHandler | None = None
         self.on_observer_lost: Callable[[Peer, bytes], None] | None = None
+        self.on_ended: Callable[[Peer], None] | None = None
         self._calls: dict[int, _Call] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._turning = False
         self._opened = False
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def scheme(self) -> str:
+        """The URI scheme that is spoken here."""
+        return self._transport.scheme
+
+    @property
+    def sessions(self) -> SessionTransport | None:
+        """The transport, if its peers are sessions."""
+        return self._transport.sessions
 
     @property
     def local_address(self) -> tuple[str, int]:
@@ -168,6 +181,26 @@ class Pump:
         """
         return await self._transport.resolve(host, port)
 
+    def hold(self, peer: Peer) -> None:
+        """Keep the session that a peer is, also while it is idle; harmless where there are no sessions."""
+        if self.sessions is not None:
+            self.sessions.hold(peer)
+
+    def release(self, peer: Peer) -> None:
+        """Let the session that a peer is end when it is idle; harmless where there are no sessions."""
+        if self.sessions is not None:
+            self.sessions.release(peer)
+
+    def end(self, peer: Peer) -> None:
+        """End the session that a peer is: its calls fail, and the next `resolve` opens another.
+
+        Harmless where there are no sessions.
+        """
+        if self.sessions is not None and self._opened:
+            self.sessions.end(peer)
+            self._endpoint.ended(peer, self.now())
+            self._turn()
+
     def set_parameters(self, peer: Peer, parameters: TransmissionParameters) -> None:
         """Transmission parameters for one peer."""
         self._endpoint.set_parameters(peer, parameters)
@@ -185,6 +218,8 @@ class Pump:
     def ended(self, peer: Peer) -> None:
         """The session that this peer was has ended."""
         self._endpoint.ended(peer, self.now())
+        if self.on_ended is not None:
+            self.on_ended(peer)
 
     def drained(self) -> None:
         """The transport has nothing more for now."""

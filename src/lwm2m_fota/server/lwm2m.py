@@ -1,6 +1,7 @@
 """A LwM2M server over CoAP: registrations, operations on devices, and a package server on the same endpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, final
 
 import attrs
@@ -13,16 +14,16 @@ from lwm2m_fota.content.codec import decode, encode
 from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.content.values import Entries
 from lwm2m_fota.errors import FotaError, ResponseError, TransportError, UsageError
-from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits, Updated
+from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits, Removed, Updated
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions, standard_definitions
 from lwm2m_fota.model.resources import Value
-from lwm2m_fota.runtime.entropy import SystemEntropy
 from lwm2m_fota.runtime.pump import Observation, Pump
 from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.packages import BlockServed, PackageServerLimits
 from lwm2m_fota.server.ports import EntriesListener, PresenceListener, ProgressListener, Subscription
+from lwm2m_fota.server.reach import Holds, Names, Reached, reached
 from lwm2m_fota.server.site import DEFAULT_ROOT, ServerSite
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.base import DatagramTransport
@@ -73,18 +74,21 @@ class _Observed:
 class Lwm2mServer:
     """Serves devices; implements `DeviceGateway`, and `packages` is a `PackageHost`.
 
-    Use it as an asynchronous context manager, or call `start` and `stop`.
+    Use it as an asynchronous context manager, or call `start` and `stop`. Over sessions it asks a device on the session
+    that the device has opened, keeps that session as long as the registration, and lets an identity use only the
+    endpoint names that the transport's credential store gives it.
 
     Args:
-        transport: where it listens.
+        transport: where it listens; or several, the scheme that is best for packages first.
         settings: how it behaves.
-        pump: an endpoint of your own making; by default one over `transport`.
+        pump: an endpoint of your own making; by default one over the (first) transport.
         on_event: hears of every registration, update and removal.
+        on_block: hears of every block served.
     """
 
     def __init__(
         self,
-        transport: DatagramTransport,
+        transport: DatagramTransport | Sequence[DatagramTransport],
         settings: ServerSettings | None = None,
         *,
         pump: Pump | None = None,
@@ -92,19 +96,24 @@ class Lwm2mServer:
         on_block: Callable[[BlockServed], None] | None = None,
     ) -> None:
         self._settings = settings or ServerSettings()
-        self._pump = pump or Pump(transport, entropy=SystemEntropy())
-        self._pump.on_request = self._on_request
+        first, *others = transport if isinstance(transport, Sequence) else (transport,)
+        self._pumps = (pump or Pump(first), *map(Pump, others))
+        self._names = Names(self._pumps)
+        self._holds = Holds()
+        for each in self._pumps:
+            each.on_request = partial(self._on_request, each)
         self._definitions: Definitions = standard_definitions()
         self._observations: dict[str, set[Observation]] = {}
         self.on_event = on_event
         self._site = ServerSite(
-            self._base_uri,
+            self._base_uris(),
             root=self._settings.root,
             registry=self._settings.registry,
             packages=self._settings.packages,
-            entropy=self._pump.entropy,
+            entropy=self._pumps[0].entropy,
             on_event=self._on_registry_event,
             on_block=on_block,
+            permit=self._names.permit,
         )
         self._registrations = self._site.registrations
         self.packages = self._site.packages
@@ -120,39 +129,65 @@ class Lwm2mServer:
         """Listen.
 
         Raises:
-            TransportError: the address cannot be had.
+            TransportError: an address cannot be had; then there is none that is listened at.
+            UsageError: a certificate of a transport cannot be used.
         """
-        await self._pump.open()
+        try:
+            for pump in self._pumps:
+                await pump.open()
+        except BaseException:
+            await self._close()
+            raise
         self._registrations.start()
 
     async def stop(self) -> None:
         """Stop listening; running operations fail with TransportError."""
         self._registrations.stop()
-        await self._pump.close()
+        await self._close()
+
+    async def _close(self) -> None:
+        for pump in self._pumps:
+            await pump.close()
 
     @property
     def local_address(self) -> tuple[str, int]:
-        """Host and port where it listens."""
-        return self._pump.local_address
+        """Host and port where it listens, by its first transport."""
+        return self._pumps[0].local_address
+
+    @property
+    def addresses(self) -> tuple[tuple[str, tuple[str, int]], ...]:
+        """Where it listens: the scheme, and host and port, of each transport."""
+        return tuple((pump.scheme, pump.local_address) for pump in self._pumps)
 
     def registrations(self) -> tuple[Registration, ...]:
         """All present registrations."""
         return self._registrations.all()
 
-    def _base_uri(self) -> str:
-        host, port = self.local_address
+    def _base_uris(self) -> dict[str, Callable[[], str]]:
+        """What URIs of packages begin with, by scheme; of two endpoints with one scheme the first counts."""
+        bases: dict[str, Callable[[], str]] = {}
+        for pump in self._pumps:
+            bases.setdefault(pump.scheme, partial(self._base_uri, pump))
+        return bases
+
+    def _base_uri(self, pump: Pump) -> str:
+        host, port = pump.local_address
         advertised = self._settings.advertise_host
         host = (advertised() if callable(advertised) else advertised) or host
         if host in _WILDCARDS:
             raise UsageError(f"no device can fetch from {host}: set ServerSettings.advertise_host")
-        return f"coap://[{host}]:{port}" if ":" in host else f"coap://{host}:{port}"
+        return f"{pump.scheme}://[{host}]:{port}" if ":" in host else f"{pump.scheme}://{host}:{port}"
 
     # -- requests of devices
 
-    def _on_request(self, received: RequestReceived, now: float) -> Response:
-        return self._site.handle(received.message, received.peer, now)
+    def _on_request(self, pump: Pump, received: RequestReceived, now: float) -> Response:
+        return self._site.handle(received.message, Reached(pump, received.peer), now, pump.scheme)
 
     def _on_registry_event(self, event: RegistryEvent) -> None:
+        if isinstance(event, Removed):
+            self._holds.release(event.registration.endpoint)
+        else:
+            self._holds.hold(event.registration.endpoint, event.registration.peer)
         if not isinstance(event, Updated) or event.moved:
             for observation in self._observations.pop(event.registration.endpoint, ()):
                 observation.forget()  # the device has none for us any more
@@ -223,7 +258,8 @@ class Lwm2mServer:
         device = self._device(endpoint)
         options = _options(device, path, (int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.OPAQUE)))
         request = Request(Code.PUT, options, source_bytes=source.size_bytes)
-        answer = await self._pump.upload(device.peer, request, source, lambda done: tell(progress, done))
+        at = reached(device.peer)
+        answer = await at.pump.upload(at.peer, request, source, lambda done: tell(progress, done))
         _check(answer, "PUT", path)
         tell(progress, source.size_bytes)
 
@@ -257,7 +293,8 @@ class Lwm2mServer:
 
         options = _options(device, path, (int(Option.ACCEPT), pack_uint(self._accept(endpoint, path))))
         request = Request(Code.GET, options, observe=True)
-        observation: Observation = await self._pump.observe(device.peer, request, on_notify)
+        at = reached(device.peer)
+        observation: Observation = await at.pump.observe(at.peer, request, on_notify)
         present = self._registrations.get(endpoint)
         if present is None or present.epoch != device.epoch:
             observation.forget()
@@ -284,7 +321,8 @@ class Lwm2mServer:
         self, endpoint: str, path: Path, code: Code, *extra: tuple[int, bytes], payload: bytes = b""
     ) -> Message:
         device = self._device(endpoint)
-        answer = await self._pump.call(device.peer, Request(code, _options(device, path, *extra), payload))
+        at = reached(device.peer)
+        answer = await at.pump.call(at.peer, Request(code, _options(device, path, *extra), payload))
         return _check(answer, code.name, path)
 
     def _accept(self, endpoint: str, path: Path) -> int:

@@ -111,6 +111,7 @@ class PackageServer:
         clock: monotonic seconds.
         limits: bounds.
         on_block: hears of every block served.
+        scheme: of the URIs.
     """
 
     def __init__(
@@ -120,8 +121,11 @@ class PackageServer:
         clock: Callable[[], float],
         limits: PackageServerLimits | None = None,
         on_block: Callable[[BlockServed], None] | None = None,
+        *,
+        scheme: str = "coap",
     ) -> None:
         self._base_uri = base_uri
+        self._scheme = scheme
         self._entropy = entropy
         self._clock = clock
         self._limits = limits or PackageServerLimits()
@@ -130,8 +134,8 @@ class PackageServer:
 
     @property
     def schemes(self) -> tuple[str, ...]:
-        """Only plain CoAP here."""
-        return ("coap",)
+        """The one that its endpoint speaks."""
+        return (self._scheme,)
 
     def publish(
         self, source: PackageSource, scheme: str, progress: ProgressListener, token: str | None = None

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from lwm2m_fota.coap.endpoint import Entropy, Response
 from lwm2m_fota.coap.events import Peer
@@ -26,7 +27,12 @@ from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.ports import Joined, Left, Presence, PresenceListener
 
 _ID_BYTES: Final = 8
+_LOG: Final = logging.getLogger(__name__)
 _UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK1, Option.BLOCK2}
+
+
+Permit: TypeAlias = Callable[[Peer, str], bool]
+"""Whether a peer may use an endpoint name."""
 
 
 @final
@@ -60,6 +66,7 @@ class Registrations:
         entropy: makes the ids of registrations.
         clock: monotonic seconds.
         on_event: hears of every event of the registry, before anyone who watches.
+        permit: whether a peer may use an endpoint name; without it, all may.
     """
 
     def __init__(
@@ -69,8 +76,10 @@ class Registrations:
         entropy: Entropy,
         clock: Callable[[], float],
         on_event: Callable[[RegistryEvent], None],
+        permit: Permit | None = None,
     ) -> None:
         self._root = root
+        self._permit = permit
         self._registry = Registry(limits)
         self._bodies = RequestBodies()
         self._entropy = entropy
@@ -143,12 +152,23 @@ class Registrations:
         return self._bodies.answered(message, peer, self._response(answer))
 
     def _answer(self, message: Message, rest: list[str], peer: Peer, body: bytes, now: float) -> RegistryAnswer:
+        endpoint = self._endpoint(message, rest)
+        if endpoint is not None and self._permit is not None and not self._permit(peer, endpoint):
+            _LOG.warning("%s may not use the endpoint name %r", peer, endpoint)
+            return RegistryAnswer(Code.FORBIDDEN, diagnostic="this endpoint name belongs to another identity")
         if not rest:
             new_id = self._entropy.token(_ID_BYTES).hex()
             return self._registry.register(peer, message.queries(), body, new_id=new_id, now=now)
         if message.code == Code.DELETE:
             return self._registry.deregister(rest[0])
         return self._registry.update(rest[0], peer, message.queries(), body, now)
+
+    def _endpoint(self, message: Message, rest: list[str]) -> str | None:
+        """The endpoint name that a request is about; None where it names none that is known."""
+        if rest:
+            registration = self._registry.find(rest[0])
+            return None if registration is None else registration.endpoint
+        return next((query[3:] for query in message.queries() if query.startswith("ep=")), None)
 
     def _response(self, answer: RegistryAnswer) -> Response:
         options: Options = ()

@@ -5,7 +5,7 @@ gives its requests to `ServerSite.handle`, and brings a `DeviceGateway` of its o
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, final
 
 from lwm2m_fota.coap.endpoint import Entropy, Response
@@ -16,9 +16,10 @@ from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.runtime.entropy import SystemEntropy
 from lwm2m_fota.server.callbacks import tell
+from lwm2m_fota.server.hosts import PackageHosts
 from lwm2m_fota.server.packages import BlockServed, PackageServer, PackageServerLimits
 from lwm2m_fota.server.ports import PresenceListener, Subscription
-from lwm2m_fota.server.registrations import Registrations
+from lwm2m_fota.server.registrations import Permit, Registrations
 from lwm2m_fota.transport.base import Peer
 
 DEFAULT_ROOT: Final = "rd"
@@ -29,13 +30,16 @@ class ServerSite:
     """The server's side of registration and of pulls. Registrations lapse by timers of the running event loop.
 
     Args:
-        base_uri: what the URIs of packages begin with, `coap://HOST:PORT`; a function, if it is known late.
+        base_uri: what the URIs of packages begin with, `coap://HOST:PORT`; a function, if it is known late. With
+            several endpoints, such a function for the scheme of each, best first: a package that is published for one
+            is served there alone.
         root: the path of the registration interface.
         registry: bounds of the registry.
         packages: bounds of the package server.
         entropy: makes ids and tokens; by default from the operating system.
         on_event: hears of every registration, update and removal.
         on_block: hears of every block served.
+        permit: whether a peer may use an endpoint name; without it, all may.
 
     Attributes:
         registrations: who is there.
@@ -44,7 +48,7 @@ class ServerSite:
 
     def __init__(
         self,
-        base_uri: str | Callable[[], str],
+        base_uri: str | Callable[[], str] | Mapping[str, Callable[[], str]],
         *,
         root: str = DEFAULT_ROOT,
         registry: RegistryLimits | None = None,
@@ -52,14 +56,18 @@ class ServerSite:
         entropy: Entropy | None = None,
         on_event: Callable[[RegistryEvent], None] | None = None,
         on_block: Callable[[BlockServed], None] | None = None,
+        permit: Permit | None = None,
     ) -> None:
         entropy = entropy or SystemEntropy()
         self._root = root
         self.registrations = Registrations(
-            root, registry or RegistryLimits(), entropy, _now, lambda event: tell(on_event, event)
+            root, registry or RegistryLimits(), entropy, _now, lambda event: tell(on_event, event), permit
         )
-        base = base_uri if callable(base_uri) else lambda: base_uri
-        self.packages = PackageServer(base, entropy, _now, packages, on_block)
+        self._packages = {
+            scheme: PackageServer(base, entropy, _now, packages, on_block, scheme=scheme)
+            for scheme, base in _bases(base_uri).items()
+        }
+        self.packages = PackageHosts(self._packages.values())
 
     def registration(self, endpoint: str) -> Registration | None:
         """The present registration of an endpoint."""
@@ -69,23 +77,34 @@ class ServerSite:
         """Tell of every registration of this endpoint, and of its end."""
         return self.registrations.watch(endpoint, listener)
 
-    def handle(self, message: Message, peer: Peer, now: float) -> Response:
+    def handle(self, message: Message, peer: Peer, now: float, scheme: str | None = None) -> Response:
         """Answer one request. Whatever is wrong with it becomes an error code; nothing is raised.
 
         Args:
             message: the request; one block of a body is as good as a whole one.
             peer: whom it came from, and where operations on it go: `Registration.peer`.
             now: monotonic seconds, of the event loop.
+            scheme: over which endpoint it came; None for the first or only one.
         """
+        packages = self._packages[scheme or next(iter(self._packages))]
         try:
             path = message.path()
-            if self.packages.serves(path):
-                return self.packages.handle(message, peer)
+            if packages.serves(path):
+                return packages.handle(message, peer)
             if path[:1] == (self._root,):
                 return self.registrations.handle(message, peer, now)
         except FotaError as error:
             return error_response(error)
         return Response(Code.NOT_FOUND)
+
+
+def _bases(base_uri: str | Callable[[], str] | Mapping[str, Callable[[], str]]) -> Mapping[str, Callable[[], str]]:
+    """The beginning of URIs, by scheme."""
+    if isinstance(base_uri, Mapping):
+        return base_uri
+    if callable(base_uri):
+        return {"coap": base_uri}
+    return {base_uri.partition(":")[0]: lambda: base_uri}
 
 
 def _now() -> float:

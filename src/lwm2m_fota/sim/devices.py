@@ -5,7 +5,7 @@ power-on does. It needs a running event loop, virtual (`sim.loop`) or real.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Final, final
 
@@ -28,6 +28,7 @@ from lwm2m_fota.runtime.entropy import SeededEntropy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.sim.flash import SimulatedFlash
 from lwm2m_fota.storage.memory import MemoryStateStore
+from lwm2m_fota.transport.base import DatagramTransport
 from lwm2m_fota.transport.memory import MemoryNetwork
 
 POWER_ON_UNIX_S: Final = 1_767_225_600.0
@@ -99,6 +100,7 @@ class SimulatedDevice:
         model: what it is.
         host: its address; the network gives it a free port at every boot.
         seed: of its message ids, tokens and jitter.
+        over: put over the transport of every boot, such as DTLS.
 
     Attributes:
         boots: how often it has come up.
@@ -113,8 +115,10 @@ class SimulatedDevice:
         *,
         host: str = "192.0.2.2",
         seed: int = 0,
+        over: Callable[[DatagramTransport], DatagramTransport] | None = None,
     ) -> None:
         self._network = network
+        self._over = over
         self._server_uri = server_uri
         self._endpoint = endpoint
         self._model = model or DeviceModel()
@@ -302,7 +306,10 @@ class SimulatedDevice:
 
     def _made(self) -> tuple[FirmwareDevice | AdvancedFirmwareDevice, Lwm2mClient]:
         model, loop = self._model, asyncio.get_running_loop()
-        pump = Pump(self._network.transport(self._host), entropy=self._entropy)
+        transport: DatagramTransport = self._network.transport(self._host)
+        if self._over is not None:
+            transport = self._over(transport)
+        pump = Pump(transport, entropy=self._entropy)
         around: Surroundings = {
             "trust": model.trust,
             "formats": model.formats,

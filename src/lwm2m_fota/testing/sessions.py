@@ -14,8 +14,8 @@ from lwm2m_fota.transport.sessions import SessionPeer, SessionTransport
 
 def sessions(transport: DatagramTransport) -> SessionTransport:
     """The same transport, which must have sessions."""
-    assert isinstance(transport, SessionTransport)
-    return transport
+    assert transport.sessions is not None
+    return transport.sessions
 
 
 class SessionConformance(TransportConformance):

@@ -5,7 +5,10 @@ protocol in it; retransmission, order and deduplication belong to the CoAP core 
 """
 
 from collections.abc import Hashable
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from lwm2m_fota.transport.sessions import SessionTransport
 
 Peer: TypeAlias = Hashable
 """The address of the other end, as the transport names it.
@@ -41,6 +44,16 @@ class DatagramHandler(Protocol):
 
 class DatagramTransport(Protocol):
     """Sends and receives datagrams, unconnected: one transport serves all peers."""
+
+    @property
+    def scheme(self) -> str:
+        """The URI scheme of CoAP over it, in lower case."""
+        ...
+
+    @property
+    def sessions(self) -> "SessionTransport | None":
+        """This transport, if its peers are sessions; None if they are addresses."""
+        ...
 
     async def open(self, handler: DatagramHandler) -> None:
         """Take the local address and begin to receive.

@@ -14,6 +14,7 @@ from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Certificate, CredentialKind
 from lwm2m_fota.errors import TransportError, UsageError
 from lwm2m_fota.transport.base import DatagramHandler, DatagramTransport, Peer
+from lwm2m_fota.transport.dtls_client import USABLE
 from lwm2m_fota.transport.dtls_endpoint import DtlsEndpoint, DtlsEvent, Ended, Failed, Received, Stands
 from lwm2m_fota.transport.dtls_session import DtlsLimits, DtlsSession
 from lwm2m_fota.transport.sessions import SessionPeer
@@ -100,6 +101,26 @@ class DtlsTransport:
         return self._loop.time()
 
     # -- a transport
+
+    @property
+    def scheme(self) -> str:
+        """CoAP over DTLS."""
+        return SCHEME
+
+    @property
+    def sessions(self) -> "DtlsTransport":
+        """This transport: its peers are sessions."""
+        return self
+
+    @property
+    def credentials(self) -> CredentialStore | None:
+        """The credentials of devices; None lets nobody in."""
+        return self._store
+
+    @property
+    def can_connect(self) -> bool:
+        """There is a credential in the keyring that DTLS can use."""
+        return self._keyring.serves(USABLE)
 
     async def open(self, handler: DatagramHandler) -> None:
         """Open the transport below, and begin without sessions.

@@ -148,6 +148,15 @@ class MemoryTransport:
             raise UsageError("the transport is not open")
         return self._endpoint
 
+    @property
+    def scheme(self) -> str:
+        """Plain CoAP."""
+        return "coap"
+
+    @property
+    def sessions(self) -> None:
+        """There are none: peers are addresses."""
+
     async def open(self, handler: DatagramHandler) -> None:
         """Take the address and begin to receive.
 

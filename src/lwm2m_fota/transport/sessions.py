@@ -4,8 +4,9 @@ A peer of such a transport is one session. It is equal to itself alone: another 
 another peer, with message ids, tokens and observations of its own (RFC 7252 section 9.1.1).
 """
 
-from typing import Protocol, final, runtime_checkable
+from typing import Protocol, final
 
+from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Identity
 from lwm2m_fota.transport.base import DatagramTransport, Peer
 
@@ -29,13 +30,22 @@ class SessionPeer:
         return f"SessionPeer({self.address!r}, {self.identity})"
 
 
-@runtime_checkable
 class SessionTransport(DatagramTransport, Protocol):
     """A `DatagramTransport` whose peers are `SessionPeer`s.
 
     `resolve` opens a session, if there is none, and raises TransportError where that fails. A session that nobody
     holds ends when it has been idle for some time.
     """
+
+    @property
+    def credentials(self) -> CredentialStore | None:
+        """What is known of those who are let in; None lets nobody in."""
+        ...
+
+    @property
+    def can_connect(self) -> bool:
+        """There is a credential that a session might be opened with."""
+        ...
 
     def hold(self, peer: Peer) -> None:
         """Keep this session while it is idle; harmless if it has ended."""

@@ -179,6 +179,15 @@ class UdpTransport:
             raise UsageError("the transport is not open")
         return self._link
 
+    @property
+    def scheme(self) -> str:
+        """Plain CoAP."""
+        return "coap"
+
+    @property
+    def sessions(self) -> None:
+        """There are none: peers are addresses."""
+
     async def open(self, handler: DatagramHandler) -> None:
         """Bind the socket and begin to receive.
 

@@ -4,12 +4,27 @@ import pytest
 
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import sort_options
-from lwm2m_fota.device.fetch import CoapFetcher
-from lwm2m_fota.errors import BlockwiseError, InvalidUriError, PeerTimeoutError, ResponseError, StorageFullError
+from lwm2m_fota.credentials.keyring import Held, Keyring
+from lwm2m_fota.credentials.secret import Secret
+from lwm2m_fota.credentials.store import MemoryCredentialStore, PskEntry
+from lwm2m_fota.credentials.values import PreSharedKey
+from lwm2m_fota.device.fetch import CoapFetcher, protocols_of
+from lwm2m_fota.errors import (
+    BlockwiseError,
+    InvalidUriError,
+    PeerTimeoutError,
+    ResponseError,
+    StorageFullError,
+    TransportError,
+    UnsupportedProtocolError,
+)
 from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.server.packages import PackageServer
 from lwm2m_fota.sim.loop import run
+from lwm2m_fota.sim.network import LossyNetwork
 from lwm2m_fota.storage.memory import MemoryPackageSource
+from lwm2m_fota.transport.dtls import DtlsTransport
 from lwm2m_fota.transport.memory import MemoryNetwork
 
 DATA = bytes(range(256)) * 10 + b"end"
@@ -138,3 +153,49 @@ async def test_hosts_that_are_not_there(origin, device):
     await origin.pump.close()
     with pytest.raises(PeerTimeoutError):
         await CoapFetcher(device).fetch(uri, Sink(), offset=0, etag=None)
+
+
+@on_network
+async def test_an_endpoint_fetches_its_own_scheme_alone(origin, device):
+    with pytest.raises(UnsupportedProtocolError):
+        await CoapFetcher(device).resolve("coaps://10.0.0.1/fw")
+    with pytest.raises(UnsupportedProtocolError):
+        await CoapFetcher(device).fetch("coaps://10.0.0.1/fw", Sink(), offset=0, etag=None)
+
+
+def test_a_scheme_without_a_credential_is_not_offered():
+    network, psk = MemoryNetwork(), PreSharedKey("device", Secret(b"key"))
+    without = CoapFetcher(Pump(DtlsTransport(network.transport())))
+    with_key = CoapFetcher(Pump(DtlsTransport(network.transport(), keyring=Keyring([Held(None, psk)]))))
+    plain = CoapFetcher(Pump(network.transport()))
+    assert [fetcher.schemes for fetcher in (without, with_key, plain)] == [set(), {"coaps"}, {"coap"}]
+    assert protocols_of([without, plain]) == (0,)
+    assert protocols_of([with_key, plain]) == (0, 1)
+    assert protocols_of([]) == ()
+
+
+@pytest.mark.parametrize("lost", ["while it answers", "for good"])
+def test_a_session_that_goes_silent_is_given_up_so_that_the_next_attempt_opens_another(lost):
+    async def main():
+        network, psk = LossyNetwork(1), PreSharedKey("device", Secret(b"key"))
+        store = MemoryCredentialStore([PskEntry(psk)])
+        device = Pump(DtlsTransport(network.transport("10.0.0.2"), keyring=Keyring([Held(None, psk)])))
+        await device.open()
+        async with Lwm2mServer(DtlsTransport(network.transport("10.0.0.1", 5684), store=store)) as server:
+            uri = server.packages.publish(MemoryPackageSource(DATA), "coaps", lambda _: None).uri
+            fetcher, sink = CoapFetcher(device), Sink()
+            await fetcher.resolve(uri)
+            peer = await device.resolve("10.0.0.1", 5684)
+            network.cut(("10.0.0.1", 5684))
+            with pytest.raises(PeerTimeoutError):
+                await fetcher.fetch(uri, sink, offset=0, etag=None)
+            if lost == "for good":
+                with pytest.raises(TransportError, match="no answer"):
+                    await fetcher.resolve(uri)
+            network.heal(("10.0.0.1", 5684))
+            await fetcher.fetch(uri, sink, offset=0, etag=None)
+            assert bytes(sink.data) == DATA
+            assert await device.resolve("10.0.0.1", 5684) is not peer
+        await device.close()
+
+    run(main())
