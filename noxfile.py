@@ -131,6 +131,7 @@ def kills(session: nox.Session) -> None:
 def interop(session: nox.Session) -> None:
     """Meet the programs of others, within a minute: libcoap (Debian package libcoap3-bin), aiocoap, imgtool."""
     install_wheel(session)
+    session.env["LWM2M_FOTA_INTEROP"] = "check"
     run_pytest(session, f"--session-timeout={INTEROP_LIMIT_S}", "tests/interop", "tests/e2e/test_examples.py")
 
 

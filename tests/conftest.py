@@ -47,6 +47,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(figure)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With LWM2M_FOTA_INTEROP=write, write the page of interoperability; with =check, see that nothing on it is old."""
+    what = os.environ.get("LWM2M_FOTA_INTEROP")
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if what is None or reporter is None or hasattr(session.config, "workerinput"):
+        return
+    rows = {
+        value
+        for report in reporter.stats.get("passed", ())
+        for name, value in report.user_properties
+        if name == "met" and report.when == "call"
+    }
+    page = ROOT / "docs" / "reference" / "interop.md"
+    text, mark = page.read_text(encoding="utf-8"), "| --- | --- | --- | --- |\n"
+    above, _, below = text.partition(mark)
+    if what == "write":
+        page.write_text(above + mark + "".join(f"{row}\n" for row in sorted(rows)), encoding="utf-8")
+    elif not reporter.stats.get("skipped") and (old := sorted(set(below.splitlines()) - rows)):
+        reporter.write_line("no test shows any more:\n" + "\n".join(old), red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def counts() -> Callable[[int, int], int]:
     """`counts(20, 50)` is 20 in an ordinary run and 50 in a full one."""

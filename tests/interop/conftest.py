@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import os
 import shutil
 import socket
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ import pytest
 
 from lwm2m_fota.coap.block import Block
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient, OpenTo
-from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.device.fetch import CoapFetcher, protocols_of
 from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
 from lwm2m_fota.device.slots import SlotInstaller
 from lwm2m_fota.errors import ResponseError
@@ -37,7 +39,6 @@ except ImportError:  # the tests that need it say so
 
 KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
 ENDPOINT = "interop-device"
-NOBODY = "coap://127.0.0.1:9"
 LIMIT_S = 20
 LONG_TEXT = "".join(f"{number:04x}" for number in range(625))
 
@@ -70,9 +71,9 @@ def host(request):
     return request.param
 
 
-def uri_of(address, path=""):
+def uri_of(address, path="", scheme="coap"):
     host, port = address
-    return f"coap://[{host}]:{port}{path}" if ":" in host else f"coap://{host}:{port}{path}"
+    return f"{scheme}://[{host}]:{port}{path}" if ":" in host else f"{scheme}://{host}:{port}{path}"
 
 
 @pytest.fixture(scope="session")
@@ -137,10 +138,11 @@ TEXTS = ObjectDefinition(
 
 
 class Board:
-    """A device on real UDP: what it stores outlives a restart, as flash does."""
+    """A device on real UDP, or over another transport: what it stores outlives a restart, as flash does."""
 
-    def __init__(self, host, server_uri):
-        self._host = host
+    def __init__(self, host, server_uri, new_transport=None, fetchers=()):
+        self._new_transport = new_transport or (lambda: UdpTransport(host))
+        self._fetchers = fetchers
         self._server_uri = server_uri
         self._images = MemoryImageStore()
         self._state = MemoryStateStore()
@@ -160,15 +162,16 @@ class Board:
         """Switch on."""
         self.reboots.clear()
         self.installer.boot()
-        self._pump = Pump(UdpTransport(self._host))
+        self._pump = Pump(self._new_transport())
+        fetchers = (CoapFetcher(self._pump), *self._fetchers)
         self.firmware = FirmwareDevice(
-            profile=FirmwareProfile(),
+            profile=FirmwareProfile(protocols=protocols_of(fetchers)),
             trust=Trust(keys=(KEY.public_key,)),
             images=self._images,
             state=self._state,
             installer=self.installer,
             reboot=self.reboots.set,
-            fetchers=(CoapFetcher(self._pump),),
+            fetchers=fetchers,
             settings=FirmwareSettings(settle_s=0.02, download=DownloadPolicy(checkpoint_bytes=4096)),
         )
         settings = ClientSettings(registration=RegistrationSettings(endpoint=ENDPOINT), open_to=OpenTo.ANYONE)
@@ -178,7 +181,12 @@ class Board:
             writers={1: lambda value: setattr(self, "kept", value)},
         )
         self.client = Lwm2mClient(
-            self._pump, self._server_uri, self.firmware, settings, reboot=self.reboots.set, objects=(texts,)
+            self._pump,
+            self._server_uri or f"{self._pump.scheme}://127.0.0.1:9",  # nobody is there
+            self.firmware,
+            settings,
+            reboot=self.reboots.set,
+            objects=(texts,),
         )
         await self.client.start()
         self._answer = self._pump.on_request
@@ -201,7 +209,7 @@ class Board:
 
     def uri(self, path):
         """Of a path on this device."""
-        return uri_of(self._pump.local_address, path)
+        return uri_of(self._pump.local_address, path, self._pump.scheme)
 
     def blocks(self, option):
         """The Block1 or Block2 options of all requests so far, in order."""
@@ -229,7 +237,7 @@ class Board:
 @pytest.fixture
 def board():
     """`async with board(host) as device` is a device that answers anyone."""
-    return lambda host="127.0.0.1", server_uri=NOBODY: Board(host, server_uri)
+    return lambda host="127.0.0.1", server_uri=None, **options: Board(host, server_uri, **options)
 
 
 @pytest.fixture
@@ -247,14 +255,17 @@ def run():
 
 
 @pytest.fixture
-def coap_client(tmp_path):
-    """`await coap_client("-m", "put", uri)` runs libcoap's client: its output, and what it says about errors."""
-    path = program("coap-client-notls")
+def run_client(tmp_path):
+    """`await run_client("coap-client-notls", "-m", "put", uri)` runs one of libcoap's clients.
 
-    async def client(*arguments):
+    Its output, and what it says about errors.
+    """
+
+    async def client(name, *arguments):
         output = tmp_path / "output"
         output.unlink(missing_ok=True)
-        async with Process(path, "-B", LIMIT_S, "-o", output, *arguments, stderr=asyncio.subprocess.STDOUT) as process:
+        command = (program(name), "-B", LIMIT_S, "-o", output, *arguments)
+        async with Process(*command, stderr=asyncio.subprocess.STDOUT) as process:
             said, _ = await process.popen.communicate()
         assert process.popen.returncode == 0, said
         return SimpleNamespace(body=output.read_bytes() if output.exists() else b"", said=said.decode())
@@ -263,10 +274,19 @@ def coap_client(tmp_path):
 
 
 @pytest.fixture
+def coap_client(run_client):
+    """`await coap_client("-m", "put", uri)` runs libcoap's client without security."""
+    program("coap-client-notls")
+    return functools.partial(run_client, "coap-client-notls")
+
+
+@pytest.fixture
 def coap_observer():
     """`async with coap_observer(uri) as process` observes with libcoap's client; values come as output."""
     path = program("coap-client-notls")
-    return lambda uri: Process(path, "-B", LIMIT_S, "-s", LIMIT_S, uri, stderr=asyncio.subprocess.STDOUT)
+    return lambda *arguments, name=path: Process(
+        program(name), "-B", LIMIT_S, "-s", LIMIT_S, *arguments, stderr=asyncio.subprocess.STDOUT
+    )
 
 
 class Host:
@@ -285,11 +305,12 @@ class Host:
         await self._server.stop()
 
     def uri(self, path):
-        return uri_of(self._server.local_address, path)
+        return uri_of(self._server.local_address, path, self._server.packages.schemes[0])
 
     def publish(self, image):
         """The URI where a package is served from now on."""
-        return self._server.packages.publish(MemoryPackageSource(image), "coap", lambda _: None).uri
+        packages = self._server.packages
+        return packages.publish(MemoryPackageSource(image), packages.schemes[0], lambda _: None).uri
 
     def withdraw(self, uri):
         self._server.packages.withdraw(uri.rpartition("/")[2])
@@ -299,7 +320,7 @@ class Host:
 def package_server():
     """`async with package_server(host) as server` is a LwM2M server of ours."""
 
-    return lambda host="127.0.0.1": Host(UdpTransport(host))
+    return lambda host="127.0.0.1", transport=None: Host(transport or UdpTransport(host))
 
 
 class Sink:
@@ -334,19 +355,28 @@ def sink():
 
 
 class CoapServer(Process):
-    """libcoap's server: every path can be written; `log` holds what it tells of each datagram."""
+    """libcoap's server: every path can be written; `log` holds what it tells of each datagram.
 
-    def __init__(self, host, *options):
-        path = program("coap-server-notls")
-        super().__init__(path, "-A", host, "-p", 0, "-d", 100, "-v", 7, *options, stderr=asyncio.subprocess.STDOUT)
+    It listens at a port for UDP and TCP, and with credentials at the next one for DTLS and TLS.
+    """
+
+    def __init__(self, host, *options, name="coap-server-notls", endpoints=("UDP", "TCP")):
+        # a port of the system's choice leaves none that is known for the secure endpoints
+        port = 0 if len(endpoints) == 2 else free_ports(host)
+        super().__init__(
+            program(name), "-A", host, "-p", port, "-d", 100, "-v", 7, *options, stderr=asyncio.subprocess.STDOUT
+        )
         self.log = []
+        self._endpoints = endpoints
+        self.addresses = {}
 
     async def __aenter__(self):
         await super().__aenter__()
-        await self.told("created TCP  endpoint")  # after the one of UDP: it listens
-        created = next(line for line in self.log if "created UDP  endpoint" in line)
-        host, _, port = created.split()[-1].rpartition(":")
-        self.address = (host.strip("[]"), int(port))
+        while len(self.addresses) < len(self._endpoints):
+            *_, kind, _, address = (await self.told(" created ", " endpoint ")).split()
+            host, _, port = address.rpartition(":")
+            self.addresses[kind] = (host.strip("[]"), int(port))
+        self.address = self.addresses["UDP"]
         return self
 
     async def __aexit__(self, *_):
@@ -362,15 +392,29 @@ class CoapServer(Process):
                 return line
         pytest.fail(f"coap-server ended without {words}: {self.log}")
 
-    def uri(self, path):
-        return uri_of(self.address, path)
+    def uri(self, path, kind="UDP"):
+        scheme = {"UDP": "coap", "TCP": "coap+tcp", "DTLS": "coaps", "TLS": "coaps+tcp"}[kind]
+        return uri_of(self.addresses[kind], path, scheme)
+
+
+def free_ports(host):
+    """A port that is free for UDP and TCP now, and so is the one above it."""
+    for _ in range(100):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            first = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            first.bind((host, 0))
+            port = first.getsockname()[1]
+            for kind, at in ((socket.SOCK_DGRAM, port), (socket.SOCK_STREAM, port + 1), (socket.SOCK_DGRAM, port + 1)):
+                stack.enter_context(socket.socket(family, kind)).bind((host, at))
+            return port
+    pytest.fail("no two ports are free")
 
 
 @pytest.fixture
 def coap_server():
     """`async with coap_server() as server` is libcoap's server with dynamic resources."""
-    program("coap-server-notls")
-    return lambda host="127.0.0.1", *options: CoapServer(host, *options)
+    return lambda host="127.0.0.1", *options, **more: CoapServer(host, *options, **more)
 
 
 @pytest.fixture
@@ -378,8 +422,8 @@ def pump():
     """`async with pump(host) as ours` is an endpoint of ours."""
 
     @contextlib.asynccontextmanager
-    async def opened(host="127.0.0.1", **options):
-        ours = Pump(UdpTransport(host), **options)
+    async def opened(host="127.0.0.1", transport=None, **options):
+        ours = Pump(transport or UdpTransport(host), **options)
         await ours.open()
         try:
             yield ours
@@ -434,3 +478,20 @@ def origin():
         return Context(site, host)
 
     return opened
+
+
+@pytest.fixture
+def met(request, record_property):
+    """`met(peer, scheme, operation, outcome)` is called when all is proven; docs/reference/interop.md must say so too.
+
+    The page is made of these calls: LWM2M_FOTA_INTEROP=write pytest tests/interop
+    """
+    page = (request.config.rootpath / "docs" / "reference" / "interop.md").read_text(encoding="utf-8")
+
+    def record(peer, scheme, operation, outcome):
+        row = f"| {peer} | {scheme} | {operation} | {outcome} |"
+        record_property("met", row)
+        if os.environ.get("LWM2M_FOTA_INTEROP") != "write":
+            assert row in page.splitlines(), "the page of interoperability says otherwise"
+
+    return record
