@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from lwm2m_fota.content.codec import decode
-from lwm2m_fota.lwm2m.registry import read_object_list
+from lwm2m_fota.lwm2m.object_list import ObjectList, read_object_list
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import standard_definitions
 
@@ -115,7 +115,7 @@ def test_it_discovers_our_objects(run, board, coap_client):
     async def main():
         async with board() as device:
             answer = await coap_client("-A", 40, device.uri("/5"))
-        assert read_object_list(answer.body) == ({5: "1.1"}, (Path.of(5, 0),))
+        assert read_object_list(answer.body) == ObjectList(objects={5: "1.1"}, instances=(Path.of(5, 0),))
         assert b",</5/0/0>,</5/0/1>,</5/0/2>,</5/0/3>,</5/0/5>," in answer.body
 
     run(main())

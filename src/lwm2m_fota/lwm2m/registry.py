@@ -5,23 +5,60 @@ Pure: requests and time in, answers and events out. A registration whose lifetim
 """
 
 import heapq
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Final, final
+import operator
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from enum import Enum
+from typing import Any, Final, final
 
 import attrs
 
-from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.errors import ContentError
-from lwm2m_fota.lwm2m.names import is_endpoint_name
+from lwm2m_fota.lwm2m.object_list import ObjectList, read_object_list
+from lwm2m_fota.lwm2m.parameters import Parameters, parse_parameters
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.firmware import FIRMWARE_OBJECT_ID
 from lwm2m_fota.model.paths import Path
 
 DEFAULT_LIFETIME_S: Final = 86400
 """LwM2M Core 6.2.1: what an absent `lt` means."""
-_MAX_LIFETIME_S: Final = 2**32 - 1
+DEFAULT_BINDING: Final = "U"
+KNOWN_VERSIONS: Final = frozenset({"1.0", "1.1", "1.2"})
+"""Of LwM2M."""
+
 _HEAP_SLACK: Final = 64
 _FIRST_VERSIONS: Final = frozenset({"1.0", "1.1"})
+_ENDLESS: Final = float("inf")
+
+
+@final
+class SameName(Enum):
+    """What happens when a client registers under a name whose registration from elsewhere is alive.
+
+    By the documents a client that registers again has lost its state, and its new registration counts (Core 6.2.1).
+    So has a thief of its name: where nothing but the address tells devices apart, the former may be protected.
+    """
+
+    REPLACES = "the later registration takes the place of the former"
+    REFUSED = "4.03 until the former has ended"
+
+
+@final
+class OtherVersion(Enum):
+    """What happens when a client states a version of LwM2M that is not known here (Core 1.1 and later, 6.2.1)."""
+
+    REFUSED = "4.12"
+    TAKEN = "it is served as far as it goes"
+
+
+@final
+class Moved(Enum):
+    """What happens when an update comes from another address than the registration.
+
+    Transport 1.1 and later, 6.4.3, have a client without security register again after such a change; many only update.
+    """
+
+    FOLLOWED = "the device is asked at its new address from then on"
+    REFUSED = "4.04, upon which it registers again"
 
 
 @final
@@ -32,10 +69,19 @@ class RegistryLimits:
     Attributes:
         max_registrations: devices at a time; one more is answered 5.03.
         grace_s: how long after its lifetime a registration is still kept.
+        same_name: see `SameName`.
+        other_version: see `OtherVersion`.
+        moved: see `Moved`.
+        same_device: whether two peers are one device for `same_name`; by default only equal ones are. Over UDP the host
+            alone may decide: a device that restarts has another port.
     """
 
     max_registrations: int = 100_000
     grace_s: float = 0.0
+    same_name: SameName = SameName.REPLACES
+    other_version: OtherVersion = OtherVersion.REFUSED
+    moved: Moved = Moved.FOLLOWED
+    same_device: Callable[[Hashable, Hashable], bool] = operator.eq
 
 
 @final
@@ -47,13 +93,16 @@ class Registration:
         id: the server's name of this registration, the last segment of its location.
         endpoint: the endpoint client name.
         peer: where it is reached (transport address).
-        lifetime_s: seconds.
-        binding: binding mode as sent.
+        lifetime_s: seconds; 0 means without end.
+        binding: a letter for each transport, as sent; `U` if absent.
+        queue_mode: the client sleeps, and is asked only while it is awake.
+        sms: the number for the SMS binding; empty if absent.
         lwm2m_version: as sent; `1.0` if absent.
         objects: version by object id, of all objects in the list; None where the list shows none.
         instances: the instances in the list.
         root: the segments of the alternate path below which the client has its objects; mostly none.
-        expires_at: monotonic seconds.
+        formats: the content formats that the client lists as supported; mostly none.
+        expires_at: monotonic seconds; infinite for a lifetime without end.
         epoch: ascends with every registration and change of address since the start of the server: a larger one
             means that all observations from before are gone.
     """
@@ -62,11 +111,14 @@ class Registration:
     endpoint: str
     peer: Hashable
     lifetime_s: int
-    binding: str
+    binding: str = DEFAULT_BINDING
+    queue_mode: bool = False
+    sms: str = ""
     lwm2m_version: str
     objects: Mapping[int, str | None]
     instances: tuple[Path, ...]
     root: tuple[str, ...]
+    formats: frozenset[int] = frozenset()
     expires_at: float
     epoch: int
 
@@ -125,12 +177,13 @@ class RegistryAnswer:
 class Registry:
     """All registrations of one server."""
 
-    __slots__ = ("_by_endpoint", "_by_id", "_deadlines", "_epochs", "_limits")
+    __slots__ = ("_by_endpoint", "_by_id", "_by_peer", "_deadlines", "_epochs", "_limits")
 
     def __init__(self, limits: RegistryLimits | None = None) -> None:
         self._limits = limits or RegistryLimits()
         self._by_id: dict[str, Registration] = {}
         self._by_endpoint: dict[str, Registration] = {}
+        self._by_peer: dict[Hashable, Registration] = {}
         self._epochs = 0
         self._deadlines: list[tuple[float, str]] = []  # a heap; entries that no longer hold are skipped
 
@@ -148,6 +201,10 @@ class Registry:
         """The registration under an id, if it is there."""
         return self._by_id.get(registration_id)
 
+    def at(self, peer: Hashable) -> Registration | None:
+        """The registration that was made or updated last from an address."""
+        return self._by_peer.get(peer)
+
     def register(
         self, peer: Hashable, queries: tuple[str, ...], links: bytes, *, new_id: str, now: float
     ) -> RegistryAnswer:
@@ -155,70 +212,88 @@ class Registry:
 
         Args:
             peer: where it came from.
-            queries: `ep`, `lt`, `lwm2m`, `b`; others are ignored.
+            queries: see `Parameters`.
             links: the payload, CoRE link format.
             new_id: a fresh, unguessable id.
             now: monotonic seconds.
         """
         try:
-            arguments = _arguments(queries)
-            endpoint = arguments.get("ep", "")
-            lifetime = _lifetime(arguments.get("lt"), DEFAULT_LIFETIME_S)
-            objects, instances = read_object_list(links)
-            root = alternate_root(links)
+            given, listed = parse_parameters(queries), read_object_list(links)
         except ContentError as error:
             return RegistryAnswer(Code.BAD_REQUEST, diagnostic=str(error))
-        if not is_endpoint_name(endpoint):
-            return RegistryAnswer(Code.BAD_REQUEST, diagnostic="ep is missing or too long")
+        endpoint = given.endpoint
+        if endpoint is None:
+            return RegistryAnswer(Code.BAD_REQUEST, diagnostic="ep is missing")
         former = self._by_endpoint.get(endpoint)
-        if former is None and len(self._by_id) >= self._limits.max_registrations:
-            return RegistryAnswer(Code.SERVICE_UNAVAILABLE, diagnostic="too many registrations")
+        refusal = self._refusal(given, links, former, peer)
+        if refusal is not None:
+            return refusal
         self._epochs += 1
+        lifetime_s = DEFAULT_LIFETIME_S if given.lifetime_s is None else given.lifetime_s
         registration = Registration(
             id=new_id,
             endpoint=endpoint,
             peer=peer,
-            lifetime_s=lifetime,
-            binding=arguments.get("b", "U"),
-            lwm2m_version=arguments.get("lwm2m", "1.0"),
-            objects=objects,
-            instances=instances,
-            root=root,
-            expires_at=now + lifetime + self._limits.grace_s,
+            lifetime_s=lifetime_s,
+            binding=given.binding or DEFAULT_BINDING,
+            queue_mode=bool(given.queue_mode),
+            sms=given.sms or "",
+            lwm2m_version=given.lwm2m_version or "1.0",
+            **_listed(listed),
+            expires_at=self._end_of(lifetime_s, now),
             epoch=self._epochs,
         )
         if former is not None:
-            del self._by_id[former.id]
+            self._drop(former)
         self._put(registration)
         return RegistryAnswer(Code.CREATED, new_id, (Registered(registration, former),))
+
+    def _refusal(
+        self, given: Parameters, links: bytes, former: Registration | None, peer: Hashable
+    ) -> RegistryAnswer | None:
+        """Why a registration that can be read is not taken; None if it is."""
+        limits = self._limits
+        version = given.lwm2m_version or "1.0"
+        if version not in KNOWN_VERSIONS and limits.other_version is OtherVersion.REFUSED:
+            return RegistryAnswer(Code.PRECONDITION_FAILED, diagnostic=f"LwM2M {version} is not known here")
+        if given.has_profile and not links:
+            return RegistryAnswer(Code.CONFLICT, diagnostic="profiles are not known here: send the list of objects")
+        if former is None and len(self._by_id) >= limits.max_registrations:
+            return RegistryAnswer(Code.SERVICE_UNAVAILABLE, diagnostic="too many registrations")
+        if former is not None and limits.same_name is SameName.REFUSED and not limits.same_device(former.peer, peer):
+            return RegistryAnswer(Code.FORBIDDEN, diagnostic="this name is registered from elsewhere")
+        return None
+
+    def _end_of(self, lifetime_s: int, now: float) -> float:
+        return now + lifetime_s + self._limits.grace_s if lifetime_s else _ENDLESS
 
     def update(
         self, registration_id: str, peer: Hashable, queries: tuple[str, ...], links: bytes, now: float
     ) -> RegistryAnswer:
         """Take a registration update; an unknown id is answered 4.04, and the client registers anew."""
         former = self._by_id.get(registration_id)
-        if former is None:
+        moved = former is not None and peer != former.peer
+        if former is None or (moved and self._limits.moved is Moved.REFUSED):
             return RegistryAnswer(Code.NOT_FOUND)
         try:
-            arguments = _arguments(queries)
-            lifetime = _lifetime(arguments.get("lt"), former.lifetime_s)
-            objects, instances = read_object_list(links) if links else (former.objects, former.instances)
-            root = alternate_root(links) if links else former.root
+            given = parse_parameters(queries)
+            listed = _listed(read_object_list(links)) if links else {}
         except ContentError as error:
             return RegistryAnswer(Code.BAD_REQUEST, diagnostic=str(error))
-        moved = peer != former.peer
         self._epochs += moved
+        lifetime_s = former.lifetime_s if given.lifetime_s is None else given.lifetime_s
         registration = attrs.evolve(
             former,
             peer=peer,
-            lifetime_s=lifetime,
-            binding=arguments.get("b", former.binding),
-            objects=objects,
-            instances=instances,
-            root=root,
-            expires_at=now + lifetime + self._limits.grace_s,
+            lifetime_s=lifetime_s,
+            binding=given.binding or former.binding,
+            queue_mode=former.queue_mode if given.queue_mode is None else given.queue_mode,
+            sms=former.sms if given.sms is None else given.sms,
+            **listed,
+            expires_at=self._end_of(lifetime_s, now),
             epoch=self._epochs if moved else former.epoch,
         )
+        self._drop(former)
         self._put(registration)
         return RegistryAnswer(Code.CHANGED, events=(Updated(registration, moved),))
 
@@ -253,6 +328,9 @@ class Registry:
     def _put(self, registration: Registration) -> None:
         self._by_id[registration.id] = registration
         self._by_endpoint[registration.endpoint] = registration
+        self._by_peer[registration.peer] = registration
+        if registration.expires_at == _ENDLESS:
+            return
         heapq.heappush(self._deadlines, (registration.expires_at, registration.id))
         if len(self._deadlines) > 2 * len(self._by_id) + _HEAP_SLACK:
             self._deadlines = [(each.expires_at, each.id) for each in self._by_id.values()]
@@ -261,68 +339,10 @@ class Registry:
     def _drop(self, registration: Registration) -> None:
         del self._by_id[registration.id]
         del self._by_endpoint[registration.endpoint]
+        if self._by_peer.get(registration.peer) is registration:
+            del self._by_peer[registration.peer]
 
 
-def _arguments(queries: tuple[str, ...]) -> dict[str, str]:
-    arguments: dict[str, str] = {}
-    for query in queries:
-        name, _, value = query.partition("=")
-        if name in arguments:
-            raise ContentError(f"{name} is given twice")
-        arguments[name] = value
-    return arguments
-
-
-def _lifetime(text: str | None, default: int) -> int:
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 10 or not 1 <= int(text) <= _MAX_LIFETIME_S:  # noqa: PLR2004 - digits of 2**32
-        raise ContentError(f"not a lifetime: lt={text[:20]}")
-    return int(text)
-
-
-def read_object_list(links: bytes) -> tuple[dict[int, str | None], tuple[Path, ...]]:
-    """The objects (with the version shown, if any) and the instances of a registration payload.
-
-    An alternate path (`rt="oma.lwm2m"` on another root) is taken off. Links that are no LwM2M paths are ignored.
-
-    Raises:
-        ContentError: not link format.
-    """
-    parsed = parse_links(links)
-    root = _alternate_root(parsed)
-    objects: dict[int, str | None] = {}
-    instances: list[Path] = []
-    for link in parsed:
-        path = _path_below(link.target, root)
-        if path is None or path.object_id is None:
-            continue
-        version = link.attribute("ver")
-        if path.instance_id is None:
-            objects[path.object_id] = version
-        elif path.resource_id is None:
-            objects.setdefault(path.object_id, version)
-            instances.append(path)
-    return objects, tuple(sorted(instances))
-
-
-def alternate_root(links: bytes) -> tuple[str, ...]:
-    """The segments of the alternate path of a registration payload (`rt="oma.lwm2m"`); none for most.
-
-    Raises:
-        ContentError: not link format.
-    """
-    return tuple(filter(None, _alternate_root(parse_links(links)).split("/")))
-
-
-def _alternate_root(links: tuple[Link, ...]) -> str:
-    return next((link.target.rstrip("/") for link in links if link.attribute("rt") == "oma.lwm2m"), "")
-
-
-def _path_below(target: str, root: str) -> Path | None:
-    if not target.startswith(root + "/"):
-        return None
-    try:
-        return Path.parse(target[len(root) :])
-    except ValueError:
-        return None
+def _listed(objects: ObjectList) -> dict[str, Any]:
+    """The fields of a registration that come from its object list."""
+    return {field.name: getattr(objects, field.name) for field in attrs.fields(ObjectList)}

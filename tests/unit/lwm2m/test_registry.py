@@ -2,7 +2,16 @@
 
 import pytest
 
-from lwm2m_fota.lwm2m.registry import Registered, Registry, RegistryLimits, Removed, Updated, read_object_list
+from lwm2m_fota.lwm2m.registry import (
+    Moved,
+    OtherVersion,
+    Registered,
+    Registry,
+    RegistryLimits,
+    Removed,
+    SameName,
+    Updated,
+)
 from lwm2m_fota.model.paths import Path
 
 LINKS = b'</>;rt="oma.lwm2m";ct=112,</1/0>,</3/0>,</5>;ver=1.1,</5/0>'
@@ -45,7 +54,6 @@ def test_absent_arguments_have_the_defaults_of_the_standard():
         (("ep=",), LINKS),
         (("ep=" + "x" * 256,), LINKS),
         (("ep=a", "ep=b"), LINKS),
-        (("ep=a", "lt=0"), LINKS),
         (("ep=a", "lt=-5"), LINKS),
         (("ep=a", "lt=4294967296"), LINKS),
         (("ep=a", "lt=99999999999999999999"), LINKS),
@@ -92,7 +100,8 @@ def test_an_update_can_move_and_change():
     answer = registry.update("a", "elsewhere", ("lt=30", "b=UQ"), b"</3/0>", 120.0)
     assert answer.events[0].moved
     found = registry.get("dev")
-    assert (found.peer, found.lifetime_s, found.binding, found.expires_at) == ("elsewhere", 30, "UQ", 150.0)
+    assert (found.peer, found.lifetime_s, found.binding, found.expires_at) == ("elsewhere", 30, "U", 150.0)
+    assert found.queue_mode
     assert found.epoch == 2  # what was observed from the former address is gone
     assert registry.register("p", ("ep=other",), b"", new_id="b", now=0.0).events[0].registration.epoch == 3
     assert found.objects == {3: None}
@@ -156,16 +165,123 @@ def test_many_updates_keep_the_memory_bounded():
     assert registry.next_deadline() == 100.0 + 999 + 60
 
 
-def test_an_alternate_path_is_taken_off():
-    objects, instances = read_object_list(b'</lwm2m>;rt="oma.lwm2m",</lwm2m/5>;ver=1.0,</lwm2m/5/0>,</other/3/0>')
-    assert objects == {5: "1.0"}
-    assert instances == (Path.of(5, 0),)
+# -- what LwM2M 1.0 to 1.2 tell of themselves
 
 
-def test_links_that_are_no_paths_are_ignored():
-    objects, instances = read_object_list(b"</x>,</5/0/3>,</07>,</9/70000>,</3>")
-    assert objects == {3: None}
-    assert instances == ()
+@pytest.mark.parametrize(
+    ("queries", "version", "binding", "queue_mode", "sms"),
+    [
+        (("lwm2m=1.0", "b=U"), "1.0", "U", False, ""),
+        (("lwm2m=1.0", "b=UQ", "sms=48123456789"), "1.0", "U", True, "48123456789"),
+        (("lwm2m=1.1", "b=UT", "Q"), "1.1", "UT", True, ""),
+        (("lwm2m=1.2", "b=U", "pid=oma:abc"), "1.2", "U", False, ""),
+        (("lwm2m=1.2.1",), "1.2", "U", False, ""),
+    ],
+)
+def test_versions_bindings_and_queue_mode(queries, version, binding, queue_mode, sms):
+    registry = Registry()
+    assert registry.register("p", ("ep=dev", *queries), LINKS, new_id="a", now=0.0).code == 0x41
+    found = registry.get("dev")
+    assert (found.lwm2m_version, found.binding, found.queue_mode, found.sms) == (version, binding, queue_mode, sms)
+    assert found.formats == {112}
+
+
+@pytest.mark.parametrize(
+    ("queries", "queue_mode", "sms"),
+    [
+        ((), True, "1"),
+        (("lt=90",), True, "1"),
+        (("b=U", "Q"), True, "1"),
+        (("b=U",), False, "1"),  # who tells its binding tells whether it sleeps
+        (("sms=2",), True, "2"),
+    ],
+)
+def test_an_update_tells_what_has_changed(queries, queue_mode, sms):
+    registry = Registry()
+    registry.register("p", ("ep=dev", "lwm2m=1.1", "b=U", "Q", "sms=1"), LINKS, new_id="a", now=0.0)
+    assert registry.update("a", "p", queries, b"", 1.0).code == 0x44
+    assert (registry.get("dev").queue_mode, registry.get("dev").sms) == (queue_mode, sms)
+
+
+def test_a_version_that_is_not_known():
+    registry = Registry()
+    answer = registry.register("p", ("ep=dev", "lwm2m=2.0"), LINKS, new_id="a", now=0.0)
+    assert (answer.code, len(registry)) == (0x8C, 0)
+    assert "2.0" in answer.diagnostic
+    registry = Registry(RegistryLimits(other_version=OtherVersion.TAKEN))
+    assert registry.register("p", ("ep=dev", "lwm2m=2.0"), LINKS, new_id="a", now=0.0).code == 0x41
+    assert registry.get("dev").lwm2m_version == "2.0"
+
+
+def test_a_profile_in_place_of_the_list_is_a_conflict():
+    registry = Registry()
+    assert registry.register("p", ("ep=dev", "pid=6:1234abcd"), b"", new_id="a", now=0.0).code == 0x89
+    assert registry.register("p", ("ep=dev", "pid=6:1234abcd"), LINKS, new_id="a", now=0.0).code == 0x41
+
+
+def test_a_lifetime_without_end():
+    registry = Registry()
+    registry.register("p", ("ep=dev", "lt=0"), LINKS, new_id="a", now=0.0)
+    assert registry.get("dev").lifetime_s == 0
+    assert (registry.next_deadline(), registry.expire(1e12)) == (None, ())
+    registry.update("a", "p", ("lt=60",), b"", 100.0)
+    assert registry.next_deadline() == 160.0
+    registry.update("a", "p", ("lt=0",), b"", 110.0)
+    assert (registry.next_deadline(), registry.expire(1e12)) == (None, ())
+
+
+# -- one name, several addresses
+
+
+def test_the_later_of_two_devices_of_one_name_counts():
+    registry = registered()
+    (event,) = registry.register("thief", QUERIES, LINKS, new_id="b", now=101.0).events
+    assert (event.replaced.peer, event.registration.peer) == ("peer", "thief")
+    assert registry.update("a", "peer", (), b"", 102.0).code == 0x84  # and the former registers again
+
+
+def test_the_former_of_two_devices_of_one_name_can_be_protected():
+    registry = registered(Registry(RegistryLimits(same_name=SameName.REFUSED)))
+    before = registry.get("dev")
+    answer = registry.register("thief", QUERIES, LINKS, new_id="b", now=101.0)
+    assert (answer.code, answer.events, registry.get("dev")) == (0x83, (), before)
+    assert registry.register("peer", QUERIES, LINKS, new_id="c", now=102.0).code == 0x41
+    registry.expire(162.0)
+    assert registry.register("thief", QUERIES, LINKS, new_id="d", now=163.0).code == 0x41
+    registry.deregister("d")
+    assert registry.register("peer", QUERIES, LINKS, new_id="e", now=164.0).code == 0x41
+
+
+def test_what_one_device_is_can_be_told():
+    limits = RegistryLimits(same_name=SameName.REFUSED, same_device=lambda one, other: one[0] == other[0])
+    registry = Registry(limits)
+    assert registry.register(("10.0.0.1", 5), QUERIES, LINKS, new_id="a", now=0.0).code == 0x41
+    assert registry.register(("10.0.0.1", 6), QUERIES, LINKS, new_id="b", now=1.0).code == 0x41
+    assert registry.register(("10.0.0.2", 6), QUERIES, LINKS, new_id="c", now=2.0).code == 0x83
+
+
+def test_an_update_from_elsewhere_can_be_refused():
+    registry = registered(Registry(RegistryLimits(moved=Moved.REFUSED)))
+    assert registry.update("a", "elsewhere", (), b"", 101.0).code == 0x84
+    assert registry.get("dev").peer == "peer"
+    assert registry.update("a", "peer", (), b"", 102.0).code == 0x44
+
+
+def test_who_is_at_an_address():
+    registry = Registry()
+    assert registry.at("p") is None
+    registry.register("p", ("ep=one",), LINKS, new_id="a", now=0.0)
+    assert registry.at("p").endpoint == "one"
+    registry.register("p", ("ep=two",), LINKS, new_id="b", now=1.0)
+    assert registry.at("p").endpoint == "two"
+    registry.deregister("a")
+    assert registry.at("p").endpoint == "two"
+    registry.update("b", "q", (), b"", 2.0)
+    assert (registry.at("p"), registry.at("q").endpoint) == (None, "two")
+    registry.register("p", ("ep=two",), LINKS, new_id="c", now=3.0)
+    assert (registry.at("p").id, registry.at("q")) == ("c", None)
+    registry.expire(1e9)
+    assert registry.at("p") is None
 
 
 @pytest.mark.parametrize(

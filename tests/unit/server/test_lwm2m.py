@@ -32,7 +32,7 @@ from lwm2m_fota.transport.udp import UdpTransport
 GET, POST, PUT, DELETE = 1, 2, 3, 4
 CREATED, DELETED, CHANGED, CONTENT, CONTINUE = 0x41, 0x42, 0x44, 0x45, 0x5F
 BAD_REQUEST, BAD_OPTION, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 0x80, 0x82, 0x83, 0x84, 0x85
-NOT_ACCEPTABLE, INCOMPLETE, TOO_LARGE, UNAVAILABLE = 0x86, 0x88, 0x8D, 0xA3
+NOT_ACCEPTABLE, INCOMPLETE, CONFLICT, PRECONDITION_FAILED, TOO_LARGE, UNAVAILABLE = 0x86, 0x88, 0x89, 0x8C, 0x8D, 0xA3
 IF_MATCH, OBSERVE, URI_PORT, LOCATION_PATH, URI_PATH, CONTENT_FORMAT, ACCEPT = 1, 6, 7, 8, 11, 12, 17
 BLOCK2, BLOCK1, SIZE2, SIZE1 = 23, 27, 28, 60
 TEXT, LINK, OPAQUE, SENML_CBOR, TLV = b"", b"\x28", b"\x2a", b"\x70", b"\x2d\x16"
@@ -338,7 +338,9 @@ def test_an_alternate_path_goes_before_every_path(world_of):
         (DELETE, ("rd", "unknown"), (), (), NOT_FOUND),
         (POST, ("rd",), (), (), BAD_REQUEST),
         (POST, ("rd",), (b"ep=a", b"ep=b"), (), BAD_REQUEST),
-        (POST, ("rd",), (b"ep=a", b"lt=0"), (), BAD_REQUEST),
+        (POST, ("rd",), (b"ep=a", b"lt=-1"), (), BAD_REQUEST),
+        (POST, ("rd",), (b"ep=a", b"lwm2m=2.0"), (), PRECONDITION_FAILED),
+        (POST, ("rd",), (b"ep=a", b"pid=6:1234abcd"), (), CONFLICT),
         (POST, ("rd",), (b"ep=\xff",), (), BAD_REQUEST),
         (POST, ("rd",), (b"ep=a",), ((IF_MATCH, b"x"),), BAD_OPTION),
         (POST, ("rd",), (b"ep=a",), ((URI_PORT, b"\x16\x33"), (URI_PORT, b"\x16\x33")), BAD_OPTION),
