@@ -52,6 +52,28 @@ class Watch(StrEnum):
 
 
 @final
+class ReadBy(StrEnum):
+    """How several resources are read; what a device refuses is read in the next way."""
+
+    COMPOSITE = "all with one request, where the device knows Read-Composite"
+    INSTANCE = "an instance with each request"
+    RESOURCE = "a resource with each request"
+
+
+@final
+class ObserveBy(StrEnum):
+    """What is observed where a device is watched by observation (SERVICE R28).
+
+    What it refuses is observed resource by resource.
+    """
+
+    RESOURCES = "each resource"
+    INSTANCES = "the instance"
+    COMPOSITE = "all resources with one request (Observe-Composite)"
+    SEND = "nothing: the device sends by itself (Send)"
+
+
+@final
 class PullWatch(StrEnum):
     """Whether the progress of a pull can be seen."""
 
@@ -150,6 +172,8 @@ class UpdatePolicy:
         default_schemes: what a device without resource 8, or with an empty one, is taken to support (Object 5: CoAP).
         execute_again: see `ExecuteAgain`; a request that was accepted is never repeated.
         watch: see `Watch`.
+        observe_by: see `ObserveBy`.
+        read_by: see `ReadBy`.
         pull_watch: see `PullWatch`.
         version_match: see `VersionMatch`.
         max_pushes: how often a push may begin. A push cannot be resumed, so one exchange that fails ends it. Where a
@@ -171,6 +195,8 @@ class UpdatePolicy:
     default_schemes: tuple[str, ...] = ("coap",)
     execute_again: ExecuteAgain = ExecuteAgain.IN_DOWNLOADED
     watch: Watch = Watch.OBSERVE_WITH_READ_FALLBACK
+    observe_by: ObserveBy = ObserveBy.RESOURCES
+    read_by: ReadBy = ReadBy.COMPOSITE
     pull_watch: PullWatch = PullWatch.VISIBLE
     version_match: VersionMatch = VersionMatch.EXACT
     max_pushes: int = 5

@@ -1,12 +1,13 @@
 """The commands of an update, carried out at the device: each of them ends in the event that answers it."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final, final
 
 from lwm2m_fota.content.values import Entries
-from lwm2m_fota.errors import FotaError, ResponseError, StorageError
+from lwm2m_fota.errors import FotaError, MalformedError, ResponseError, StorageError
 from lwm2m_fota.machines.update_effects import ClearUri, Execute, Observe, Push, Read, WriteNul, WriteUri
 from lwm2m_fota.machines.update_events import (
     ExecuteAnswered,
@@ -21,10 +22,11 @@ from lwm2m_fota.machines.update_events import (
     UpdateEvent,
     WriteAnswered,
 )
+from lwm2m_fota.machines.update_policy import ObserveBy, UpdatePolicy
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.server.callbacks import show_fault, tell
-from lwm2m_fota.server.ports import DeviceGateway, Publication, Subscription
+from lwm2m_fota.server.ports import CompositeGateway, DeviceGateway, Publication, ReportGateway, Subscription
 from lwm2m_fota.server.reading import read_values
 from lwm2m_fota.storage.base import PackageSource
 
@@ -34,6 +36,7 @@ RESET_PACKAGE: Final = b"\x00"
 Request = WriteUri | ClearUri | WriteNul | Push | Execute
 Command = Read | Observe | Request
 
+_INSTANCE_IDS: Final = 2
 _LOG: Final = logging.getLogger(__name__)
 _ANSWERED: Final[Mapping[type[Observe | Request], Callable[[int, int], UpdateEvent]]] = MappingProxyType(
     {
@@ -56,6 +59,7 @@ class DeviceCommands:
         endpoint: the device.
         source: the package.
         feed: takes notifications and the progress of a push.
+        policy: how several resources are read and observed.
 
     Attributes:
         publication: where the device can fetch the package; None if it is not published.
@@ -63,12 +67,18 @@ class DeviceCommands:
     """
 
     def __init__(
-        self, gateway: DeviceGateway, endpoint: str, source: PackageSource, feed: Callable[[UpdateEvent], None]
+        self,
+        gateway: DeviceGateway,
+        endpoint: str,
+        source: PackageSource,
+        feed: Callable[[UpdateEvent], None],
+        policy: UpdatePolicy,
     ) -> None:
         self._gateway = gateway
         self._endpoint = endpoint
         self._source = source
         self._feed = feed
+        self._policy = policy
         self._observed: dict[Path, Subscription] = {}
         self.publication: Publication | None = None
         self.obstacle = "it is not published"
@@ -78,7 +88,8 @@ class DeviceCommands:
         number = command.command
         try:
             if isinstance(command, Read):
-                return ReadAnswered(number, await read_values(self._gateway, self._endpoint, command.paths))
+                values = await read_values(self._gateway, self._endpoint, command.paths, self._policy.read_by)
+                return ReadAnswered(number, values)
             code = await self._observe(command) if isinstance(command, Observe) else await self._request(command)
             return _ANSWERED[type(command)](number, code)
         except FotaError as error:
@@ -109,18 +120,54 @@ class DeviceCommands:
     # -- observations
 
     async def _observe(self, command: Observe) -> int:
-        """Observe every path; the worst of the answers."""
-        worst = int(Code.CONTENT)
+        """Observe every path, in the way of the policy or else one by one; the worst of the answers."""
         for path in command.paths:
             self.unobserve(path)
-            try:
-                entries, subscription = await self._gateway.observe(self._endpoint, path, self._notified)
-            except ResponseError as error:
-                worst = max(worst, error.response_code)
-                continue
-            self._observed[path] = subscription
-            self._notified(entries)
+        left = command.paths
+        match self._policy.observe_by:
+            case ObserveBy.SEND if isinstance(self._gateway, ReportGateway):
+                self._observed.update(dict.fromkeys(left, self._gateway.reported(self._endpoint, self._notified)))
+                return Code.CONTENT
+            case ObserveBy.COMPOSITE if isinstance(self._gateway, CompositeGateway):
+                observe = self._gateway.observe_composite
+                left = await self._together(left, lambda: observe(self._endpoint, command.paths, self._notified))
+            case ObserveBy.INSTANCES:
+                left = await self._by_instances(left)
+            case _:
+                pass
+        worst = int(Code.CONTENT)
+        for path in left:
+            worst = max(worst, await self._alone(path))
         return worst
+
+    async def _by_instances(self, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        left: tuple[Path, ...] = ()
+        for instance in dict.fromkeys(Path(path.ids[:_INSTANCE_IDS]) for path in paths):
+            below = tuple(path for path in paths if instance.contains(path))
+            observe = partial(self._gateway.observe, self._endpoint, instance, self._notified)
+            left += await self._together(below, observe)
+        return left
+
+    async def _together(
+        self, paths: tuple[Path, ...], observe: Callable[[], Awaitable[tuple[Entries, Subscription]]]
+    ) -> tuple[Path, ...]:
+        """Observe paths by one observation; those that are left if the device refuses it."""
+        try:
+            entries, subscription = await observe()
+        except (ResponseError, MalformedError):
+            return paths
+        self._observed.update(dict.fromkeys(paths, subscription))
+        self._notified(entries)
+        return ()
+
+    async def _alone(self, path: Path) -> int:
+        try:
+            entries, subscription = await self._gateway.observe(self._endpoint, path, self._notified)
+        except ResponseError as error:
+            return error.response_code
+        self._observed[path] = subscription
+        self._notified(entries)
+        return Code.CONTENT
 
     def _notified(self, entries: Entries) -> None:
         for path, value in entries:

@@ -3,8 +3,8 @@
 `Lwm2mServer` and `PackageServer` implement them; a server of your own does so in a few lines.
 """
 
-from collections.abc import Callable
-from typing import Protocol, final
+from collections.abc import Callable, Iterable
+from typing import Protocol, final, runtime_checkable
 
 import attrs
 
@@ -87,6 +87,34 @@ class DeviceGateway(Protocol):
 
     async def observe(self, endpoint: str, path: Path, listener: EntriesListener) -> tuple[Entries, Subscription]:
         """Observe a resource: its present value, then every fresh notification to the listener."""
+        ...
+
+
+@runtime_checkable
+class CompositeGateway(Protocol):
+    """What a `DeviceGateway` may do beside: operations on several paths with one request.
+
+    They raise what those of `DeviceGateway` do. A device that does not know them answers with an error, and is then
+    asked path by path; it is for the gateway to remember that.
+    """
+
+    async def read_composite(self, endpoint: str, paths: Iterable[Path]) -> Entries:
+        """Read several paths; what the device cannot read is missing."""
+        ...
+
+    async def observe_composite(
+        self, endpoint: str, paths: Iterable[Path], listener: EntriesListener
+    ) -> tuple[Entries, Subscription]:
+        """Observe several paths: their present values, then all of them with every fresh notification."""
+        ...
+
+
+@runtime_checkable
+class ReportGateway(Protocol):
+    """What a `DeviceGateway` may do beside: hear what devices send by themselves."""
+
+    def reported(self, endpoint: str, listener: EntriesListener) -> Subscription:
+        """Tell of everything that this device sends from now on."""
         ...
 
 

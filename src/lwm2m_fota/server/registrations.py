@@ -1,7 +1,6 @@
 """The registration interface of a server (LwM2M Core 6.2): requests of devices in; presence out, to whoever waits."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final, TypeAlias, final
@@ -24,6 +23,7 @@ from lwm2m_fota.lwm2m.registry import (
 from lwm2m_fota.lwm2m.responses import diagnostic_payload
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.server.callbacks import tell
+from lwm2m_fota.server.listeners import Listeners, Listening
 from lwm2m_fota.server.ports import Joined, Left, Presence, PresenceListener
 
 _ID_BYTES: Final = 8
@@ -33,27 +33,6 @@ _UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK1, Option.BLOCK2}
 
 Permit: TypeAlias = Callable[[Peer, str], bool]
 """Whether a peer may use an endpoint name."""
-
-
-@final
-class Watch:
-    """One listener of the presence of one endpoint."""
-
-    __slots__ = ("_endpoint", "_watches", "listener")
-
-    def __init__(self, watches: "dict[str, list[Watch]]", endpoint: str, listener: PresenceListener) -> None:
-        self._watches = watches
-        self._endpoint = endpoint
-        self.listener = listener
-        watches.setdefault(endpoint, []).append(self)
-
-    def cancel(self) -> None:
-        """Hear no more; twice is harmless."""
-        watches = self._watches.get(self._endpoint, [])
-        with contextlib.suppress(ValueError):
-            watches.remove(self)
-            if not watches:
-                del self._watches[self._endpoint]
 
 
 @final
@@ -85,7 +64,7 @@ class Registrations:
         self._entropy = entropy
         self._clock = clock
         self._on_event = on_event
-        self._watches: dict[str, list[Watch]] = {}
+        self._watches: Listeners[PresenceListener] = Listeners()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -106,9 +85,13 @@ class Registrations:
         """The present registration of an endpoint."""
         return self._registry.get(endpoint)
 
-    def watch(self, endpoint: str, listener: PresenceListener) -> Watch:
+    def at(self, peer: Peer) -> Registration | None:
+        """The registration that was made or updated last from an address."""
+        return self._registry.at(peer)
+
+    def watch(self, endpoint: str, listener: PresenceListener) -> Listening[PresenceListener]:
         """Tell of every registration of this endpoint, and of its end."""
-        return Watch(self._watches, endpoint, listener)
+        return self._watches.add(endpoint, listener)
 
     async def registered(self, endpoint: str) -> Registration:
         """Wait for a device."""
@@ -189,8 +172,8 @@ class Registrations:
         self._arm()
 
     def _announce(self, presence: Presence) -> None:
-        for watch in tuple(self._watches.get(presence.registration.endpoint, ())):
-            tell(watch.listener, presence)
+        for listener in self._watches.of(presence.registration.endpoint):
+            tell(listener, presence)
 
     def _arm(self) -> None:
         self.stop()

@@ -81,7 +81,7 @@ class RunningUpdate:
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Outcome] = self._loop.create_future()
-        self._commands = DeviceCommands(gateway, endpoint, source, self._heard)
+        self._commands = DeviceCommands(gateway, endpoint, source, self._heard, self.plan.policy)
         self._tasks: dict[str, tuple[int, asyncio.Task[None]]] = {}
         self._events: deque[UpdateEvent] = deque()
         self._is_feeding = False

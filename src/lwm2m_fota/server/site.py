@@ -1,4 +1,4 @@
-"""What a server answers its devices: registrations at one path, packages at another; on any CoAP stack.
+"""What a server answers its devices: registrations, what they send, packages, each at a path; on any CoAP stack.
 
 `Lwm2mServer` is this on our own endpoint, with operations on devices beside it. A server that has a CoAP stack already
 gives its requests to `ServerSite.handle`, and brings a `DeviceGateway` of its own.
@@ -14,12 +14,15 @@ from lwm2m_fota.errors import FotaError
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits
 from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code
+from lwm2m_fota.model.registry import Definitions, standard_definitions
 from lwm2m_fota.runtime.entropy import SystemEntropy
+from lwm2m_fota.server import reports
 from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.hosts import PackageHosts
 from lwm2m_fota.server.packages import BlockServed, PackageServer, PackageServerLimits
-from lwm2m_fota.server.ports import PresenceListener, Subscription
+from lwm2m_fota.server.ports import EntriesListener, PresenceListener, Subscription
 from lwm2m_fota.server.registrations import Permit, Registrations
+from lwm2m_fota.server.reports import Reports
 from lwm2m_fota.transport.base import Peer
 
 DEFAULT_ROOT: Final = "rd"
@@ -36,6 +39,7 @@ class ServerSite:
         root: the path of the registration interface.
         registry: bounds of the registry.
         packages: bounds of the package server.
+        definitions: of the objects whose values are to be understood.
         entropy: makes ids and tokens; by default from the operating system.
         on_event: hears of every registration, update and removal.
         on_block: hears of every block served.
@@ -44,6 +48,7 @@ class ServerSite:
     Attributes:
         registrations: who is there.
         packages: a `PackageHost`.
+        reports: what devices send by themselves.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class ServerSite:
         root: str = DEFAULT_ROOT,
         registry: RegistryLimits | None = None,
         packages: PackageServerLimits | None = None,
+        definitions: Definitions | None = None,
         entropy: Entropy | None = None,
         on_event: Callable[[RegistryEvent], None] | None = None,
         on_block: Callable[[BlockServed], None] | None = None,
@@ -68,6 +74,7 @@ class ServerSite:
             for scheme, base in _bases(base_uri).items()
         }
         self.packages = PackageHosts(self._packages.values())
+        self.reports = Reports(self.registrations.at, definitions or standard_definitions())
 
     def registration(self, endpoint: str) -> Registration | None:
         """The present registration of an endpoint."""
@@ -76,6 +83,10 @@ class ServerSite:
     def watch(self, endpoint: str, listener: PresenceListener) -> Subscription:
         """Tell of every registration of this endpoint, and of its end."""
         return self.registrations.watch(endpoint, listener)
+
+    def reported(self, endpoint: str, listener: EntriesListener) -> Subscription:
+        """Tell of everything that this device sends by itself."""
+        return self.reports.listen(endpoint, listener)
 
     def handle(self, message: Message, peer: Peer, now: float, scheme: str | None = None) -> Response:
         """Answer one request. Whatever is wrong with it becomes an error code; nothing is raised.
@@ -93,6 +104,8 @@ class ServerSite:
                 return packages.handle(message, peer)
             if path[:1] == (self._root,):
                 return self.registrations.handle(message, peer, now)
+            if path == (reports.PATH,):
+                return self.reports.handle(message, peer)
         except FotaError as error:
             return error_response(error)
         return Response(Code.NOT_FOUND)

@@ -11,7 +11,9 @@ import attrs
 from lwm2m_fota.lwm2m.registry import Registration
 from lwm2m_fota.model.formats import ContentFormat
 
-_PREFERRED: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.LWM2M_CBOR, ContentFormat.TLV)
+PREFERRED: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.LWM2M_CBOR, ContentFormat.TLV)
+"""The formats of what has several values, best first."""
+
 _ASKED_IN: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 """The formats in which paths are sent; those of SenML-ETCH hold the same, and fewer devices know them."""
 
@@ -42,6 +44,6 @@ def ways_of(registration: Registration) -> Ways:
     if registration.lwm2m_version == "1.0" or registration.root:
         return Ways(ContentFormat.TLV)
     listed = registration.formats
-    several = next((each for each in _PREFERRED if each in listed), ContentFormat.SENML_CBOR)
+    several = next((each for each in PREFERRED if each in listed), ContentFormat.SENML_CBOR)
     asked_in = tuple(each for each in _ASKED_IN if each in listed)
     return Ways(several, composite=(*asked_in, *(each for each in _ASKED_IN if each not in asked_in)))

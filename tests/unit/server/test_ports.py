@@ -10,7 +10,7 @@ from lwm2m_fota.errors import BlockwiseError, ContentError, PeerTimeoutError, Re
 from lwm2m_fota.lwm2m.registry import Registry
 from lwm2m_fota.machines.update_effects import Shown, StepChanged, Warned
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Succeeded, TimedOut
-from lwm2m_fota.machines.update_policy import ResetMethod, UpdateLimits, UpdatePlan, UpdatePolicy
+from lwm2m_fota.machines.update_policy import ObserveBy, ReadBy, ResetMethod, UpdateLimits, UpdatePlan, UpdatePolicy
 from lwm2m_fota.model.enums import UpdateResult
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.server.ports import Joined, Left
@@ -436,3 +436,137 @@ def test_an_update_can_be_cancelled_while_the_gateway_hangs():
         return await running.outcome()
 
     assert isinstance(run(main()), Cancelled)
+
+
+# -- ways to read and to observe (SERVICE R28)
+
+
+class Rich(Gateway):
+    """A gateway that can read and observe several paths at once, and hear what the device sends."""
+
+    def __init__(self, **changes):
+        super().__init__(**changes)
+        self.reporting = []
+
+    async def read_composite(self, endpoint, paths):
+        await self.ask("read several", Path(()))
+        return [(each, value) for each, value in self.values.items() if any(path.contains(each) for path in paths)]
+
+    async def observe_composite(self, endpoint, paths, listener):
+        await self.ask("observe several", Path(()))
+        for path in paths:
+            self.listeners[path] = listener
+        ending = Ending(lambda: [self.listeners.pop(path, None) for path in paths])
+        return [(path, self.values[path]) for path in paths], ending
+
+    def reported(self, endpoint, listener):
+        self.asked.append(("listen", endpoint))
+        self.reporting.append(listener)
+        return Ending(lambda: self.reporting.remove(listener) if listener in self.reporting else None)
+
+
+def asked_for(gateway, *verbs):
+    return [(verb, path) for verb, path in gateway.asked if verb in verbs]
+
+
+def test_several_paths_are_read_at_once_where_the_gateway_can():
+    gateway = Rich()
+    assert isinstance(update(gateway), Succeeded)
+    assert {verb for verb, _ in gateway.asked if verb.startswith("read")} == {"read several"}
+
+
+@pytest.mark.parametrize(
+    ("by", "reads"),
+    [
+        (ReadBy.COMPOSITE, [("read several", "/")]),
+        (ReadBy.INSTANCE, [("read", "/5/0"), ("read", "/3/0/3")]),
+        (ReadBy.RESOURCE, [("read", "/5/0/3"), ("read", "/5/0/5"), ("read", "/3/0/3")]),
+    ],
+)
+def test_the_way_of_reading_is_a_policy(by, reads):
+    gateway = Rich()
+    values = run(read_values(gateway, "dev", (STATE, RESULT, VERSION), by))
+    assert {path: values[path] for path in (STATE, RESULT, VERSION)} == {STATE: 0, RESULT: 0, VERSION: "1"}
+    assert asked_for(gateway, "read", "read several") == reads
+
+
+@pytest.mark.parametrize("error", [answers(NOT_ALLOWED), ContentError("what is this"), BlockwiseError("too large")])
+def test_what_refuses_to_be_read_at_once_is_read_by_instances(error):
+    gateway = Rich(errors={Path(()): error})
+    values = run(read_values(gateway, "dev", (STATE, RESULT, VERSION)))
+    assert set(values) >= {STATE, RESULT, VERSION}
+    assert [path for _, path in gateway.asked] == ["/", "/5/0", "/3/0/3"]
+
+
+def test_what_shows_nothing_at_once_is_read_by_instances():
+    gateway = Rich()
+    gateway.values = {}
+    assert run(read_values(gateway, "dev", (STATE, VERSION))) == {}
+    assert [path for _, path in gateway.asked] == ["/", "/5/0/3", "/3/0/3"]
+
+
+@pytest.mark.parametrize("error", [answers(BUSY), PeerTimeoutError("gone")])
+def test_a_busy_or_silent_device_is_not_asked_on(error):
+    gateway = Rich(errors={Path(()): error})
+    with pytest.raises(type(error)):
+        run(read_values(gateway, "dev", (STATE, RESULT, VERSION)))
+    assert len(gateway.asked) == 1
+
+
+def test_one_path_is_read_alone():
+    gateway = Rich()
+    run(read_values(gateway, "dev", (VERSION,)))
+    assert gateway.asked == [("read", "/3/0/3")]
+
+
+@pytest.mark.parametrize(
+    ("by", "observations"),
+    [
+        (ObserveBy.RESOURCES, [("observe", "/5/0/3"), ("observe", "/5/0/5")]),
+        (ObserveBy.INSTANCES, [("observe", "/5/0")]),
+        (ObserveBy.COMPOSITE, [("observe several", "/")]),
+        (ObserveBy.SEND, [("listen", "dev")]),
+    ],
+)
+def test_the_way_of_observing_is_a_policy(by, observations):
+    gateway = Rich()
+    gateway.values[INSTANCE] = 0  # what an observation of the instance shows
+    assert isinstance(update(gateway, policy=UpdatePolicy(observe_by=by)), Succeeded)
+    found = asked_for(gateway, "observe", "observe several", "listen")
+    assert found[: len(observations)] == observations
+    assert found == observations * 2  # again after the new registration
+    assert (gateway.listeners, gateway.reporting) == ({}, [])
+
+
+@pytest.mark.parametrize("by", [ObserveBy.COMPOSITE, ObserveBy.INSTANCES])
+@pytest.mark.parametrize("error", [answers(NOT_ALLOWED), ContentError("what is this")])
+def test_what_refuses_to_be_observed_together_is_observed_one_by_one(by, error):
+    gateway = Rich(errors={Path(()): error, INSTANCE: error})
+    assert isinstance(update(gateway, policy=UpdatePolicy(observe_by=by)), Succeeded)
+    found = asked_for(gateway, "observe", "observe several")
+    assert found[1:3] == [("observe", "/5/0/3"), ("observe", "/5/0/5")]
+
+
+@pytest.mark.parametrize("by", [ObserveBy.COMPOSITE, ObserveBy.SEND])
+def test_a_gateway_that_cannot_observe_so_observes_one_by_one(by):
+    gateway = Gateway()
+    assert isinstance(update(gateway, policy=UpdatePolicy(observe_by=by)), Succeeded)
+    assert asked_for(gateway, "observe")[:2] == [("observe", "/5/0/3"), ("observe", "/5/0/5")]
+
+
+def test_what_the_device_sends_moves_the_update():
+    """Without a single notification, and long before the next read is due."""
+    gateway = Rich()
+    times = []
+
+    def execute():
+        gateway.values |= {STATE: 0, RESULT: 8}
+        for listener in tuple(gateway.reporting):
+            listener([(STATE, 0), (RESULT, 8), (VERSION, "1")])
+        times.append(asyncio.get_running_loop().time())
+
+    gateway.on_execute = execute
+    notes = []
+    outcome = update(gateway, policy=UpdatePolicy(observe_by=ObserveBy.SEND, poll_s=500), notes=notes)
+    assert isinstance(outcome, Failed)
+    assert outcome.result == UpdateResult.UPDATE_FAILED

@@ -1,0 +1,349 @@
+"""Operations on registered devices over CoAP (LwM2M Core 6.3 and 6.4): what a `DeviceGateway` does, and more."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from lwm2m_fota.coap.endpoint import Request
+from lwm2m_fota.coap.message import Message, Options, pack_uint, path_options, sort_options
+from lwm2m_fota.coap.numbers import ContentFormat, Option
+from lwm2m_fota.content.codec import decode, encode, encode_paths
+from lwm2m_fota.content.link import Link, parse_links
+from lwm2m_fota.content.values import Entries
+from lwm2m_fota.errors import FotaError, MalformedError, ResponseError, TransportError
+from lwm2m_fota.lwm2m.operations import WriteMode
+from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, Updated
+from lwm2m_fota.model.codes import Code, is_success
+from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.registry import Definitions
+from lwm2m_fota.model.resources import Value
+from lwm2m_fota.runtime.pump import Observation
+from lwm2m_fota.server.callbacks import tell
+from lwm2m_fota.server.ports import EntriesListener, ProgressListener, Subscription
+from lwm2m_fota.server.reach import reached
+from lwm2m_fota.server.registrations import Registrations
+from lwm2m_fota.server.ways import PREFERRED, Ways, ways_of
+from lwm2m_fota.storage.base import PackageSource
+
+BUSY: Final = frozenset({Code.SERVICE_UNAVAILABLE, Code.TOO_MANY_REQUESTS})
+"""A device that answers so is asked again later; it says nothing of what it can."""
+
+_RESOURCE_IDS: Final = 3
+_ROOT: Final = Path(())
+_DIAGNOSTIC_BYTES: Final = 200
+_ACCEPT_REFUSED: Final = frozenset({Code.NOT_ACCEPTABLE, Code.BAD_OPTION})
+"""What devices answer that do not know the format asked for, or the very option (FIELD: they answer without it)."""
+_FORMAT_REFUSED: Final = frozenset({Code.UNSUPPORTED_CONTENT_FORMAT, Code.NOT_ACCEPTABLE})
+
+
+class _Observed:
+    """An observation that leaves the server's list when it is cancelled."""
+
+    __slots__ = ("_observation", "_running")
+
+    def __init__(self, running: set[Observation], observation: Observation) -> None:
+        self._running = running
+        self._observation = observation
+
+    def cancel(self) -> None:
+        self._running.discard(self._observation)
+        self._observation.cancel()
+
+
+class DeviceOperations:
+    """Operations on the devices that are registered.
+
+    Every operation raises TransportError where no answer comes, or the device is not registered (PeerTimeoutError if it
+    does not answer), ResponseError where the answer is an error code, BlockwiseError where the blocks of an answer
+    contradict each other or are too many, and MalformedError where it cannot be understood.
+
+    Args:
+        registrations: who is there, and how each is reached.
+        definitions: of the objects whose values are to be understood.
+    """
+
+    def __init__(self, registrations: Registrations, definitions: Definitions) -> None:
+        self._registrations = registrations
+        self._definitions = definitions
+        self._observations: dict[str, set[Observation]] = {}
+        self._ways: dict[str, Ways] = {}
+
+    def forget(self, event: RegistryEvent) -> None:
+        """A device registered anew, moved, or is gone: it has no observation for us any more, and may be another."""
+        endpoint = event.registration.endpoint
+        if isinstance(event, Updated) and not event.moved:
+            return
+        for observation in self._observations.pop(endpoint, ()):
+            observation.forget()
+        if not isinstance(event, Updated):
+            self._ways.pop(endpoint, None)
+
+    # -- reads
+
+    async def read(self, endpoint: str, path: Path) -> Entries:
+        """Read an object, an instance, a resource or a resource instance, in the format that fits best.
+
+        A device that refuses the format is asked without one, from then on too.
+        """
+        ways = self._ways_of(self._device(endpoint))
+        if ways.heeds_accept:
+            try:
+                answer = await self._exchange(endpoint, path, Code.GET, _accept(self._format(ways, path)))
+            except ResponseError as error:
+                if error.response_code not in _ACCEPT_REFUSED:
+                    raise
+            else:
+                return self._entries(path, answer)
+        answer = await self._exchange(endpoint, path, Code.GET)
+        ways.heeds_accept = False
+        return self._entries(path, answer)
+
+    async def read_composite(self, endpoint: str, paths: Iterable[Path]) -> Entries:
+        """Read several paths with one request (Read-Composite, FETCH); what the device cannot read is missing.
+
+        A device that has refused once is not asked again until it registers anew: that is a ResponseError at once.
+        """
+        asked = tuple(paths)
+        for content_format in self._composite_formats(endpoint):
+            try:
+                answer = await self._exchange(
+                    endpoint, _ROOT, Code.FETCH, *_asking(content_format), payload=encode_paths(asked, content_format)
+                )
+                entries = self._entries(_ROOT, answer)
+            except (ResponseError, MalformedError) as error:
+                if not self._refuses(endpoint, content_format, error):
+                    raise
+            else:
+                return entries
+        raise _unsupported("Read-Composite")
+
+    async def discover(self, endpoint: str, path: Path, *, depth: int | None = None) -> tuple[Link, ...]:
+        """The links below a path, with what is attached to them; `depth` is of LwM2M 1.2, and others pass it over."""
+        query = () if depth is None else ((int(Option.URI_QUERY), f"depth={depth}".encode()),)
+        answer = await self._exchange(endpoint, path, Code.GET, _accept(ContentFormat.LINK), *query)
+        return parse_links(answer.payload)
+
+    # -- writes
+
+    async def write(self, endpoint: str, path: Path, value: Value) -> None:
+        """Replace one resource, or one resource instance.
+
+        Raises:
+            ContentError: the value does not fit the resource.
+        """
+        content_format = ContentFormat.OPAQUE if isinstance(value, bytes) else ContentFormat.TEXT
+        payload = encode([(path, value)], content_format, path, self._definitions)
+        await self._exchange(endpoint, path, Code.PUT, _content_format(content_format), payload=payload)
+
+    async def write_values(
+        self, endpoint: str, path: Path, entries: Entries, mode: WriteMode = WriteMode.UPDATE
+    ) -> None:
+        """Write several values of an instance, or of a multiple resource.
+
+        Args:
+            endpoint: the device.
+            path: the instance or resource.
+            entries: at or below `path`.
+            mode: by default a partial update, which leaves everything else as it is.
+
+        Raises:
+            ContentError: a value does not fit its resource.
+            UsageError: an entry that is not below `path`.
+        """
+        ways = self._ways_of(self._device(endpoint))
+        code = Code.PUT if mode is WriteMode.REPLACE else Code.POST
+        formats = (ways.several, *(each for each in PREFERRED if each != ways.several))
+        ways.several = await self._write_in(formats, endpoint, path, code, entries)
+
+    async def write_composite(self, endpoint: str, entries: Entries) -> None:
+        """Write values of several objects with one request (Write-Composite, iPATCH): all or none of them.
+
+        Raises:
+            ContentError: a value does not fit its resource.
+        """
+        await self._write_in(self._composite_formats(endpoint), endpoint, _ROOT, Code.IPATCH, entries)
+
+    async def _write_in(self, formats: tuple[int, ...], endpoint: str, path: Path, code: Code, entries: Entries) -> int:
+        """Write in the first format that the device takes; which it is."""
+        refusal = _unsupported(code.name)
+        for content_format in formats:
+            payload = encode(entries, content_format, path, self._definitions)
+            try:
+                await self._exchange(endpoint, path, code, _content_format(content_format), payload=payload)
+            except ResponseError as error:
+                if error.response_code not in _FORMAT_REFUSED:
+                    raise
+                refusal = error
+            else:
+                return content_format
+        raise refusal
+
+    async def write_attributes(self, endpoint: str, path: Path, **attributes: float | None) -> None:
+        """Attach notification attributes to a path (`pmin`, `pmax`, `gt`, `lt`, `st`, `epmin`, `epmax`, `con`).
+
+        Args:
+            endpoint: the device.
+            path: an object, an instance, a resource or a resource instance.
+            attributes: by name; None takes one off.
+        """
+        queries = (name if value is None else f"{name}={value}" for name, value in attributes.items())
+        await self._exchange(endpoint, path, Code.PUT, *((int(Option.URI_QUERY), each.encode()) for each in queries))
+
+    async def push(self, endpoint: str, path: Path, source: PackageSource, progress: ProgressListener) -> None:
+        """Replace one opaque resource with a streamed body (Block1); `progress` hears the bytes acknowledged.
+
+        Raises:
+            StorageError: the source cannot be read.
+        """
+        device = self._device(endpoint)
+        request = Request(
+            Code.PUT, _options(device, path, _content_format(ContentFormat.OPAQUE)), source_bytes=source.size_bytes
+        )
+        at = reached(device.peer)
+        answer = await at.pump.upload(at.peer, request, source, lambda done: tell(progress, done))
+        _check(answer, "PUT", path)
+        tell(progress, source.size_bytes)
+
+    async def execute(self, endpoint: str, path: Path, arguments: bytes = b"") -> None:
+        """Execute a resource."""
+        extra = (_content_format(ContentFormat.TEXT),) if arguments else ()
+        await self._exchange(endpoint, path, Code.POST, *extra, payload=arguments)
+
+    # -- observations
+
+    async def observe(self, endpoint: str, path: Path, listener: EntriesListener) -> tuple[Entries, Subscription]:
+        """Observe a path, until the subscription is cancelled or the device registers anew."""
+        device = self._device(endpoint)
+        accept = _accept(self._format(self._ways_of(device), path))
+        request = Request(Code.GET, _options(device, path, accept), observe=True)
+        return await self._observe(device, path, request, listener)
+
+    async def observe_composite(
+        self, endpoint: str, paths: Iterable[Path], listener: EntriesListener
+    ) -> tuple[Entries, Subscription]:
+        """Observe several paths with one request; every notification brings all of them.
+
+        A device that has refused a composite operation once is not asked again until it registers anew.
+        """
+        device, asked = self._device(endpoint), tuple(paths)
+        for content_format in self._composite_formats(endpoint):
+            request = Request(
+                Code.FETCH,
+                _options(device, _ROOT, *_asking(content_format)),
+                encode_paths(asked, content_format),
+                observe=True,
+            )
+            try:
+                return await self._observe(device, _ROOT, request, listener)
+            except (ResponseError, MalformedError) as error:
+                if not self._refuses(endpoint, content_format, error):
+                    raise
+        raise _unsupported("Observe-Composite")
+
+    async def _observe(
+        self, device: Registration, path: Path, request: Request, listener: EntriesListener
+    ) -> tuple[Entries, Subscription]:
+        early: list[Entries] = []
+        begun = False
+
+        def on_notify(message: Message) -> None:
+            if not is_success(message.code):
+                return
+            try:
+                entries = self._entries(path, message)
+            except FotaError:  # one unreadable notification: the next read will tell
+                return
+            tell(listener if begun else early.append, entries)
+
+        at = reached(device.peer)
+        observation: Observation = await at.pump.observe(at.peer, request, on_notify)
+        present = self._registrations.get(device.endpoint)
+        if present is None or present.epoch != device.epoch:
+            observation.forget()
+            raise TransportError(f"{device.endpoint} was registered anew, and has forgotten the observation")
+        try:
+            _check(observation.first, "Observe", path)
+            entries = self._entries(path, observation.first)
+        except FotaError:
+            observation.cancel()
+            raise
+        running = self._observations.setdefault(device.endpoint, set())
+        running.add(observation)
+        begun = True
+        # what came in one batch with the first answer is fresher than it
+        return early[-1] if early else entries, _Observed(running, observation)
+
+    # -- exchanges
+
+    def _device(self, endpoint: str) -> Registration:
+        registration = self._registrations.get(endpoint)
+        if registration is None:
+            raise TransportError(f"{endpoint} is not registered")
+        return registration
+
+    async def _exchange(
+        self, endpoint: str, path: Path, code: Code, *extra: tuple[int, bytes], payload: bytes = b""
+    ) -> Message:
+        device = self._device(endpoint)
+        at = reached(device.peer)
+        answer = await at.pump.call(at.peer, Request(code, _options(device, path, *extra), payload))
+        return _check(answer, code.name, path)
+
+    def _entries(self, path: Path, message: Message) -> Entries:
+        number = message.uint(Option.CONTENT_FORMAT)
+        return decode(bytes(message.payload), ContentFormat.TEXT if number is None else number, path, self._definitions)
+
+    # -- what is known of a device
+
+    def _ways_of(self, device: Registration) -> Ways:
+        ways = self._ways.get(device.endpoint)
+        if ways is None:
+            ways = self._ways[device.endpoint] = ways_of(device)
+        return ways
+
+    def _format(self, ways: Ways, path: Path) -> int:
+        """Text for a single resource; what the device likes best for the rest."""
+        resource = self._definitions.resource(path)
+        is_single = resource is not None and not resource.multiple and len(path.ids) == _RESOURCE_IDS
+        return ContentFormat.TEXT if is_single else ways.several
+
+    def _composite_formats(self, endpoint: str) -> tuple[int, ...]:
+        return self._ways_of(self._device(endpoint)).composite
+
+    def _refuses(self, endpoint: str, content_format: int, error: FotaError) -> bool:
+        """Remember what a device does not understand; true if another format may be tried."""
+        code = error.response_code if isinstance(error, ResponseError) else None
+        ways = self._ways.get(endpoint)
+        if code in BUSY or ways is None:
+            return False
+        left = tuple(each for each in ways.composite if each != content_format)
+        ways.composite = left if code in _FORMAT_REFUSED else ()
+        return bool(ways.composite)
+
+
+def _unsupported(operation: str) -> ResponseError:
+    diagnostic = "the device has refused it before, or in every form"
+    return ResponseError(operation, response_code=Code.METHOD_NOT_ALLOWED, diagnostic=diagnostic)
+
+
+def _accept(content_format: int) -> tuple[int, bytes]:
+    return int(Option.ACCEPT), pack_uint(content_format)
+
+
+def _content_format(content_format: int) -> tuple[int, bytes]:
+    return int(Option.CONTENT_FORMAT), pack_uint(content_format)
+
+
+def _asking(content_format: int) -> tuple[tuple[int, bytes], tuple[int, bytes]]:
+    """The paths go in one format, and the values come back in it."""
+    return _content_format(content_format), _accept(content_format)
+
+
+def _options(device: Registration, path: Path, *extra: tuple[int, bytes]) -> Options:
+    return sort_options((*path_options((*device.root, *map(str, path.ids))), *extra))
+
+
+def _check(answer: Message, what: str, path: Path) -> Message:
+    if is_success(answer.code):
+        return answer
+    diagnostic = bytes(answer.payload[:_DIAGNOSTIC_BYTES]).decode("utf-8", "replace")
+    raise ResponseError(f"{what} {path}", response_code=answer.code, diagnostic=diagnostic)
