@@ -7,6 +7,7 @@ CoAP: 68 is 2.04 Changed, 128 is 4.00 Bad Request, 141 is 4.13 Request Entity To
 import asyncio
 import contextlib
 
+import attrs
 import pytest
 
 from lwm2m_fota.coap.endpoint import Request, Response
@@ -293,7 +294,7 @@ def test_a_server_that_goes_away_in_mid_pull(goes):
         def fading(received, now):
             if len(served) < 4:
                 served.append(received)
-                return answer(received, now)
+                return attrs.evolve(answer(received, now), body=None)  # each block comes by here
             if goes == "silent":
                 return None  # the transport below is closed in a moment
             return Response(0xA3 if goes == "busy for good" else 0x84)
@@ -336,7 +337,7 @@ def test_flash_that_is_full(pulls, how):
         else:
             assert await site.push(GOOD) == (141, 4096)
         assert await site.settled() == (0, 2)
-        assert blocks == ([] if how == "size told" else [0, 1024, 2048, 3072, 4096])
+        assert blocks == ([] if how == "size told" else [0, 1024, 2048, 4096])  # the third time it is two blocks
         assert site.nothing_installed()
         assert site.images.size_bytes == 0
         await site.heard(0, 2)

@@ -7,6 +7,7 @@ kills land inside of the pull; where they land comes from a seed.
 import asyncio
 import random
 
+import attrs
 import pytest
 
 from lwm2m_fota.cli.state_dir import running_image
@@ -61,6 +62,7 @@ class Site:
         response = self._answer(received, now)
         if received.message.path()[:1] != ("fw",):
             return response
+        response = attrs.evolve(response, body=None)  # each block comes by here
         asyncio.get_running_loop().call_later(PACE_S, self._respond, received.exchange, response)
         return None
 

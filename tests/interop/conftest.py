@@ -212,9 +212,14 @@ class Board:
         return uri_of(self._pump.local_address, path, self._pump.scheme)
 
     def blocks(self, option):
-        """The Block1 or Block2 options of all requests so far, in order."""
-        values = [message.first(option) for message in self._messages]
-        return [Block.decode(value) for value in values if value is not None]
+        """The blocks that all requests so far brought or asked for, in order."""
+        found = []
+        for message in self._messages:
+            if message.first(option) is not None:
+                first = Block.decode(message.first(option))
+                found += [Block(first.num + number, True, first.szx) for number in range(message.blocks - 1)]
+                found.append(Block(first.num + message.blocks - 1, first.more, first.szx))
+        return found
 
     def state_reached(self, state):
         """A future that is done when resource 3 is told to have this value."""
@@ -306,6 +311,10 @@ class Host:
 
     def uri(self, path):
         return uri_of(self._server.local_address, path, self._server.packages.schemes[0])
+
+    def offsets(self, size):
+        """Where the blocks began that were asked for, in blocks of this size."""
+        return [at for each in self.served for at in range(each.offset, each.offset + each.length, size)]
 
     def publish(self, image):
         """The URI where a package is served from now on."""

@@ -320,7 +320,7 @@ def test_it_fetches_a_published_package_in_blocks_of_each_size(run, package_serv
         async with package_server(host) as server:
             answer = await coap_client("-b", size, server.publish(image))
             assert answer.body == image
-            assert [each.offset for each in server.served] == list(range(0, len(image), size))
+            assert server.offsets(size) == list(range(0, len(image), size))
 
     run(main())
 

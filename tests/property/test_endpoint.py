@@ -14,6 +14,7 @@ from lwm2m_fota.coap.events import (
     BlockArrived,
     BlockWanted,
     BodyRestarted,
+    BodyWanted,
     CallFailed,
     Notified,
     ObserverLost,
@@ -91,12 +92,23 @@ class Store:
         server = self.network.ends["server"]
         if isinstance(event, ObserverLost):
             return
+        if isinstance(event, BodyWanted):
+            server.give(event, event.body.block(event.offset, event.length))
+            return
         assert isinstance(event, RequestReceived)
         answer = self.answer(event.message)
         if self.late_s:
             self.network.held.append((self.network.now + self.late_s, event.exchange, answer))
         else:
             server.respond(event.exchange, answer, self.network.now)
+
+    @property
+    def size_bytes(self):
+        return len(self.body)
+
+    def block(self, offset, length):
+        assert offset + length < len(self.body)
+        return bytes(self.body[offset : offset + length])
 
     def release(self):
         """Give the answers that are due."""
@@ -110,14 +122,14 @@ class Store:
         if message.code == 1:
             part = block2_answer(Block.decode(message.first(23)), len(self.body), max_szx=self.max_szx)
             payload = bytes(self.body[part.offset : part.offset + part.length])
-            return Response(0x45, block2_options(part, len(self.body), b"\x01", want_size2=True), payload, True)
+            return Response(0x45, block2_options(part, len(self.body), b"\x01", want_size2=True), payload, True, self)
         if message.code == 2:
             self.executed.append(message.payload)
             return Response(0x44)
         value = message.first(27)
         block = None if value is None else Block.decode(value)
         try:
-            taken = self.receiver.accept(block, message.payload)
+            taken = self.receiver.accept(block, message.payload, blocks=message.blocks)
         except BlockwiseError as error:
             return Response(error.code)
         if isinstance(taken, Accepted):
@@ -268,7 +280,7 @@ def test_notifications_only_go_forward(network, confirmable):
 def bounded(endpoint):
     peers = endpoint._messages.peers
     assert len(peers) <= LIMITS.peers
-    for state in peers._states.values():
+    for state in peers.states.values():
         assert len(state.recalled) <= LIMITS.remembered_per_peer
         assert len(state.exchanges) <= LIMITS.exchanges_per_peer
         assert len(state.queue) <= LIMITS.queued_per_peer

@@ -14,6 +14,7 @@ from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.firmware import BasicFirmware, ComponentFirmware, ComponentOption
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.state_dir import DEFAULT_CAPACITY_BYTES, StateDir
+from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher
@@ -96,7 +97,10 @@ class DeviceProcess:
         options = self._options
         made = self._firmware()
         made.boot(self._say)
-        pump = Pump(UdpTransport(any_address_towards(options.server)))
+        limits = EndpointLimits()
+        batch_bytes = min(limits.batch_bytes, options.checkpoint_bytes)  # a checkpoint needs the bytes in hand
+        limits = attrs.evolve(limits, batch_bytes=batch_bytes)
+        pump = Pump(UdpTransport(any_address_towards(options.server)), limits=limits)
         firmware = made.make(
             self._say,
             trust=options.trust,

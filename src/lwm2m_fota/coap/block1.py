@@ -103,10 +103,11 @@ class Block1Sender:
         "_done",
         "_halved",
         "_max_restarts",
+        "_offset",
         "_on_server_error",
-        "_part",
         "_restarts",
         "_send_size1",
+        "_szx",
         "_total",
     )
 
@@ -136,7 +137,8 @@ class Block1Sender:
         """
         check_numbers(size_bytes, szx)
         self._total = size_bytes
-        self._part = slice_at(0, size_bytes, szx)
+        self._offset = 0
+        self._szx = szx
         self._restarts = 0
         self._max_restarts = max_restarts
         self._send_size1 = send_size1
@@ -148,12 +150,17 @@ class Block1Sender:
     @property
     def offset(self) -> int:
         """How many bytes the server has acknowledged since the last start: the progress."""
-        return self._part.offset
+        return self._offset
+
+    @property
+    def left_bytes(self) -> int:
+        """How many bytes have not been acknowledged."""
+        return self._total - self._offset
 
     @property
     def szx(self) -> int:
         """The size exponent in use."""
-        return self._part.szx
+        return self._szx
 
     @property
     def restarts(self) -> int:
@@ -168,7 +175,11 @@ class Block1Sender:
         """
         if self._done:
             raise UsageError("the transfer is over")
-        return self._part
+        return slice_at(self._offset, self._total, self._szx)
+
+    def advance(self) -> None:
+        """The block that went out last was acknowledged, as `accept` would have found; it was not the last one."""
+        self._offset += MIN_BLOCK_BYTES << self._szx
 
     def options(self) -> Options:
         """Block1 and Size1 for the block that goes out now, to be sorted in with the request's own options.
@@ -213,18 +224,19 @@ class Block1Sender:
             raise BlockwiseError("the peer took one block for the whole body")
         if szx < part.szx:
             check_numbers(self._total, szx)
-        self._part = slice_at(part.offset + part.length, self._total, min(szx, part.szx))
+        self._offset = part.offset + part.length
+        self._szx = min(szx, part.szx)
         return _NEXT
 
     def _failed(self, message: Message) -> Finished | Restarted:
         code = message.code
         if code == _TOO_LARGE:
             return self._too_large(message)
-        if code == _INCOMPLETE or (code == _SERVER_ERROR and self._on_server_error and self._part.offset):
+        if code == _INCOMPLETE or (code == _SERVER_ERROR and self._on_server_error and self._offset):
             if self._restarts >= self._max_restarts:
                 return self._finish(message, "started again too often")
             self._restarts += 1
-            return self._restart(self._part.szx, "the peer lost the beginning")
+            return self._restart(self._szx, "the peer lost the beginning")
         return self._finish(message, "")
 
     def _too_large(self, message: Message) -> Finished | Restarted:
@@ -234,17 +246,17 @@ class Block1Sender:
         size1 = message.uint(_SIZE1)
         if size1 is not None and size1 < self._total:
             return self._finish(message, f"the peer takes at most {size1} bytes")
-        if self._halved or not self._part.szx:
+        if self._halved or not self._szx:
             return self._finish(message, "too large even in smaller blocks")
         self._halved = True
-        return self._resize(message, self._part.szx - 1, "too large: trying smaller blocks")
+        return self._resize(message, self._szx - 1, "too large: trying smaller blocks")
 
     def _smaller_size(self, message: Message) -> int | None:
         value = message.first(_BLOCK1)
         if value is None:
             return None
         _, _, szx = unpack_block(value)
-        return szx if szx < self._part.szx else None
+        return szx if szx < self._szx else None
 
     def _resize(self, message: Message, szx: int, reason: str) -> Finished | Restarted:
         try:
@@ -255,7 +267,8 @@ class Block1Sender:
         return self._restart(szx, reason)
 
     def _restart(self, szx: int, reason: str) -> Restarted:
-        self._part = slice_at(0, self._total, szx)
+        self._offset = 0
+        self._szx = szx
         return Restarted(reason)
 
     def _finish(self, message: Message, reason: str) -> Finished:
@@ -337,13 +350,16 @@ class Block1Receiver:
         """How many bytes of an unfinished body are in; None if there is none."""
         return self._expected if self._expected >= 0 else None
 
-    def accept(self, block: Block | None, payload: bytes, size1: int | None = None) -> Accepted | Repeated:
+    def accept(
+        self, block: Block | None, payload: bytes, size1: int | None = None, blocks: int = 1
+    ) -> Accepted | Repeated:
         """Take the payload of one request.
 
         Args:
             block: the request's Block1; None if it has none and carries the whole body.
             payload: the request's payload; it is passed through, never kept.
             size1: the request's Size1, if it has one.
+            blocks: of how many blocks the payload is, `block` being the first of them; see `Message.blocks`.
 
         Raises:
             BlockwiseError: 4.08 for a gap or an unknown body, 4.00 for a payload that does not fit its block size,
@@ -357,8 +373,9 @@ class Block1Receiver:
         szx = block.szx
         size = MIN_BLOCK_BYTES << szx
         length = len(payload)
-        if length > size or (more and length != size):
-            raise BlockwiseError(f"{length} bytes in a block of {size}", code=Code.BAD_REQUEST)
+        before = (blocks - 1) * size
+        if length - before > size or (more and length - before != size):
+            raise BlockwiseError(f"{length - before} bytes in a block of {size}", code=Code.BAD_REQUEST)
         offset = block.num * size
         if offset and offset != self._expected:
             if offset == self._last_offset and self._is_last(payload, more=more):
@@ -368,9 +385,10 @@ class Block1Receiver:
         if end > self._max_body or size1 is not None:
             self._check_limit(end, size1)
         self._expected = end if more else -1
-        self._last_offset = offset
-        self._last_length = length
-        self._last_crc = zlib.crc32(payload)
+        last = payload[before:] if before else payload
+        self._last_offset = offset + before
+        self._last_length = len(last)
+        self._last_crc = zlib.crc32(last)
         self._last_final = not more
         return Accepted(offset, payload, not more, not offset, min(szx, self._max_szx))
 

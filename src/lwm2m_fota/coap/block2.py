@@ -167,6 +167,15 @@ class Block2Receiver:
         return self._offset
 
     @property
+    def max_body_bytes(self) -> int:
+        """The largest body that is taken."""
+        return self._max_body
+
+    def advance(self, size_bytes: int) -> None:
+        """The next block has come, as `accept` would have found; it was not the last one."""
+        self._offset += size_bytes
+
+    @property
     def etag(self) -> bytes | None:
         """The ETag of the body, if it has shown one."""
         return self._etag

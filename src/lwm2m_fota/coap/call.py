@@ -4,10 +4,12 @@ from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING, Final, final
 
+from lwm2m_fota.coap.batch import Batch, Pace
 from lwm2m_fota.coap.block import MAX_SZX, pack_block
 from lwm2m_fota.coap.block1 import Block1Sender
 from lwm2m_fota.coap.block2 import Block2Receiver
 from lwm2m_fota.coap.calls import Collect, Request, Stream
+from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, encode_options, sort_options
 from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.coap.peers import PeerState
@@ -16,6 +18,8 @@ from lwm2m_fota.model.codes import Code, describe_code, is_request
 
 if TYPE_CHECKING:
     from lwm2m_fota.coap.observe import Freshness
+    from lwm2m_fota.coap.pulling import PullLane
+    from lwm2m_fota.coap.pushing import PushLane
     from lwm2m_fota.coap.reliability import Outgoing
 
 _BLOCK2: Final = int(Option.BLOCK2)
@@ -58,9 +62,18 @@ class Call:
         outgoing: that request's message, or None.
         expires: monotonic seconds at which the wait for a separate response ends.
         upload: the blocks up; None without a body, and after the last block was answered.
+        ahead: bytes of the body up that are at hand.
+        ahead_at: where they are in the body, bytes.
+        ahead_pace: how many are asked for at once.
+        wanted_bytes: how many the caller was asked for.
         download: the blocks down; None before the first answer, unless the blocks are streamed.
-        head: the first message of the body that is being gathered.
-        parts: the payloads gathered so far.
+        head: of a body that is collected, the first message; of one that is streamed, that of the last block that came
+            the ordinary way.
+        parts: the payloads collected so far.
+        batch: the blocks of a streamed body that wait to be handed over.
+        size2: what the peer says of the size of that body.
+        window: how many of its blocks may be asked for at a time.
+        lane: the hot path, while the call is on it.
         registering: the answer to the registration of an observation is awaited.
         announced: the first answer of the observation was reported.
         observed: the token of the observation while it lives.
@@ -68,12 +81,17 @@ class Call:
     """
 
     __slots__ = (
+        "ahead",
+        "ahead_at",
+        "ahead_pace",
         "announced",
+        "batch",
         "body",
         "download",
         "expires",
         "freshness",
         "head",
+        "lane",
         "number",
         "observed",
         "outgoing",
@@ -81,12 +99,17 @@ class Call:
         "phase",
         "registering",
         "request",
+        "size2",
         "state",
         "token",
         "upload",
+        "wanted_bytes",
+        "window",
     )
 
-    def __init__(self, number: int, state: PeerState, request: Request, body: Collect | Stream, restarts: int) -> None:
+    def __init__(
+        self, number: int, state: PeerState, request: Request, body: Collect | Stream, limits: EndpointLimits
+    ) -> None:
         self.number = number
         self.state = state
         self.request = request
@@ -95,10 +118,18 @@ class Call:
         self.token: bytes | None = None
         self.outgoing: Outgoing | None = None
         self.expires = inf
-        self.upload = _upload(request, restarts)
-        self.download = _download(body, restarts)
+        self.upload = _upload(request, limits.body_restarts)
+        self.ahead = request.payload
+        self.ahead_at = 0
+        self.ahead_pace = Pace(limits.ahead_bytes, limits.batch_s)
+        self.wanted_bytes = 0
+        self.download = _download(body, limits.body_restarts)
         self.head: Message | None = None
         self.parts: list[bytes] = []
+        self.batch = Batch(limits.batch_bytes, limits.batch_s)
+        self.size2: int | None = None
+        self.window = body.window if isinstance(body, Stream) else 1
+        self.lane: PullLane | PushLane | None = None
         self.registering = request.observe
         self.announced = False
         self.observed: bytes | None = None
@@ -167,7 +198,7 @@ def next_options(call: Call) -> Options:
 
 
 def next_payload(call: Call) -> bytes:
-    """The payload of the next request of a call whose body is at hand.
+    """The payload of the next request of a call, whose bytes are at hand.
 
     The later blocks of an answer are asked for without the body of the request, except for FETCH: there the body says
     what is asked for.
@@ -175,7 +206,7 @@ def next_payload(call: Call) -> bytes:
     request, upload = call.request, call.upload
     if upload is not None:
         part = upload.current()
-        return request.payload[part.offset : part.offset + part.length]
+        return call.ahead[part.offset - call.ahead_at :][: part.length]
     if request.code == _FETCH and len(request.payload) <= 16 << request.szx:
         return request.payload
     return b""

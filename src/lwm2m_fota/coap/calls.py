@@ -1,11 +1,12 @@
 """What a caller gives to an endpoint: requests, responses, and how a body is to be taken."""
 
-from typing import Final, final
+from typing import Final, Protocol, final
 
 import attrs
 
 from lwm2m_fota.coap.block import MAX_SZX
 from lwm2m_fota.coap.message import Options
+from lwm2m_fota.errors import UsageError
 
 DEFAULT_MAX_BODY_BYTES: Final = 65_536
 DEFAULT_MAX_STREAM_BYTES: Final = 1 << 30
@@ -36,6 +37,19 @@ class Request:
     observe: bool = False
 
 
+class BlockBody(Protocol):
+    """A body whose later blocks can be had one by one."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size."""
+        ...
+
+    def block(self, offset: int, length: int) -> "bytes | Response":
+        """The bytes from `offset` on, exactly `length` of them; or a response that says why there are none."""
+        ...
+
+
 @final
 @attrs.frozen
 class Response:
@@ -47,12 +61,15 @@ class Response:
         payload: at most one block.
         idempotent: the answer can be had again: it is not kept for duplicates of the request, which are reported
             again instead. For answers that are large and cheap, such as a block of a file.
+        body: where the payload is a block that others follow (Block2 with M=1), what they can be had from: the endpoint
+            then answers requests that differ in nothing but the number of the block with BodyWanted alone.
     """
 
     code: int
     options: Options = ()
     payload: bytes = b""
     idempotent: bool = False
+    body: BlockBody | None = None
 
 
 @final
@@ -77,9 +94,19 @@ class Stream:
         etag: the version of what is stored; another version makes the body begin anew.
         szx: the block size to ask for; None leaves it to the peer.
         max_body_bytes: a larger body fails the call with TOO_LARGE.
+        window: how many blocks may be asked for at a time; NSTART of the peer bounds it too, and a peer that does not
+            tell the size of the body (Size2) is asked for one block at a time.
+
+    Raises:
+        UsageError: a window below 1.
     """
 
     offset: int = 0
     etag: bytes | None = None
     szx: int | None = None
     max_body_bytes: int = DEFAULT_MAX_STREAM_BYTES
+    window: int = 1
+
+    def __attrs_post_init__(self) -> None:
+        if self.window < 1:
+            raise UsageError("a window has at least one block")

@@ -7,7 +7,8 @@ own, so that a late answer is never taken for another block. An observation keep
 from math import inf
 from typing import Final, assert_never, final
 
-from lwm2m_fota.coap.block1 import Finished, NextBlock
+from lwm2m_fota.coap.block import MIN_BLOCK_BYTES
+from lwm2m_fota.coap.block1 import Block1Sender, Finished, NextBlock
 from lwm2m_fota.coap.block2 import Block2Receiver, Received, Refused, Restart, Whole
 from lwm2m_fota.coap.call import DEREGISTER, Call, Phase, checked, next_options, next_payload, whole
 from lwm2m_fota.coap.calls import Collect, Request, Stream
@@ -26,10 +27,13 @@ from lwm2m_fota.coap.events import (
 from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, sort_options
 from lwm2m_fota.coap.messaging import MessageLayer
-from lwm2m_fota.coap.numbers import Option
+from lwm2m_fota.coap.numbers import ACK, Option
 from lwm2m_fota.coap.observe import Freshness
 from lwm2m_fota.coap.peers import PeerState
+from lwm2m_fota.coap.pulling import PullLane
+from lwm2m_fota.coap.pushing import PushLane
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
+from lwm2m_fota.coap.template import TokenRun
 from lwm2m_fota.errors import BlockwiseError, FotaError, UsageError
 from lwm2m_fota.model.codes import Code, is_success
 
@@ -49,12 +53,12 @@ _REQUEST: Final = Purpose.REQUEST
 class Client:
     """The calls of one endpoint to all its peers."""
 
-    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "_limits", "_messages")
+    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "limits", "messages")
 
     def __init__(self, messages: MessageLayer, entropy: Entropy, limits: EndpointLimits, events: list[Event]) -> None:
-        self._messages = messages
+        self.messages = messages
+        self.limits = limits
         self._entropy = entropy
-        self._limits = limits
         self._events = events
         self._calls: dict[int, Call] = {}
         self._last_call = 0
@@ -68,12 +72,12 @@ class Client:
         """Begin a call; see `Endpoint.request`."""
         request = checked(request, body)
         number = self._last_call + 1
-        state = self._messages.peers.admit(peer, now)
+        state = self.messages.peers.admit(peer, now)
         if state is None:
             self._fail_early(number, peer, "too many peers")
         else:
-            call = Call(number, state, request, body, self._limits.body_restarts)
-            if len(state.calls) >= self._limits.calls_per_peer:
+            call = Call(number, state, request, body, self.limits)
+            if len(state.calls) >= self.limits.calls_per_peer:
                 self._fail_early(number, peer, "too many calls to this peer")
             else:
                 self._calls[number] = state.calls[number] = call
@@ -91,11 +95,12 @@ class Client:
         if call is None:
             return
         if call.phase is not _SUPPLY or call.upload is None:
-            raise UsageError(f"call {number} wants no block now")
-        part = call.upload.current()
-        if len(data) != part.length:
-            raise UsageError(f"call {number} wants {part.length} bytes, not {len(data)}")
-        self._send(call, data, now)
+            raise UsageError(f"call {number} wants no bytes now")
+        if len(data) != call.wanted_bytes:
+            raise UsageError(f"call {number} wants {call.wanted_bytes} bytes, not {len(data)}")
+        call.ahead, call.ahead_at = data, call.upload.offset
+        call.ahead_pace.begin(now)
+        self._go_on(call, now)
 
     def proceed(self, number: int, now: float) -> None:
         """Ask for the next block; see `Endpoint.proceed`."""
@@ -104,7 +109,11 @@ class Client:
             return
         if call.phase is not _PROCEED:
             raise UsageError(f"call {number} has no block to be stored now")
-        self._send(call, next_payload(call), now)
+        call.batch.begin(now)
+        if call.batch.is_due(now):  # what was under way has come meanwhile
+            self._hand_over(call, now)
+        else:
+            self._go_on(call, now)
 
     def cancel(self, number: int, now: float, *, forget: bool) -> None:
         """End a call; see `Endpoint.cancel`."""
@@ -121,7 +130,7 @@ class Client:
         request = call.request
         options = sort_options((*request.options, DEREGISTER))
         payload = request.payload if request.code == Code.FETCH else b""
-        self._messages.submit(call.state, _outgoing(call, token, options, payload), now)
+        self.messages.submit(call.state, _outgoing(call, token, options, payload), now)
 
     def _running(self, number: int) -> Call | None:
         call = self._calls.get(number)
@@ -134,12 +143,32 @@ class Client:
     def _ask(self, call: Call, now: float) -> None:
         """Send the next request, or ask the caller for its bytes first."""
         upload = call.upload
-        if upload is None or call.request.source_bytes is None:
-            self._send(call, next_payload(call), now)
-            return
+        if upload is not None:
+            part = upload.current()
+            if not call.ahead_at <= part.offset <= part.offset + part.length <= call.ahead_at + len(call.ahead):
+                self.want(call, now)
+                return
+        self._send(call, next_payload(call), now)
+
+    def want(self, call: Call, now: float) -> None:
+        """Let the caller be asked for the next bytes of the body up: whole blocks, and all that is left at the end."""
+        upload = call.upload
+        if upload is None:
+            raise AssertionError("there is no body to be asked for")
         part = upload.current()
+        call.ahead_pace.end(len(call.ahead), now)
+        blocks = max(call.ahead_pace.target_bytes // (MIN_BLOCK_BYTES << part.szx), 1)
+        call.wanted_bytes = min(blocks * (MIN_BLOCK_BYTES << part.szx), upload.left_bytes)
         call.phase = _SUPPLY
-        self._events.append(BlockWanted(call.number, part.offset, part.length))
+        self._events.append(BlockWanted(call.number, part.offset, call.wanted_bytes))
+
+    def _go_on(self, call: Call, now: float) -> None:
+        """Ask on, on the hot path if the call is on it."""
+        call.phase = _ANSWER
+        if call.lane is None:
+            self._ask(call, now)
+        else:
+            call.lane.ask(now)
 
     def _send(self, call: Call, payload: bytes, now: float) -> None:
         state = call.state
@@ -148,7 +177,7 @@ class Client:
         except BlockwiseError as error:
             self._fail_protocol(call, error, now)
             return
-        token = self._new_token(state)
+        token = self.new_token(state)
         if token is None:
             self._fail(call, FailureReason.EXHAUSTED, "no token is free for this peer", now)
             return
@@ -159,28 +188,29 @@ class Client:
         state.tokens[token] = call
         if not outgoing.confirmable:
             self._await(call, now)
-        if not self._messages.submit(state, outgoing, now):
+        if not self.messages.submit(state, outgoing, now):
             self._fail(call, FailureReason.EXHAUSTED, "too many messages wait for this peer", now)
 
-    def _new_token(self, state: PeerState) -> bytes | None:
+    def new_token(self, state: PeerState) -> bytes | None:
+        """A token that no request to this peer has; None if none is found."""
         for _ in range(_TOKEN_TRIES):
-            token = self._entropy.token(self._limits.token_bytes)
+            token = self._entropy.token(self.limits.token_bytes)
             if token not in state.tokens:
                 return token
         return None
 
     def _await(self, call: Call, now: float) -> None:
         """The answer may now take as long as a separate response may."""
-        wait_s = self._limits.response_wait_s
+        wait_s = self.limits.response_wait_s
         if wait_s is None:
             wait_s = call.state.parameters.max_transmit_wait_s
         call.expires = now + wait_s
-        self._messages.peers.alarm(call.state, call.expires)
+        self.messages.peers.alarm(call.state, call.expires)
 
     def acknowledged(self, outgoing: Outgoing, now: float) -> None:
         """A request was acknowledged without its response: it will come separately."""
         call = self._calls.get(outgoing.call)
-        if call is not None:
+        if call is not None and (call.lane is None or call.lane.give_back(outgoing.token, now)):
             self._await(call, now)
 
     # -- answers
@@ -190,6 +220,9 @@ class Client:
         call = state.tokens.get(message.token)
         if call is None:
             return
+        lane = call.lane
+        if lane is not None and not lane.give_back(message.token, now):
+            return
         if message.token == call.token:
             self._close_request(call, now)
             self._answer(call, message, now)
@@ -198,11 +231,13 @@ class Client:
 
     def _close_request(self, call: Call, now: float) -> None:
         """Nothing more is expected under the token of the last request."""
+        if call.lane is not None:
+            call.lane.close(now)
         if call.token is not None:
             del call.state.tokens[call.token]
             call.token = None
         if call.outgoing is not None:
-            self._messages.withdraw(call.state, call.outgoing, now)
+            self.messages.withdraw(call.state, call.outgoing, now)
             call.outgoing = None
         call.expires = inf
 
@@ -215,9 +250,12 @@ class Client:
                 self._fail_protocol(call, error, now)
                 return
             if not isinstance(sent, Finished):
-                if not isinstance(sent, NextBlock) and call.request.source_bytes is not None:
+                if isinstance(sent, NextBlock):
+                    self._take_push_lane(call, upload, message)
+                elif call.request.source_bytes is not None:
+                    call.ahead = b""
                     self._events.append(BodyRestarted(call.number, sent.reason))
-                self._ask(call, now)
+                self._go_on(call, now)
                 return
             call.upload = None
         if call.registering:
@@ -257,7 +295,7 @@ class Client:
                     self._deliver(call, message, now)
                 return
             download = call.download = Block2Receiver(
-                max_body_bytes=call.body.max_body_bytes, szx=None, max_restarts=self._limits.body_restarts
+                max_body_bytes=call.body.max_body_bytes, szx=None, max_restarts=self.limits.body_restarts
             )
         have = download.offset
         try:
@@ -273,6 +311,8 @@ class Client:
             case Restart():
                 self._restart(call, fetched.reason, now)
             case Refused():
+                if call.batch.size_bytes:
+                    self._hand_over(call, now)
                 self._end_observation(call)
                 self._deliver(call, message, now)
             case _:
@@ -285,18 +325,34 @@ class Client:
             if block.last:
                 self._deliver(call, whole(call.head, b"".join(call.parts)), now)
                 return
-        elif block.payload or block.last:
-            self._events.append(
-                BlockArrived(
-                    call.number, block.offset, block.payload, block.last, block.size2, block.etag, message.code
-                )
-            )
-            if block.last:
-                self._deliver(call, whole(message, b""), now)
-            else:
-                call.phase = _PROCEED
+            self._ask(call, now)
             return
-        self._send(call, next_payload(call), now)
+        if block.offset != call.batch.offset + call.batch.size_bytes:
+            call.batch.clear(block.offset)
+        call.head, call.size2 = message, block.size2
+        if block.last:
+            call.batch.add(block.payload, now)
+            self._hand_over(call, now, last=True)
+            self._deliver(call, whole(message, b""), now)
+            return
+        self._take_pull_lane(call, message)
+        if not (block.payload and call.batch.add(block.payload, now) and self.hand_over(call, now)):
+            self._go_on(call, now)
+
+    def hand_over(self, call: Call, now: float) -> bool:
+        """Let the caller have the blocks gathered, if it is not busy with those before; True if it is busy now."""
+        if call.phase is _ANSWER:
+            call.phase = _PROCEED
+            self._hand_over(call, now)
+        return True
+
+    def _hand_over(self, call: Call, now: float, *, last: bool = False) -> None:
+        batch, download, head = call.batch, call.download, call.head
+        if download is None or head is None:
+            raise AssertionError("blocks came")
+        offset = batch.offset
+        payload = batch.take(now)
+        self._events.append(BlockArrived(call.number, offset, payload, last, call.size2, download.etag, head.code))
 
     def _whole(self, call: Call, message: Message, have: int, now: float) -> None:
         if isinstance(call.body, Collect):
@@ -312,8 +368,44 @@ class Client:
         call.head = None
         call.parts.clear()
         if isinstance(call.body, Stream):
+            call.batch.clear(0)
             self._events.append(BodyRestarted(call.number, reason))
-        self._send(call, next_payload(call), now)
+        self._ask(call, now)
+
+    # -- the hot path
+
+    def _take_pull_lane(self, call: Call, message: Message) -> None:
+        """The blocks that follow may come as this one did: acknowledgements, in the same block size."""
+        download, request = call.download, call.request
+        if download is None or message.type != ACK or not request.confirmable or request.payload:
+            return
+        szx = download.szx
+        if call.upload is None and szx is not None and not download.offset % (MIN_BLOCK_BYTES << szx):
+            call.lane = call.state.asking = PullLane(self, call, download, szx, message, self._tokens())
+
+    def _take_push_lane(self, call: Call, upload: Block1Sender, message: Message) -> None:
+        """The blocks that follow may be acknowledged as this one was."""
+        if (
+            message.type == ACK
+            and message.code == Code.CONTINUE
+            and not message.payload
+            and upload.left_bytes > MIN_BLOCK_BYTES << upload.szx
+        ):
+            call.lane = call.state.asking = PushLane(self, call, upload, message, self._tokens())
+
+    def _tokens(self) -> TokenRun:
+        return TokenRun(self._entropy.token(self.limits.token_bytes))
+
+    def ask_slowly(self, call: Call, now: float) -> None:
+        """The call has left the hot path: ask on the ordinary way."""
+        call.phase = _ANSWER
+        self._ask(call, now)
+
+    def leave(self, call: Call) -> None:
+        """The call leaves the hot path."""
+        if call.state.asking is call.lane:
+            call.state.asking = None
+        call.lane = None
 
     # -- ends
 
@@ -341,7 +433,7 @@ class Client:
     def unreachable(self, state: PeerState, now: float) -> None:
         """Fail what waits for this peer."""
         for call in list(state.calls.values()):
-            if call.outgoing is not None:
+            if call.outgoing is not None or call.lane is not None:
                 self._fail(call, FailureReason.UNREACHABLE, "the peer is unreachable", now)
 
     def ended(self, state: PeerState, now: float) -> None:
@@ -355,7 +447,7 @@ class Client:
             if call.expires <= now:
                 self._fail(call, FailureReason.TIMEOUT, "no response came after the acknowledgement", now)
             elif call.expires < inf:
-                self._messages.peers.alarm(state, call.expires)
+                self.messages.peers.alarm(state, call.expires)
 
     def _fail_protocol(self, call: Call, error: BlockwiseError, now: float) -> None:
         too_large = error.code == Code.REQUEST_ENTITY_TOO_LARGE
@@ -367,6 +459,8 @@ class Client:
 
     def _end(self, call: Call, reason: FailureReason, error: FotaError, now: float) -> None:
         self._forget(call, now)
+        if call.batch.size_bytes:
+            self._hand_over(call, now)  # what came is the caller's
         self._events.append(CallFailed(call.number, call.state.address, reason, error))
 
     def _forget(self, call: Call, now: float) -> None:
@@ -383,7 +477,7 @@ def _drop_body(call: Call) -> None:
 
 
 def _outgoing(call: Call, token: bytes, options: Options, payload: bytes) -> Outgoing:
-    return Outgoing(
+    return Outgoing.of(
         confirmable=call.request.confirmable,
         code=call.request.code,
         token=token,

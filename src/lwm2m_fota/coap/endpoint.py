@@ -19,13 +19,14 @@ from typing import Final, final
 
 from lwm2m_fota.coap.calls import Collect, Request, Response, Stream
 from lwm2m_fota.coap.client import Client
-from lwm2m_fota.coap.events import Event, FailureReason, Peer
+from lwm2m_fota.coap.events import BodyWanted, Event, FailureReason, Peer
 from lwm2m_fota.coap.limits import EndpointLimits, MidExhaustion
 from lwm2m_fota.coap.messaging import ArrivalKind, MessageLayer
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
 from lwm2m_fota.coap.serving import Serving
+from lwm2m_fota.errors import UsageError
 
 __all__ = [
     "Collect",
@@ -54,9 +55,13 @@ class Endpoint:
     """One CoAP endpoint over datagrams (RFC 7252).
 
     Times are monotonic seconds and never go back.
+
+    Attributes:
+        events: what `take_events` will hand out.
+        outbox: what `take_datagrams` will hand out; a caller may send from it and clear it instead.
     """
 
-    __slots__ = ("_client", "_events", "_limits", "_messages", "_serving")
+    __slots__ = ("_client", "_limits", "_messages", "_peers", "_serving", "_states", "events", "outbox")
 
     def __init__(
         self,
@@ -73,15 +78,24 @@ class Endpoint:
             limits: bounds and policies.
         """
         self._limits = limits
-        self._events: list[Event] = []
+        self.events: list[Event] = []
         self._messages = MessageLayer(entropy, parameters, limits)
-        self._client = Client(self._messages, entropy, limits, self._events)
-        self._serving = Serving(self._messages, limits, self._events)
+        self.outbox = self._messages.outbox
+        self._peers = self._messages.peers
+        self._states = self._peers.states
+        self._client = Client(self._messages, entropy, limits, self.events)
+        self._serving = Serving(self._messages, limits, self.events)
 
     # -- the network's side
 
     def receive(self, data: bytes, peer: Peer, now: float) -> None:
         """Take one datagram. Never raises, whatever the bytes."""
+        state = self._states.get(peer)
+        if state is not None and (
+            (state.asking is not None and state.asking.receive(data, now))
+            or (state.answering is not None and state.answering.receive(data, now))
+        ):
+            return
         arrival = self._messages.receive(data, peer, now)
         if arrival is None:
             return
@@ -89,7 +103,7 @@ class Endpoint:
         if kind is _RESPONSE:
             self._client.responded(arrival.state, arrival.message, now)
         elif arrival.entry is not None:
-            self._serving.requested(arrival, arrival.entry, now)
+            self._serving.arrived(arrival.state, arrival.message, arrival.entry, now)
         elif arrival.outgoing is None:  # a Reset to a notification that was sent once
             self._serving.lost(arrival.state, arrival.token, FailureReason.RESET)
         elif kind is ArrivalKind.RESET:
@@ -99,7 +113,7 @@ class Endpoint:
 
     def unreachable(self, peer: Peer, now: float) -> None:
         """The network says that nobody is there; see `EndpointLimits.fail_on_unreachable`."""
-        state = self._messages.peers.get(peer)
+        state = self._peers.get(peer)
         if state is not None and self._limits.fail_on_unreachable:
             self._client.unreachable(state, now)
 
@@ -113,12 +127,14 @@ class Endpoint:
 
     def take_datagrams(self) -> list[tuple[bytes, Peer]]:
         """The datagrams to send, oldest first; each is handed out once."""
-        return self._messages.take_datagrams()
+        taken = self.outbox[:]
+        self.outbox.clear()
+        return taken
 
     def take_events(self) -> list[Event]:
         """What happened, oldest first; each event is handed out once."""
-        taken = self._events[:]
-        self._events.clear()
+        taken = self.events[:]
+        self.events.clear()
         return taken
 
     # -- the client's side
@@ -185,6 +201,16 @@ class Endpoint:
         """
         self._serving.respond(exchange, response, now)
 
+    def give(self, wanted: BodyWanted, given: bytes | Response) -> None:
+        """Give the bytes of a BodyWanted, exactly as many as it wants; or a response that says why there are none.
+
+        Raises:
+            UsageError: another number of bytes.
+        """
+        if not isinstance(given, Response) and len(given) != wanted.length:
+            raise UsageError(f"{wanted.length} bytes are wanted, not {len(given)}")
+        wanted.lane.give(given)
+
     def notify(self, peer: Peer, token: bytes, response: Response, now: float, *, confirmable: bool) -> int:
         """Notify an observer (RFC 7641 section 4.2).
 
@@ -204,25 +230,25 @@ class Endpoint:
 
     def set_parameters(self, peer: Peer, parameters: TransmissionParameters | None) -> None:
         """Use these parameters for one peer from the next message on; None goes back to those of the endpoint."""
-        self._messages.peers.set_parameters(peer, parameters)
+        self._peers.set_parameters(peer, parameters)
 
     def next_deadline(self) -> float | None:
         """When to call `handle_timeout`, monotonic seconds; None if there is nothing to wait for.
 
         It may be too early, and then nothing happens; it is never too late.
         """
-        return self._messages.peers.next_deadline()
+        return self._peers.next_deadline()
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: retransmit, acknowledge, give up, forget."""
-        peers = self._messages.peers
+        peers = self._peers
         for state in peers.due(now):
             for outgoing in self._messages.retransmit(state, now):
                 self._lost(state, outgoing, FailureReason.TIMEOUT, now)
             self._client.expire(state, now)
             self._serving.expire(state, now)
             self._messages.next_alarm(state)
-        peers.forget_idle(now)
+            peers.retire(state, now)
 
     def _lost(self, state: PeerState, outgoing: Outgoing, reason: FailureReason, now: float) -> None:
         if outgoing.purpose is Purpose.REQUEST:

@@ -2,10 +2,11 @@
 
 from collections.abc import Hashable
 from enum import Enum
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import attrs
 
+from lwm2m_fota.coap.calls import BlockBody
 from lwm2m_fota.coap.message import Message
 from lwm2m_fota.errors import (
     BlockwiseError,
@@ -15,6 +16,9 @@ from lwm2m_fota.errors import (
     TransportError,
 )
 from lwm2m_fota.model.codes import Code
+
+if TYPE_CHECKING:
+    from lwm2m_fota.coap.giving import GiveLane
 
 Peer = Hashable
 """Whatever the transport names a peer by: an address, a session, a string."""
@@ -64,7 +68,7 @@ class RequestReceived:
     Attributes:
         exchange: what `respond` names.
         peer: who asks.
-        message: the request.
+        message: the request; several blocks of one body may have been put together, see `Message.blocks`.
         repeated: the same request was already reported and answered with an idempotent response (RFC 7252
             section 4.5): answer it again without acting again.
     """
@@ -73,6 +77,24 @@ class RequestReceived:
     peer: Peer
     message: Message
     repeated: bool
+
+
+@final
+@attrs.frozen(slots=True)
+class BodyWanted:
+    """The next blocks of a body are being fetched from us: `Endpoint.give` their bytes.
+
+    Attributes:
+        lane: the hot path that waits for them.
+        body: what `Response.body` was.
+        offset: of the first of them in the body, bytes.
+        length: how many bytes they are.
+    """
+
+    lane: "GiveLane"
+    body: BlockBody
+    offset: int
+    length: int
 
 
 @final
@@ -171,6 +193,7 @@ class ObserverLost:
 
 Event = (
     RequestReceived
+    | BodyWanted
     | ResponseReceived
     | Notified
     | BlockWanted

@@ -50,6 +50,9 @@ class EndpointLimits:
         exchange_wait_s: seconds after which a request that was never responded to is forgotten; None is
             EXCHANGE_LIFETIME.
         body_restarts: times that one body may begin anew before the call fails with PROTOCOL.
+        batch_bytes: the most of a body that comes in that is handed over at once; 0 hands over each block by itself.
+        ahead_bytes: the most of a body that goes out that is asked for at once; 0 asks for each block by itself.
+        batch_s: seconds; where blocks take longer than this, none waits for the next one.
         fail_on_unreachable: whether an ICMP error fails the calls to that peer at once. Such errors can be forged,
             and a rebooting device is unreachable for a while: by default they count as a lost datagram.
         mid_exhaustion: what to do when message ids run out.
@@ -70,6 +73,9 @@ class EndpointLimits:
     response_wait_s: float | None = None
     exchange_wait_s: float | None = None
     body_restarts: int = 3
+    batch_bytes: int = 1 << 16
+    ahead_bytes: int = 1 << 12
+    batch_s: float = 0.25
     fail_on_unreachable: bool = False
     mid_exhaustion: MidExhaustion = MidExhaustion.REUSE_COMPLETED
 
@@ -82,8 +88,8 @@ class EndpointLimits:
             self.remembered_per_peer,
             self.noted_notifications_per_peer,
         )
-        times = (self.ack_delay_s, self.response_wait_s, self.exchange_wait_s)
-        if min(counts) < 1 or min(self.cached_reply_bytes, self.body_restarts) < 0:
+        times = (self.ack_delay_s, self.response_wait_s, self.exchange_wait_s, self.batch_s)
+        if min(counts) < 1 or min(self.cached_reply_bytes, self.body_restarts, self.batch_bytes, self.ahead_bytes) < 0:
             raise UsageError("an endpoint needs room for at least one of everything")
         if any(time is not None and time < 0 for time in times):
             raise UsageError("a wait is not negative")

@@ -16,10 +16,12 @@ from lwm2m_fota.model.codes import describe_code
 
 MAX_TOKEN_BYTES: Final = 8
 MAX_MID: Final = 0xFFFF
+VERSION: Final = 0x40
+"""The version bits of the first byte."""
+
+HEADER_BYTES: Final = 4
 TYPE_NAMES: Final = ("CON", "NON", "ACK", "RST")
 
-_VERSION: Final = 0x40
-_HEADER_BYTES: Final = 4
 _MARKER: Final = 0xFF
 _EXTEND_1: Final = 13
 _EXTEND_2: Final = 14
@@ -45,6 +47,8 @@ class Message:
         token: 0..8 bytes.
         options: (number, value) pairs in ascending order of number.
         payload: empty if the message has no payload marker.
+        blocks: of how many blocks the payload is; above 1 where an endpoint has put requests together, one behind the
+            other: Block1 then has the number of the first one, and says whether more follow the last one.
     """
 
     type: int
@@ -53,6 +57,7 @@ class Message:
     token: bytes = b""
     options: Options = ()
     payload: bytes = b""
+    blocks: int = 1
 
     def first(self, number: int) -> bytes | None:
         """The first value of an option, or None if it is absent."""
@@ -128,7 +133,7 @@ def encode(message: Message) -> bytes:
     if message.code == 0 and (token or message.options or message.payload):
         raise MessageFormatError("an Empty message has nothing after its message id")
     mid = message.mid
-    out = bytearray((_VERSION | message.type << 4 | len(token), message.code, mid >> 8, mid & 0xFF))
+    out = bytearray((VERSION | message.type << 4 | len(token), message.code, mid >> 8, mid & 0xFF))
     out += token
     encode_options(out, message.options)
     if message.payload:
@@ -137,13 +142,17 @@ def encode(message: Message) -> bytes:
     return bytes(out)
 
 
-def encode_options(out: bytearray, options: Options) -> None:
+def encode_options(out: bytearray, options: Options, last: int = 0) -> None:
     """Append options in delta form (RFC 7252 section 3.1).
+
+    Args:
+        out: grows.
+        options: in ascending order of number.
+        last: the number of the option that stands before them.
 
     Raises:
         MessageFormatError: numbers are not ascending or out of range, or a value is too long.
     """
-    last = 0
     for number, value in options:
         delta = number - last
         length = len(value)
@@ -175,23 +184,23 @@ def decode(data: bytes) -> Message:
     Raises:
         MessageFormatError: the bytes are not a well-formed CoAP version 1 message.
     """
-    if len(data) < _HEADER_BYTES:
+    if len(data) < HEADER_BYTES:
         raise MessageFormatError("shorter than a CoAP header")
     head = data[0]
-    if head & 0xC0 != _VERSION:
+    if head & 0xC0 != VERSION:
         raise MessageFormatError("not CoAP version 1")
-    token_end = _HEADER_BYTES + (head & 0x0F)
+    token_end = HEADER_BYTES + (head & 0x0F)
     code = data[1]
-    if token_end > _HEADER_BYTES + MAX_TOKEN_BYTES or token_end > len(data):
+    if token_end > HEADER_BYTES + MAX_TOKEN_BYTES or token_end > len(data):
         raise MessageFormatError("bad token length")
-    if code == 0 and len(data) != _HEADER_BYTES:
+    if code == 0 and len(data) != HEADER_BYTES:
         raise MessageFormatError("an Empty message has nothing after its message id")
     options, payload_at = decode_options(data, token_end)
     return Message(
         head >> 4 & 3,
         code,
         data[2] << 8 | data[3],
-        data[_HEADER_BYTES:token_end],
+        data[HEADER_BYTES:token_end],
         options,
         data[payload_at:],
     )

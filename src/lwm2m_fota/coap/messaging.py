@@ -9,15 +9,14 @@ from typing import Final, final
 from lwm2m_fota.coap.dedup import Entry
 from lwm2m_fota.coap.events import Peer
 from lwm2m_fota.coap.limits import EndpointLimits
-from lwm2m_fota.coap.message import Message, decode
+from lwm2m_fota.coap.message import HEADER_BYTES, Message, decode
 from lwm2m_fota.coap.numbers import ACK, CON, RST, Option
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.peers import PeerState, PeerTable
-from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose, empty_ack, reset
+from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose, empty_ack, reset, stamp
 from lwm2m_fota.errors import MessageFormatError
 from lwm2m_fota.model.codes import is_request, is_response
 
-_HEADER_BYTES = 4
 _CON_VERSION_1 = 0x40
 
 
@@ -80,24 +79,24 @@ class Arrival:
 
 @final
 class MessageLayer:
-    """The messages of one endpoint with all its peers."""
+    """The messages of one endpoint with all its peers.
 
-    __slots__ = ("_datagrams", "_entropy", "_limits", "peers")
+    Attributes:
+        outbox: the datagrams to send, in order; whoever sends them clears it.
+        peers: whom it knows.
+    """
+
+    __slots__ = ("_entropy", "_limits", "outbox", "peers")
 
     def __init__(self, entropy: Entropy, parameters: TransmissionParameters, limits: EndpointLimits) -> None:
         self._entropy = entropy
         self._limits = limits
-        self._datagrams: list[tuple[bytes, Peer]] = []
+        self.outbox: list[tuple[bytes, Peer]] = []
         self.peers = PeerTable(entropy, parameters, limits)
-
-    def take_datagrams(self) -> list[tuple[bytes, Peer]]:
-        """The datagrams to send, in order."""
-        taken, self._datagrams = self._datagrams, []
-        return taken
 
     def send(self, datagram: bytes, peer: Peer) -> None:
         """Send bytes as they are."""
-        self._datagrams.append((datagram, peer))
+        self.outbox.append((datagram, peer))
 
     # -- incoming
 
@@ -122,7 +121,7 @@ class MessageLayer:
         return None
 
     def _refuse_malformed(self, data: bytes, peer: Peer) -> None:
-        if len(data) >= _HEADER_BYTES and data[0] & 0xF0 == _CON_VERSION_1:
+        if len(data) >= HEADER_BYTES and data[0] & 0xF0 == _CON_VERSION_1:
             self.send(reset(data[2] << 8 | data[3]), peer)
 
     def _request(self, message: Message, data: bytes, peer: Peer, now: float) -> Arrival | None:
@@ -230,7 +229,8 @@ class MessageLayer:
             return False
         self.peers.touch(state, now)
         state.ids.unsettled(mid, now)
-        self.send(outgoing.launch(mid, 0.0, 0, now), state.address)
+        outgoing.begin(stamp(outgoing.datagram, mid), mid, 0.0, 0, now)
+        self.send(outgoing.datagram, state.address)
         return True
 
     def note(self, state: PeerState, outgoing: Outgoing) -> None:
@@ -253,12 +253,32 @@ class MessageLayer:
         if mid is None:
             self.peers.alarm(state, state.ids.free_at)
             return False
+        self.launch_as(state, outgoing, stamp(outgoing.datagram, mid), mid, now)
+        return True
+
+    def launch_as(self, state: PeerState, outgoing: Outgoing, datagram: bytes, mid: int, now: float) -> None:
+        """Send a message that counts for NSTART, as these bytes."""
+        parameters = state.parameters
         timeout_s = parameters.ack_timeout_s * self._entropy.uniform(1.0, parameters.ack_random_factor)
-        self.send(outgoing.launch(mid, timeout_s, parameters.max_retransmit, now), state.address)
+        outgoing.begin(datagram, mid, timeout_s, parameters.max_retransmit if outgoing.confirmable else 0, now)
+        self.outbox.append((datagram, state.address))
         state.in_flight[mid] = outgoing
         self.peers.touch(state, now)
         self.peers.alarm(state, outgoing.deadline)
-        return True
+
+    def launch_next(self, state: PeerState, outgoing: Outgoing, datagram: bytes, mid: int, now: float) -> None:
+        """As `launch_as`, for a message that follows a settled one under the same `outgoing`, with the same wait."""
+        if outgoing.retransmits_left != state.parameters.max_retransmit:  # the first one, or one that was sent again
+            self.launch_as(state, outgoing, datagram, mid, now)
+            return
+        outgoing.datagram = datagram
+        outgoing.mid = mid
+        outgoing.deadline = deadline = now + outgoing.timeout_s
+        self.outbox.append((datagram, state.address))
+        state.in_flight[mid] = outgoing
+        state.idle_at = now + state.lifetime_s
+        if deadline < state.alarms[-1]:
+            self.peers.alarm(state, deadline)
 
     def _settle(self, state: PeerState, outgoing: Outgoing, now: float) -> None:
         """The peer is known to have had the message."""

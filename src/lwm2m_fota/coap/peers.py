@@ -17,7 +17,11 @@ from lwm2m_fota.coap.reliability import MID_COUNT, Entropy, MessageIds, Outgoing
 
 if TYPE_CHECKING:
     from lwm2m_fota.coap.call import Call
+    from lwm2m_fota.coap.giving import GiveLane
+    from lwm2m_fota.coap.pulling import PullLane
+    from lwm2m_fota.coap.pushing import PushLane
     from lwm2m_fota.coap.serving import Exchange
+    from lwm2m_fota.coap.taking import TakeLane
 
 _EVICTION_TRIES: Final = 8
 _MIN_STALE_ALARMS: Final = 64
@@ -41,12 +45,16 @@ class PeerState:
         noted: the tokens of non-confirmable notifications lately sent to it, by message id.
         idle_at: monotonic seconds at which it may be forgotten if nothing runs.
         alarms: when it will be looked at, descending; the last one is the next.
+        asking: the hot path of a call, see `pulling` and `pushing`.
+        answering: the hot path of a body that it sends or fetches, see `taking` and `giving`.
         gone: it was forgotten.
     """
 
     __slots__ = (
         "address",
         "alarms",
+        "answering",
+        "asking",
         "calls",
         "exchanges",
         "gone",
@@ -77,6 +85,8 @@ class PeerState:
         self.noted: OrderedDict[int, bytes] = OrderedDict()
         self.idle_at = 0.0
         self.alarms: list[float] = []
+        self.asking: PullLane | PushLane | None = None
+        self.answering: TakeLane | GiveLane | None = None
         self.gone = False
 
     def busy(self) -> bool:
@@ -97,7 +107,7 @@ class PeerTable:
         "_limits",
         "_parameters",
         "_stale_alarms",
-        "_states",
+        "states",
     )
 
     def __init__(self, entropy: Entropy, defaults: TransmissionParameters, limits: EndpointLimits) -> None:
@@ -106,13 +116,13 @@ class PeerTable:
         self._limits = limits
         self._budget = ReplyBudget(limits.cached_reply_bytes)
         self._parameters: dict[Peer, TransmissionParameters] = {}
-        self._states: OrderedDict[Peer, PeerState] = OrderedDict()
+        self.states: OrderedDict[Peer, PeerState] = OrderedDict()
         self._alarms: list[tuple[float, int, PeerState]] = []
         self._alarm_number = 0
         self._stale_alarms = 0
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self.states)
 
     @property
     def budget(self) -> ReplyBudget:
@@ -121,22 +131,23 @@ class PeerTable:
 
     def get(self, peer: Peer) -> PeerState | None:
         """What is known of a peer."""
-        return self._states.get(peer)
+        return self.states.get(peer)
 
     def admit(self, peer: Peer, now: float) -> PeerState | None:
         """What is known of a peer, from now on at least its name; None if there is no room for a new one."""
-        state = self._states.get(peer)
+        state = self.states.get(peer)
         if state is None:
-            if len(self._states) >= self._limits.peers and not self._make_room():
+            if len(self.states) >= self._limits.peers and not self._make_room():
                 return None
-            state = self._states[peer] = self._new_state(peer)
+            state = self.states[peer] = self._new_state(peer)
+            self.alarm(state, now + state.lifetime_s)
         self.touch(state, now)
         return state
 
     def touch(self, state: PeerState, now: float) -> None:
         """A peer is active: its idle time begins anew."""
         state.idle_at = now + state.lifetime_s
-        self._states.move_to_end(state.address)
+        self.states.move_to_end(state.address)
 
     def _new_state(self, peer: Peer) -> PeerState:
         return PeerState(
@@ -147,17 +158,17 @@ class PeerTable:
         )
 
     def _make_room(self) -> bool:
-        for _ in range(min(_EVICTION_TRIES, len(self._states))):
-            state = next(iter(self._states.values()))
+        for _ in range(min(_EVICTION_TRIES, len(self.states))):
+            state = next(iter(self.states.values()))
             if not state.busy():
                 self.forget(state)
                 return True
-            self._states.move_to_end(state.address)
+            self.states.move_to_end(state.address)
         return False
 
     def forget(self, state: PeerState) -> None:
         """Forget a peer for which nothing runs."""
-        del self._states[state.address]
+        del self.states[state.address]
         state.recalled.clear()
         state.gone = True
         self._stale_alarms += len(state.alarms)
@@ -172,7 +183,7 @@ class PeerTable:
             self._parameters.pop(peer, None)
         else:
             self._parameters[peer] = parameters
-        state = self._states.get(peer)
+        state = self.states.get(peer)
         if state is not None:
             state.parameters = parameters or self._defaults
             state.lifetime_s = state.parameters.exchange_lifetime_s
@@ -197,21 +208,19 @@ class PeerTable:
                 found[id(state)] = state
         return list(found.values())
 
-    def forget_idle(self, now: float) -> None:
-        """Forget peers without activity for EXCHANGE_LIFETIME: none of their messages can still be under way."""
-        while self._states:
-            state = next(iter(self._states.values()))
-            if state.idle_at > now:
-                return
-            if state.busy():
-                state.idle_at = now + state.lifetime_s
-                self._states.move_to_end(state.address)
-            else:
+    def retire(self, state: PeerState, now: float) -> None:
+        """Forget a peer without activity for EXCHANGE_LIFETIME: none of its messages can still be under way.
+
+        If it cannot be forgotten yet, it is looked at again when it may be.
+        """
+        if state.idle_at <= now:
+            if not state.busy():
                 self.forget(state)
+                return
+            self.touch(state, now)
+        self.alarm(state, state.idle_at)
 
     def next_deadline(self) -> float | None:
-        """When `due` or `forget_idle` has something to do, monotonic seconds; None without peers."""
-        if not self._states:
-            return None
-        idle_at = next(iter(self._states.values())).idle_at
-        return min(idle_at, self._alarms[0][0]) if self._alarms else idle_at
+        """When `due` has something to do, monotonic seconds; None without peers."""
+        alarms = self._alarms
+        return alarms[0][0] if alarms else None

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Final, Protocol, final
 
 from lwm2m_fota.coap.limits import MidExhaustion
-from lwm2m_fota.coap.message import MAX_TOKEN_BYTES, Options, encode_options
+from lwm2m_fota.coap.message import HEADER_BYTES, MAX_MID, MAX_TOKEN_BYTES, VERSION, Options, encode_options
 from lwm2m_fota.coap.numbers import ACK, CON, NON, RST
 from lwm2m_fota.errors import MessageFormatError
 
@@ -14,7 +14,6 @@ SEGMENT_BITS: Final = 10
 """Message ids are watched in segments of 1024, so that a peer costs at most 64 times, not 65536."""
 
 _SEGMENT_MASK: Final = (1 << SEGMENT_BITS) - 1
-_VERSION: Final = 0x40
 _MARKER: Final = 0xFF
 
 
@@ -30,7 +29,7 @@ class Entropy(Protocol):
         ...
 
 
-def frame(kind: int, code: int, token: bytes, options: Options, payload: bytes) -> bytearray:
+def frame(kind: int, code: int, token: bytes, options: Options, payload: bytes) -> bytes:
     """A datagram whose message id is still 0; see `stamp`.
 
     Raises:
@@ -38,30 +37,28 @@ def frame(kind: int, code: int, token: bytes, options: Options, payload: bytes) 
     """
     if len(token) > MAX_TOKEN_BYTES:
         raise MessageFormatError("a token has at most 8 bytes")
-    out = bytearray((_VERSION | kind << 4 | len(token), code, 0, 0))
+    out = bytearray((VERSION | kind << 4 | len(token), code, 0, 0))
     out += token
     encode_options(out, options)
     if payload:
         out.append(_MARKER)
         out += payload
-    return out
+    return bytes(out)
 
 
-def stamp(framed: bytearray, mid: int) -> bytes:
+def stamp(framed: bytes, mid: int) -> bytes:
     """The datagram under a message id."""
-    framed[2] = mid >> 8
-    framed[3] = mid & 0xFF
-    return bytes(framed)
+    return b"".join((framed[:2], mid.to_bytes(2, "big"), framed[HEADER_BYTES:]))
 
 
 def empty_ack(mid: int) -> bytes:
     """The Empty message that acknowledges."""
-    return bytes((_VERSION | ACK << 4, 0, mid >> 8, mid & 0xFF))
+    return bytes((VERSION | ACK << 4, 0, mid >> 8, mid & 0xFF))
 
 
 def reset(mid: int) -> bytes:
     """The Empty message that refuses."""
-    return bytes((_VERSION | RST << 4, 0, mid >> 8, mid & 0xFF))
+    return bytes((VERSION | RST << 4, 0, mid >> 8, mid & 0xFF))
 
 
 @final
@@ -79,7 +76,7 @@ class Outgoing:
 
     Attributes:
         confirmable: CON, retransmitted until acknowledged; else NON, sent once.
-        framed: the datagram, under message id 0 until it is sent.
+        datagram: the bytes; under message id 0 until it is sent.
         token: its token.
         purpose: what it is.
         call: the number of the call that a request belongs to, else 0.
@@ -92,8 +89,8 @@ class Outgoing:
     __slots__ = (
         "call",
         "confirmable",
+        "datagram",
         "deadline",
-        "framed",
         "mid",
         "purpose",
         "retransmits_left",
@@ -105,15 +102,13 @@ class Outgoing:
         self,
         *,
         confirmable: bool,
-        code: int,
+        framed: bytes,
         token: bytes,
-        options: Options,
-        payload: bytes,
         purpose: Purpose,
         call: int = 0,
     ) -> None:
         self.confirmable = confirmable
-        self.framed = frame(CON if confirmable else NON, code, token, options, payload)
+        self.datagram = framed
         self.token = token
         self.purpose = purpose
         self.call = call
@@ -122,13 +117,33 @@ class Outgoing:
         self.deadline = 0.0
         self.retransmits_left = 0
 
-    def launch(self, mid: int, timeout_s: float, retransmits: int, now: float) -> bytes:
-        """The first datagram; the first wait begins."""
+    @classmethod
+    def of(
+        cls,
+        *,
+        confirmable: bool,
+        code: int,
+        token: bytes,
+        options: Options,
+        payload: bytes,
+        purpose: Purpose,
+        call: int = 0,
+    ) -> "Outgoing":
+        """A message of these parts.
+
+        Raises:
+            MessageFormatError: the token is too long, or the options are not ascending.
+        """
+        framed = frame(CON if confirmable else NON, code, token, options, payload)
+        return cls(confirmable=confirmable, framed=framed, token=token, purpose=purpose, call=call)
+
+    def begin(self, datagram: bytes, mid: int, timeout_s: float, retransmits: int, now: float) -> None:
+        """The datagram leaves under this message id; the first wait begins."""
+        self.datagram = datagram
         self.mid = mid
         self.timeout_s = timeout_s
-        self.retransmits_left = retransmits if self.confirmable else 0
+        self.retransmits_left = retransmits
         self.deadline = now + timeout_s
-        return stamp(self.framed, mid)
 
     def relaunch(self, now: float) -> bytes | None:
         """The same datagram again, and twice the wait; None if all retransmissions were used."""
@@ -137,7 +152,7 @@ class Outgoing:
         self.retransmits_left -= 1
         self.timeout_s *= 2
         self.deadline = now + self.timeout_s
-        return bytes(self.framed)
+        return self.datagram
 
 
 @final
@@ -159,12 +174,20 @@ class MessageIds:
 
     def take(self, now: float, lifetime_s: float, busy: Container[int]) -> int | None:
         """The next id that is not in `busy`; None if it must wait until `free_at`."""
+        mid = self._next
+        if not mid & _SEGMENT_MASK or mid in busy:
+            return self._take(now, lifetime_s, busy)
+        self._next = mid + 1 & MAX_MID
+        self._used_at[mid >> SEGMENT_BITS] = now
+        return mid
+
+    def _take(self, now: float, lifetime_s: float, busy: Container[int]) -> int | None:
         while True:
             mid = self._next
             segment = mid >> SEGMENT_BITS
             if not mid & _SEGMENT_MASK and not self._may_enter(segment, now, lifetime_s):
                 return None
-            self._next = (mid + 1) % MID_COUNT
+            self._next = mid + 1 & MAX_MID
             if mid not in busy:
                 self._used_at[segment] = now
                 return mid

@@ -1,18 +1,29 @@
 """The server side: requests that wait for their response, and notifications (RFC 7252 section 5.2, RFC 7641 4.5)."""
 
-from typing import final
+from math import inf
+from typing import Final, final
 
+import attrs
+
+from lwm2m_fota.coap.batch import Batch, Pace
+from lwm2m_fota.coap.block import BERT_SZX, MAX_OPTION_BYTES, MAX_SZX, Block, pack_block, unpack_block
 from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.dedup import Entry
 from lwm2m_fota.coap.events import Event, FailureReason, ObserverLost, Peer, RequestReceived
+from lwm2m_fota.coap.giving import GiveLane
 from lwm2m_fota.coap.limits import EndpointLimits
-from lwm2m_fota.coap.message import sort_options
-from lwm2m_fota.coap.messaging import Arrival, MessageLayer
-from lwm2m_fota.coap.numbers import ACK, CON
+from lwm2m_fota.coap.message import Message, Options, sort_options
+from lwm2m_fota.coap.messaging import MessageLayer
+from lwm2m_fota.coap.numbers import ACK, CON, Option
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.reliability import Outgoing, Purpose, empty_ack, frame, stamp
+from lwm2m_fota.coap.taking import TakeLane
 from lwm2m_fota.errors import UsageError
-from lwm2m_fota.model.codes import describe_code, is_response
+from lwm2m_fota.model.codes import Code, describe_code, is_response
+
+_BLOCK1: Final = int(Option.BLOCK1)
+_BLOCK2: Final = int(Option.BLOCK2)
+_CONTINUE: Final = int(Code.CONTINUE)
 
 
 @final
@@ -23,37 +34,37 @@ class Exchange:
         number: its name above.
         state: who asks.
         entry: where its reply is remembered for duplicates.
-        mid: its message id.
-        token: its token.
-        confirmable: it must be acknowledged.
+        message: the request as it was reported.
+        lane: the hot path that it came on, or None.
         ack_at: monotonic seconds at which it is acknowledged without a response; None if it has been, or need not be.
         expires: monotonic seconds at which it is forgotten.
     """
 
-    __slots__ = ("ack_at", "confirmable", "entry", "expires", "mid", "number", "state", "token")
+    __slots__ = ("ack_at", "entry", "expires", "lane", "message", "number", "state")
 
-    def __init__(
-        self, number: int, arrival: Arrival, entry: Entry, ack_delay_s: float, wait_s: float, now: float
-    ) -> None:
-        message = arrival.message
+    def __init__(self, number: int, state: PeerState, message: Message, entry: Entry, lane: TakeLane | None) -> None:
         self.number = number
-        self.state = arrival.state
+        self.state = state
+        self.message = message
         self.entry = entry
-        self.mid = message.mid
-        self.token = message.token
-        self.confirmable = message.type == CON
-        self.ack_at: float | None = now + ack_delay_s if self.confirmable else None
-        self.expires = now + wait_s
+        self.lane = lane
+        self.ack_at: float | None = None
+        self.expires = inf
+
+    @property
+    def confirmable(self) -> bool:
+        """It must be acknowledged."""
+        return self.message.type == CON
 
 
 @final
 class Serving:
     """The exchanges of one endpoint with all its peers."""
 
-    __slots__ = ("_events", "_exchanges", "_last_exchange", "_last_notification", "_limits", "_messages")
+    __slots__ = ("_events", "_exchanges", "_last_exchange", "_last_notification", "_limits", "messages")
 
     def __init__(self, messages: MessageLayer, limits: EndpointLimits, events: list[Event]) -> None:
-        self._messages = messages
+        self.messages = messages
         self._limits = limits
         self._events = events
         self._exchanges: dict[int, Exchange] = {}
@@ -63,28 +74,36 @@ class Serving:
     def __len__(self) -> int:
         return len(self._exchanges)
 
-    def requested(self, arrival: Arrival, entry: Entry, now: float) -> None:
+    def arrived(self, state: PeerState, message: Message, entry: Entry, now: float) -> None:
+        """Take a request that came the ordinary way."""
+        lane = state.answering
+        if isinstance(lane, TakeLane):
+            message = lane.join(message, now)
+        self.requested(state, message, entry, now)
+
+    def requested(
+        self, state: PeerState, message: Message, entry: Entry, now: float, lane: TakeLane | None = None
+    ) -> None:
         """Report a request, and wait for its response."""
-        state = arrival.state
         limits = self._limits
-        delay_s = limits.ack_delay_s
-        wait_s = limits.exchange_wait_s
         self._last_exchange = number = self._last_exchange + 1
-        exchange = Exchange(
-            number,
-            arrival,
-            entry,
-            state.parameters.ack_timeout_s / 2 if delay_s is None else delay_s,
-            state.lifetime_s if wait_s is None else wait_s,
-            now,
-        )
+        exchange = Exchange(number, state, message, entry, lane)
+        if message.type == CON:
+            delay_s = limits.ack_delay_s
+            exchange.ack_at = now + (state.parameters.ack_timeout_s / 2 if delay_s is None else delay_s)
+        exchange.expires = now + (state.lifetime_s if limits.exchange_wait_s is None else limits.exchange_wait_s)
         self._exchanges[number] = state.exchanges[number] = exchange
         self._alarm(exchange)
-        self._events.append(RequestReceived(number, state.address, arrival.message, entry.again))
+        self._events.append(RequestReceived(number, state.address, message, entry.again))
+
+    def announce(self, state: PeerState, message: Message) -> None:
+        """Report a request that was answered already: what is responded to it goes nowhere."""
+        self._last_exchange += 1
+        self._events.append(RequestReceived(self._last_exchange, state.address, message, False))  # noqa: FBT003 - repeated
 
     def _alarm(self, exchange: Exchange) -> None:
         at = exchange.expires if exchange.ack_at is None else min(exchange.ack_at, exchange.expires)
-        self._messages.peers.alarm(exchange.state, at)
+        self.messages.peers.alarm(exchange.state, at)
 
     def respond(self, number: int, response: Response, now: float) -> None:
         """Answer a request; see `Endpoint.respond`."""
@@ -95,31 +114,68 @@ class Serving:
             if not 0 < number <= self._last_exchange:
                 raise UsageError(f"there never was an exchange {number}")
             return
+        if exchange.message.blocks > 1:
+            response = _echoing(response, exchange)
         if exchange.ack_at is not None:
             self._piggyback(exchange, response)
+            self._lead_on(exchange, response, now)
         else:
             self._answer_separately(exchange, response, now)
         self._forget(exchange)
+
+    def _lead_on(self, exchange: Exchange, response: Response, now: float) -> None:
+        """Take the hot path for the blocks that follow, where they can be known beforehand."""
+        state, lane = exchange.state, exchange.lane
+        if lane is not None and lane is state.answering:
+            if lane.goes_on(response):
+                lane.begin(now)
+            else:
+                state.answering = None
+            return
+        lead = self._lead(exchange, response, now)
+        if lead is not None:
+            former, state.answering = state.answering, lead
+            if isinstance(former, TakeLane):
+                former.flush(now)
+
+    def _lead(self, exchange: Exchange, response: Response, now: float) -> TakeLane | GiveLane | None:
+        request, state, limits = exchange.message, exchange.state, self._limits
+        body = response.body
+        if body is not None:
+            given = _unfinished(response.options, _BLOCK2)
+            if given is None or request.payload or len(response.payload) != given.size:
+                return None
+            return GiveLane(
+                self.messages, self._events, state, request, response, given, Pace(limits.ahead_bytes, limits.batch_s)
+            )
+        taken = _unfinished(response.options, _BLOCK1)
+        if taken is None or not limits.batch_bytes or response.code != _CONTINUE or response.payload:
+            return None
+        if taken != _unfinished(request.options, _BLOCK1) or len(request.payload) != taken.size:
+            return None
+        batch = Batch(limits.batch_bytes, limits.batch_s)
+        batch.begin(now)
+        return TakeLane(self, state, request, response.options, taken, batch)
 
     def _forget(self, exchange: Exchange) -> None:
         del self._exchanges[exchange.number]
         del exchange.state.exchanges[exchange.number]
 
     def _piggyback(self, exchange: Exchange, response: Response) -> None:
-        framed = frame(ACK, response.code, exchange.token, sort_options(response.options), response.payload)
-        datagram = stamp(framed, exchange.mid)
+        framed = frame(ACK, response.code, exchange.message.token, sort_options(response.options), response.payload)
+        datagram = stamp(framed, exchange.message.mid)
         entry = exchange.entry
         entry.again = response.idempotent
         if not response.idempotent:
-            self._messages.peers.budget.keep(entry, datagram)
-        self._messages.send(datagram, exchange.state.address)
+            self.messages.peers.budget.keep(entry, datagram)
+        self.messages.send(datagram, exchange.state.address)
 
     def _answer_separately(self, exchange: Exchange, response: Response, now: float) -> None:
-        outgoing = _outgoing(response, exchange.token, Purpose.RESPONSE, confirmable=exchange.confirmable)
+        outgoing = _outgoing(response, exchange.message.token, Purpose.RESPONSE, confirmable=exchange.confirmable)
         if exchange.confirmable:
-            self._messages.submit(exchange.state, outgoing, now)
+            self.messages.submit(exchange.state, outgoing, now)
         else:
-            self._messages.send_once(exchange.state, outgoing, now)
+            self.messages.send_once(exchange.state, outgoing, now)
 
     def notify(self, peer: Peer, token: bytes, response: Response, now: float, *, confirmable: bool) -> int:
         """Send a notification; see `Endpoint.notify`."""
@@ -127,21 +183,21 @@ class Serving:
             raise UsageError(f"{describe_code(response.code)} is not a response code")
         outgoing = _outgoing(response, token, Purpose.NOTIFICATION, confirmable=confirmable)
         self._last_notification += 1
-        state = self._messages.peers.admit(peer, now)
+        state = self.messages.peers.admit(peer, now)
         if state is None or not self._send_notification(state, outgoing, now):
             self._events.append(ObserverLost(peer, token, FailureReason.EXHAUSTED))
         return self._last_notification
 
     def _send_notification(self, state: PeerState, outgoing: Outgoing, now: float) -> bool:
         if not outgoing.confirmable:
-            if self._messages.send_once(state, outgoing, now):
-                self._messages.note(state, outgoing)
+            if self.messages.send_once(state, outgoing, now):
+                self.messages.note(state, outgoing)
             return True
         for at, waiting in enumerate(state.queue):
             if waiting.purpose is Purpose.NOTIFICATION and waiting.token == outgoing.token:
                 state.queue[at] = outgoing  # an observer needs the newest state only (RFC 7641 section 4.5.2)
                 return True
-        return self._messages.submit(state, outgoing, now)
+        return self.messages.submit(state, outgoing, now)
 
     def lost(self, state: PeerState, token: bytes, reason: FailureReason) -> None:
         """The peer refused a notification or left it unacknowledged."""
@@ -170,13 +226,34 @@ class Serving:
 
     def _acknowledge(self, exchange: Exchange) -> None:
         exchange.ack_at = None
-        reply = empty_ack(exchange.mid)
-        self._messages.peers.budget.keep(exchange.entry, reply)
-        self._messages.send(reply, exchange.state.address)
+        reply = empty_ack(exchange.message.mid)
+        self.messages.peers.budget.keep(exchange.entry, reply)
+        self.messages.send(reply, exchange.state.address)
+
+
+def _unfinished(options: Options, number: int) -> Block | None:
+    """The block that a message brings or acknowledges, if more follow it."""
+    value = next((value for have, value in options if have == number), None)
+    if value is None or len(value) > MAX_OPTION_BYTES:
+        return None
+    num, more, szx = unpack_block(value, BERT_SZX)
+    return Block(num, more, szx) if more and szx <= MAX_SZX else None
+
+
+def _echoing(response: Response, exchange: Exchange) -> Response:
+    """The response to a request of several blocks: its Block1 names the last of them (RFC 7959 section 2.3)."""
+    value = next((value for number, value in response.options if number == _BLOCK1), None)
+    first = exchange.message.first(_BLOCK1)
+    if value is None or first is None:
+        return response
+    num, more, szx = unpack_block(value)
+    block1 = pack_block(num + exchange.message.blocks - 1, more, szx)
+    options = tuple((number, block1 if number == _BLOCK1 else each) for number, each in response.options)
+    return attrs.evolve(response, options=options)
 
 
 def _outgoing(response: Response, token: bytes, purpose: Purpose, *, confirmable: bool) -> Outgoing:
-    return Outgoing(
+    return Outgoing.of(
         confirmable=confirmable,
         code=response.code,
         token=token,

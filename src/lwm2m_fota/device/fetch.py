@@ -17,7 +17,7 @@ class FetchSink(Protocol):
     """Where the bytes of a package go; its errors end the fetch."""
 
     def block(self, offset: int, payload: bytes, *, etag: bytes | None, size_bytes: int | None, last: bool) -> None:
-        """Take the bytes that follow what is there.
+        """Take the bytes that follow what is there; where blocks come fast, several of them at once.
 
         Args:
             offset: of the first byte in the package.
@@ -101,12 +101,15 @@ class CoapFetcher:
         pump: the endpoint; the one of the management session will do, and its session serves the download too.
         szx: the largest block to ask for, as exponent; None lets the origin choose.
         max_body_bytes: larger packages are refused.
+        window: how many blocks to ask for at a time; above 1 it needs an NSTART above 1 too
+            (`TransmissionParameters.nstart` of the pump), which RFC 7252 section 4.7 leaves to those who know the path.
     """
 
-    def __init__(self, pump: Pump, *, szx: int | None = None, max_body_bytes: int = 1 << 30) -> None:
+    def __init__(self, pump: Pump, *, szx: int | None = None, max_body_bytes: int = 1 << 30, window: int = 1) -> None:
         self._pump = pump
         self._szx = szx
         self._max_body_bytes = max_body_bytes
+        self._window = window
 
     @property
     def schemes(self) -> frozenset[str]:
@@ -132,7 +135,9 @@ class CoapFetcher:
         target = self._target(uri)
         peer = await self._peer(target)
         request = Request(Code.GET, target.request_options())
-        stream = Stream(offset=offset, etag=etag, szx=self._szx, max_body_bytes=self._max_body_bytes)
+        stream = Stream(
+            offset=offset, etag=etag, szx=self._szx, max_body_bytes=self._max_body_bytes, window=self._window
+        )
         try:
             answer = await self._pump.download(peer, request, _Blocks(sink), stream)
         except PeerTimeoutError:

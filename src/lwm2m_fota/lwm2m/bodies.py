@@ -46,7 +46,7 @@ class RequestBodies:
         transfer = self._table.get(peer, key) if block.num else None
         if transfer is None:
             transfer = Transfer(Block1Receiver(self._max_body_bytes), (message.code, None), streamed=False)
-        accepted = transfer.receiver.accept(block, message.payload, message.uint(Option.SIZE1))
+        accepted = transfer.receiver.accept(block, message.payload, message.uint(Option.SIZE1), message.blocks)
         self._table.heard(peer, key, transfer)
         if isinstance(accepted, Accepted):
             transfer.body += accepted.payload

@@ -308,7 +308,7 @@ class Dispatcher:
         self, message: Message, peer: Hashable, path: Path, mode: WriteMode, block: Block, now: float
     ) -> Response:
         transfer = self._transfer(message, peer, path, block)
-        accepted = transfer.receiver.accept(block, message.payload, message.uint(_SIZE1))
+        accepted = transfer.receiver.accept(block, message.payload, message.uint(_SIZE1), message.blocks)
         control = ((_BLOCK1, transfer.receiver.response_block(block)),)
         self._transfers.heard(peer, path, transfer)
         if not isinstance(accepted, Accepted):

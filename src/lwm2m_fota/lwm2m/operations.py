@@ -53,14 +53,16 @@ class Write:
 @final
 @attrs.frozen
 class WriteBlock:
-    """One block of an opaque resource that is streamed, such as `/5/0/0`; blocks come in order, without gaps.
+    """Bytes of an opaque resource that is streamed, such as `/5/0/0`: one block, or several that came fast.
+
+    They come in order, without gaps.
 
     Attributes:
         path: the resource.
-        offset: of this block in the body, bytes.
-        payload: the block; empty only in an empty body.
-        first: the block opens a new body; what was begun before is void.
-        final: the body ends with this block.
+        offset: of these bytes in the body.
+        payload: the bytes; none only in an empty body.
+        first: they open a new body; what was begun before is void.
+        final: the body ends with them.
         size_bytes: the whole size, if the peer told it (Size1).
     """
 

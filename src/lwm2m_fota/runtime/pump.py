@@ -16,6 +16,7 @@ from lwm2m_fota.coap.events import (
     BlockArrived,
     BlockWanted,
     BodyRestarted,
+    BodyWanted,
     CallFailed,
     Event,
     Notified,
@@ -121,9 +122,11 @@ class Pump:
         self.on_ended: Callable[[Peer], None] | None = None
         self._calls: dict[int, _Call] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
         self._turning = False
         self._opened = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._clock: Callable[[], float] | None = None
 
     @property
     def scheme(self) -> str:
@@ -142,11 +145,12 @@ class Pump:
 
     def now(self) -> float:
         """The loop's monotonic time, seconds."""
-        return self._running_loop().time()
+        return self._clock() if self._clock is not None else self._running_loop().time()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+            self._clock = self._loop.time
         return self._loop
 
     async def open(self) -> None:
@@ -165,6 +169,7 @@ class Pump:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._armed_for = None
         calls, self._calls = self._calls, {}
         for call_id, call in calls.items():
             self._endpoint.cancel(call_id, self.now(), forget=True)
@@ -208,8 +213,13 @@ class Pump:
     # -- the transport's side
 
     def datagram_received(self, data: bytes, peer: Peer) -> None:
-        """Feed one datagram; `drained` ends the batch."""
-        self._endpoint.receive(data, peer, self.now())
+        """Feed one datagram, and let what it led to go out at once: the peer waits for it."""
+        endpoint = self._endpoint
+        endpoint.receive(data, peer, self.now())
+        if endpoint.events:
+            self._turn()
+        elif endpoint.outbox:
+            self._transmit()
 
     def unreachable(self, peer: Peer) -> None:
         """The transport was told that nobody listens there."""
@@ -231,22 +241,30 @@ class Pump:
         if self._turning or not self._opened:
             return
         self._turning = True
-        endpoint, send = self._endpoint, self._transport.send
+        endpoint = self._endpoint
         try:
-            while events := endpoint.take_events():
-                for event in events:
+            while endpoint.events:
+                for event in endpoint.take_events():
                     try:
                         self._hand_out(event)
                     except Exception as error:  # noqa: BLE001 - others' code: it must not take the turn with it
                         self._broken(event, error)
-            for data, peer in endpoint.take_datagrams():
-                send(data, peer)
         finally:
             self._turning = False
-        self._arm()
+        self._transmit()
 
-    def _arm(self) -> None:
-        deadline = self._endpoint.next_deadline()
+    def _transmit(self) -> None:
+        endpoint, send = self._endpoint, self._transport.send
+        outbox = endpoint.outbox
+        for data, peer in outbox:
+            send(data, peer)
+        outbox.clear()
+        deadline = endpoint.next_deadline()
+        if deadline != self._armed_for:
+            self._arm(deadline)
+
+    def _arm(self, deadline: float | None) -> None:
+        self._armed_for = deadline
         timer = self._timer
         if deadline is None:
             if timer is not None:
@@ -261,6 +279,7 @@ class Pump:
 
     def _fire(self) -> None:
         self._timer = None
+        self._armed_for = None
         now = self.now()
         deadline = self._endpoint.next_deadline()
         if deadline is not None and deadline <= now:
@@ -273,6 +292,8 @@ class Pump:
                 self._block_arrived(event)
             case BlockWanted():
                 self._block_wanted(event)
+            case BodyWanted():
+                self._endpoint.give(event, event.body.block(event.offset, event.length))
             case RequestReceived():
                 self._request_received(event)
             case ResponseReceived():
@@ -299,6 +320,8 @@ class Pump:
                 return
             case RequestReceived():
                 self._endpoint.respond(event.exchange, Response(Code.INTERNAL_SERVER_ERROR), self.now())
+            case BodyWanted():
+                self._endpoint.give(event, Response(Code.INTERNAL_SERVER_ERROR))
             case _:
                 pass
         message = f"a handler failed on {type(event).__name__}"

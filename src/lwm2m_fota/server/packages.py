@@ -60,7 +60,10 @@ class PackageServerLimits:
 @final
 @attrs.frozen
 class BlockServed:
-    """One block that was asked for: who, which package, from which byte on."""
+    """Blocks that were asked for: who, which package, from which byte on.
+
+    Where a device asks fast, a few blocks at a time are read for it, and then this tells of all of them at once.
+    """
 
     peer: object
     token: str
@@ -181,9 +184,8 @@ class PackageServer:
         """Answer one request below `/fw`. Whatever is wrong with it becomes an error code; nothing is raised."""
         try:
             return self._handle(message, peer)
-        except StorageError as error:  # what is wrong here is not the peer's business
-            _LOG.warning("a published package cannot be read: %s", error)
-            return Response(Code.INTERNAL_SERVER_ERROR)
+        except StorageError as error:
+            return _unreadable(error)
         except FotaError as error:
             return error_response(error)
 
@@ -211,6 +213,13 @@ class PackageServer:
         else:
             offset, num, length = part.offset, part.num, part.length
             options = block2_options(part, published.size_bytes, published.etag, want_size2=True)
+        payload = self._serve(published, peer, token, num, offset, length, now)
+        body = _Body(self, published, peer, token)
+        return Response(_CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True, body=body)
+
+    def _serve(
+        self, published: _Published, peer: object, token: str, num: int, offset: int, length: int, now: float
+    ) -> bytes:
         payload = _read(published.source, offset, length)
         published.expires_at = now + self._limits.lifetime_s
         if self.on_block is not None:
@@ -218,4 +227,37 @@ class PackageServer:
         if offset + length > published.furthest:
             published.furthest = offset + length
             tell(published.progress, published.furthest)
-        return Response(_CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True)
+        return payload
+
+    def serve_next(self, published: _Published, peer: object, token: str, offset: int, length: int) -> bytes | Response:
+        """A block behind one that was served to the same peer."""
+        now = self._clock()
+        if self._published.get(token) is not published or published.expires_at <= now:
+            return Response(Code.NOT_FOUND)
+        try:
+            return self._serve(published, peer, token, offset // length, offset, length, now)
+        except StorageError as error:
+            return _unreadable(error)
+
+
+def _unreadable(error: StorageError) -> Response:
+    """What is wrong here is not the peer's business."""
+    _LOG.warning("a published package cannot be read: %s", error)
+    return Response(Code.INTERNAL_SERVER_ERROR)
+
+
+@final
+class _Body:
+    """A published package, as one peer fetches it."""
+
+    __slots__ = ("_peer", "_published", "_server", "_token", "size_bytes")
+
+    def __init__(self, server: PackageServer, published: _Published, peer: object, token: str) -> None:
+        self._server = server
+        self._published = published
+        self._peer = peer
+        self._token = token
+        self.size_bytes = published.size_bytes
+
+    def block(self, offset: int, length: int) -> bytes | Response:
+        return self._server.serve_next(self._published, self._peer, self._token, offset, length)

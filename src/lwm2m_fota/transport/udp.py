@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias, cast, final
 
 from lwm2m_fota.errors import InvalidUriError, TransportError, UsageError
 from lwm2m_fota.transport.base import DatagramHandler, Peer
+from lwm2m_fota.transport.patience import Patience
 
 DEFAULT_MAX_DATAGRAM_BYTES: Final = 2048  # CoAP needs 1152 (RFC 7252 section 4.6)
 DEFAULT_RECEIVE_BUFFER_BYTES: Final = 1 << 20
@@ -59,69 +60,75 @@ def address_towards(peer: Peer) -> str:
 class _Link:
     """An open socket with its handler."""
 
-    __slots__ = ("_closed", "_handler", "_loop", "_lost", "_owner", "_waiting", "sock")
+    __slots__ = ("_closed", "_handler", "_loop", "_lost", "_owner", "_patience", "_v6", "sock", "waiting")
 
     def __init__(
         self, owner: "UdpTransport", sock: socket.socket, handler: DatagramHandler, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.sock = sock
+        self.waiting: deque[tuple[bytes, Peer]] = deque()
         self._owner = owner
         self._handler = handler
         self._loop = loop
-        self._waiting: deque[tuple[bytes, Peer]] = deque()
         self._lost: dict[Peer, None] = {}  # in order, each once
         self._closed = False
+        self._patience = Patience()
+        self._v6 = sock.family == socket.AF_INET6
         loop.add_reader(sock, self._readable)
 
     def _readable(self) -> None:
+        """Read what is there, and what comes while we send."""
         handler, receive, limit = self._handler, self.sock.recvfrom, self._owner.max_datagram_bytes
         try:
-            for _ in range(DRAIN_DATAGRAMS):
+            for count in range(DRAIN_DATAGRAMS):
                 try:
                     data, address = receive(limit + 1)
                 except BlockingIOError:
+                    if count == 1:
+                        self._patience.vain()
                     break
                 except OSError:  # some systems report here what an earlier datagram met
                     continue
                 if len(data) > limit:
                     self._owner.oversized += 1
                     continue
-                handler.datagram_received(data, normalised(address))
+                handler.datagram_received(data, normalised(address) if self._v6 else address)
+                if self._closed or not self._patience.looks_again(count):
+                    break
         finally:
-            handler.drained()
+            if not self._closed:
+                handler.drained()
 
-    def send(self, data: bytes, peer: Peer) -> None:
-        if self._waiting:
-            self._wait(data, peer)
-        elif not self._sent(data, peer):
-            self._wait(data, peer)
-            self._loop.add_writer(self.sock, self._writable)
-
-    def _wait(self, data: bytes, peer: Peer) -> None:
-        if len(self._waiting) < self._owner.send_queue_datagrams:
-            self._waiting.append((data, peer))
+    def wait(self, data: bytes, peer: Peer) -> None:
+        if len(self.waiting) < self._owner.send_queue_datagrams:
+            self.waiting.append((data, peer))
         else:
             self._owner.unsent += 1
 
-    def _sent(self, data: bytes, peer: Peer) -> bool:
-        """Send or lose it; False if the socket is full."""
-        try:
-            self.sock.sendto(data, cast("Any", peer))
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            self._owner.unsent += 1
-            if error.errno in _UNREACHABLE_ERRNOS:
-                if not self._lost:
-                    self._loop.call_soon(self._report_lost)
-                self._lost[peer] = None
-        return True
+    def failed(self, error: OSError, data: bytes, peer: Peer) -> None:
+        if isinstance(error, BlockingIOError):
+            self.wait(data, peer)
+            self._loop.add_writer(self.sock, self._writable)
+            return
+        self._unsent(error, peer)
+
+    def _unsent(self, error: OSError, peer: Peer) -> None:
+        self._owner.unsent += 1
+        if error.errno in _UNREACHABLE_ERRNOS:
+            if not self._lost:
+                self._loop.call_soon(self._report_lost)
+            self._lost[peer] = None
 
     def _writable(self) -> None:
-        while self._waiting:
-            if not self._sent(*self._waiting[0]):
+        while self.waiting:
+            data, peer = self.waiting[0]
+            try:
+                self.sock.sendto(data, cast("Any", peer))
+            except BlockingIOError:
                 return
-            self._waiting.popleft()
+            except OSError as error:
+                self._unsent(error, peer)
+            self.waiting.popleft()
         self._loop.remove_writer(self.sock)
 
     def _report_lost(self) -> None:
@@ -134,7 +141,7 @@ class _Link:
 
     def close(self) -> None:
         self._closed = True
-        self._waiting.clear()
+        self.waiting.clear()
         self._loop.remove_reader(self.sock)
         self._loop.remove_writer(self.sock)
         self.sock.close()
@@ -228,7 +235,16 @@ class UdpTransport:
         Raises:
             UsageError: the transport is not open.
         """
-        self._opened().send(data, peer)
+        link = self._link
+        if link is None:
+            raise UsageError("the transport is not open")
+        if link.waiting:
+            link.wait(data, peer)
+            return
+        try:
+            link.sock.sendto(data, cast("Any", peer))
+        except OSError as error:
+            link.failed(error, data, peer)
 
     async def close(self) -> None:
         """Close the socket; what still waits to be sent is lost."""

@@ -20,6 +20,7 @@ def test_alarms_ring_once_for_each_peer_and_in_order(table):
     assert table.due(5.0) == [one]
     assert table.due(9.0) == [two, one]
     assert table.due(99.0) == []
+    assert table.due(247.0) == [one, two]  # idle
 
 
 def test_several_alarms_of_one_peer_ring_together(table):
@@ -27,7 +28,13 @@ def test_several_alarms_of_one_peer_ring_together(table):
     for when in (9.0, 5.0):
         table.alarm(one, when)
     assert table.due(10.0) == [one]
-    assert one.alarms == []
+    assert one.alarms == [247.0]
+
+
+def look_at(table, now):
+    """What the owner of the table does at a deadline."""
+    for state in table.due(now):
+        table.retire(state, now)
 
 
 def test_the_deadline_without_alarms_is_the_idle_one(table):
@@ -35,15 +42,32 @@ def test_the_deadline_without_alarms_is_the_idle_one(table):
     table.admit("one", 0.0)
     table.admit("two", 1.0)
     table.admit("one", 2.0)
+    assert table.next_deadline() == 247.0
+    look_at(table, 247.0)
+    assert len(table) == 2
     assert table.next_deadline() == 248.0
-    table.forget_idle(248.0)
+    look_at(table, 248.0)
     assert len(table) == 1
     assert table.next_deadline() == 249.0
+    look_at(table, 249.0)
+    assert len(table) == 0
+    assert table.next_deadline() is None
+
+
+def test_a_busy_peer_is_not_forgotten(table):
+    one = table.admit("one", 0.0)
+    one.calls[1] = object()
+    look_at(table, 247.0)
+    assert (len(table), table.next_deadline()) == (1, 494.0)
+    one.calls.clear()
+    look_at(table, 494.0)
+    assert len(table) == 0
 
 
 def test_alarms_of_forgotten_peers_do_not_ring(table):
-    table.alarm(table.admit("one", 0.0), 300.0)
-    table.forget_idle(247.0)
+    table.alarm(table.admit("one", 0.0), 100.0)
+    look_at(table, 100.0)
+    look_at(table, 247.0)
     assert len(table) == 0
     assert table.due(300.0) == []
     assert table._stale_alarms == 0
@@ -63,7 +87,7 @@ def test_the_budget_is_given_back(table):
     one = table.admit("one", 0.0)
     table.budget.keep(one.recalled.add(1, 0, 247.0, 0.0), b"1234")
     assert table.budget.used_bytes == 4
-    table.forget_idle(247.0)
+    look_at(table, 247.0)
     assert table.budget.used_bytes == 0
 
 
@@ -80,3 +104,11 @@ def test_parameters_of_one_peer(table):
 
 def test_the_first_message_id_comes_from_entropy(table):
     assert table.admit("one", 0.0).ids.take(0.0, 247.0, ()) == 7
+
+
+def test_alarms_of_a_peer_that_gave_way_do_not_ring(coap):
+    table = PeerTable(coap.Script(7, []), TransmissionParameters(), EndpointLimits(peers=1))
+    table.alarm(table.admit("one", 0.0), 5.0)
+    two = table.admit("two", 1.0)
+    assert table.due(5.0) == []
+    assert table.due(248.0) == [two]

@@ -8,7 +8,7 @@ LIFETIME = 247.0
 
 
 def outgoing(*, confirmable=True):
-    return Outgoing(
+    return Outgoing.of(
         confirmable=confirmable, code=1, token=b"\xa1", options=(), payload=b"", purpose=Purpose.REQUEST, call=1
     )
 
@@ -36,7 +36,8 @@ def test_empty_messages():
 
 def test_retransmission_doubles_the_wait():
     message = outgoing()
-    first = message.launch(1, 2.5, 4, 0.0)
+    first = stamp(message.datagram, 1)
+    message.begin(first, 1, 2.5, 4, 0.0)
     times = []
     while True:
         times.append(message.deadline)
@@ -49,7 +50,8 @@ def test_retransmission_doubles_the_wait():
 
 def test_a_non_confirmable_message_is_sent_once():
     message = outgoing(confirmable=False)
-    assert message.launch(1, 2.5, 4, 0.0).hex() == "51010001a1"
+    message.begin(stamp(message.datagram, 1), 1, 2.5, 0, 0.0)
+    assert message.datagram.hex() == "51010001a1"
     assert message.relaunch(2.5) is None
 
 

@@ -709,7 +709,7 @@ def test_a_push_that_is_refused_or_cannot_be_read(world_of):
         with pytest.raises(ResponseError) as caught:
             await server.push("dev", PACKAGE, MemoryPackageSource(bytes(5000)), progress.append)
         assert caught.value.response_code == BAD_REQUEST
-        assert progress[-1] == 2048
+        assert progress[-1] == 3072
         with pytest.raises(StorageError):
             await server.push("dev", PACKAGE, Unreadable(), progress.append)
 

@@ -323,6 +323,40 @@ def test_a_source_that_gives_less_than_it_says_is_not_served_short():
     assert shelf.ask(token, block(1, 6)).code == SERVER_ERROR
 
 
+# -- the blocks behind one that was served -------------------------------------------------------------------------
+
+
+def test_further_blocks_can_be_had_from_the_body_of_an_answer():
+    shelf = Shelf()
+    body = shelf.ask(shelf.publish().token, block(0, 4)).body
+    assert body.size_bytes == len(DATA)
+    assert body.block(256, 512) == DATA[256:768]
+    assert shelf.progress == [256, 768]
+    assert shelf.blocks[1] == BlockServed("peer", shelf.blocks[0].token, 0, 256, 512)
+
+
+def test_a_body_ends_when_its_package_is_withdrawn_replaced_or_expires():
+    shelf = Shelf(lifetime_s=60.0)
+    for end in (shelf.server.withdraw, lambda token: shelf.publish(b"other" * 100, token), lambda _: None):
+        token = shelf.publish().token
+        body = shelf.ask(token, block(0, 4)).body
+        shelf.clock.now += 59.0
+        assert body.block(256, 256) == DATA[256:512]
+        shelf.clock.now += 59.0
+        end(token)
+        shelf.clock.now += 1.0
+        assert body.block(512, 256).code == NOT_FOUND
+
+
+def test_a_body_that_cannot_be_read_is_answered_5_00(tmp_path):
+    file = tmp_path / "package.bin"
+    file.write_bytes(DATA)
+    shelf = Shelf()
+    body = shelf.ask(shelf.publish(FilePackageSource(file)).token, block(0, 4)).body
+    file.write_bytes(DATA[:300])
+    assert body.block(256, 256).code == SERVER_ERROR
+
+
 # -- what is told -----------------------------------------------------------------------------------------------
 
 

@@ -70,7 +70,7 @@ class Bench:
 
     async def blocks_served(self, count):
         """Wait until so many blocks were fetched."""
-        while len(self.blocks) < count:  # noqa: ASYNC110 - virtual time
+        while sum(block.length for block in self.blocks) < count * 1024:  # noqa: ASYNC110 - virtual time
             await asyncio.sleep(0.01)
 
     def steps(self):
@@ -599,7 +599,7 @@ def test_a_pull_goes_on_where_it_was_for_its_uri_is_the_same():
     outcome, blocks = run(main())
     assert isinstance(outcome, Succeeded)
     assert len({each.token for each in blocks}) == 1
-    assert len(blocks) < 230  # 196 of them are needed
+    assert sum(block.length for block in blocks) < 235_000  # 200,000 are needed
 
 
 def test_a_closed_update_is_taken_up_by_the_same_server():
@@ -696,7 +696,7 @@ def test_progress_alone_is_not_stored():
             return state.saves, len(progress)
 
     saves, progress = run(main())
-    assert progress > 30
+    assert progress > 20
     assert saves < 20
 
 

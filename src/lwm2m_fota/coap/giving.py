@@ -1,0 +1,127 @@
+"""The hot path of a body that is fetched from us: block after block, without decoding (RFC 7959 section 2.4).
+
+After a block of a body was answered the ordinary way, the request for the next one is known but for message id and
+token. Each block is answered from the body anew and nothing is kept, so a copy of a request is answered like the
+request (RFC 7252 section 4.5: the answer is idempotent). The last block goes the ordinary way.
+"""
+
+from typing import Final, final
+
+from lwm2m_fota.coap.batch import Pace
+from lwm2m_fota.coap.block import Block
+from lwm2m_fota.coap.calls import Response
+from lwm2m_fota.coap.events import BodyWanted, Event
+from lwm2m_fota.coap.message import HEADER_BYTES, Message
+from lwm2m_fota.coap.messaging import MessageLayer
+from lwm2m_fota.coap.numbers import ACK, CON, Option
+from lwm2m_fota.coap.peers import PeerState
+from lwm2m_fota.coap.reliability import frame, stamp
+from lwm2m_fota.coap.template import BlockTemplate, head_of
+
+_BLOCK2: Final = int(Option.BLOCK2)
+_SIZE2: Final = int(Option.SIZE2)
+_MORE: Final = 8
+
+
+@final
+class GiveLane:
+    """The blocks of one body to one peer in one block size, behind one that was answered."""
+
+    __slots__ = (
+        "_ahead", "_ahead_at", "_answer", "_answer_head", "_body", "_events", "_expected", "_messages", "_num", "_pace",
+        "_request", "_request_head", "_size", "_state", "_szx", "_token_end", "_waits",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        messages: MessageLayer,
+        events: list[Event],
+        state: PeerState,
+        request: Message,
+        response: Response,
+        given: Block,
+        pace: Pace,
+    ) -> None:
+        """Wait for the request for the next block.
+
+        Args:
+            messages: sends.
+            events: takes what is wanted of the body.
+            state: the peer.
+            request: a confirmable request for a block, without a payload.
+            response: what it was answered with; has a `body`.
+            given: the Block2 of that.
+            pace: how much is asked of the body at a time.
+        """
+        body = response.body
+        if body is None:
+            raise AssertionError("there is more of the body")
+        self._messages = messages
+        self._events = events
+        self._state = state
+        self._body = body
+        self._pace = pace
+        self._szx = given.szx
+        self._size = given.size
+        self._token_end = HEADER_BYTES + len(request.token)
+        options = tuple(option for option in request.options if given.num or option[0] != _SIZE2)
+        self._request = BlockTemplate(options, _BLOCK2, payload=False)
+        self._request_head = head_of(CON, request.code, len(request.token))
+        self._answer = BlockTemplate(response.options, _BLOCK2, payload=True)
+        self._answer_head = head_of(ACK, response.code, len(request.token))
+        self._num = given.num + 1
+        self._expected = self._request.encode(self._num << 4 | given.szx)
+        self._ahead = b""
+        self._ahead_at = 0
+        self._waits = b""
+
+    def receive(self, data: bytes, now: float) -> bool:
+        """Take a datagram of the peer if it asks for the next block; False leaves it to the ordinary way."""
+        token_end, expected = self._token_end, self._expected
+        if (
+            len(data) != token_end + len(expected)
+            or not data.endswith(expected)
+            or not data.startswith(self._request_head)
+        ):
+            return False
+        num, size = self._num, self._size
+        offset = num * size
+        if offset + size >= self._body.size_bytes or self._waits:
+            return False
+        self._state.idle_at = now + self._state.lifetime_s
+        self._num = num + 1
+        self._expected = self._request.encode(num + 1 << 4 | self._szx)
+        start = offset - self._ahead_at
+        payload = self._ahead[start : start + size]
+        if len(payload) == size:
+            block2 = self._answer.encode(num << 4 | _MORE | self._szx)
+            datagram = b"".join((self._answer_head, data[2:token_end], block2, payload))
+            self._messages.send(datagram, self._state.address)
+        else:
+            self._waits = data[2:token_end]
+            self._want(offset, now)
+        return True
+
+    def _want(self, offset: int, now: float) -> None:
+        """Let the caller be asked for whole blocks, all of them before the last."""
+        pace, size = self._pace, self._size
+        pace.end(len(self._ahead), now)
+        pace.begin(now)
+        length = min(max(pace.target_bytes // size, 1) * size, (self._body.size_bytes - 1) // size * size - offset)
+        self._ahead_at = offset
+        self._events.append(BodyWanted(self, self._body, offset, length))
+
+    def give(self, given: bytes | Response) -> None:
+        """Answer the request that waits: with its block, or with something else."""
+        request, self._waits = self._waits, b""
+        if isinstance(given, Response):
+            framed = frame(ACK, given.code, request[2:], given.options, given.payload)
+            self._messages.send(stamp(framed, int.from_bytes(request[:2], "big")), self._state.address)
+            return
+        self._ahead = given
+        self._answer_block(request, self._num - 1, given[: self._size])
+
+    def _answer_block(self, request: bytes, num: int, payload: bytes) -> None:
+        block2 = self._answer.encode(num << 4 | _MORE | self._szx)
+        datagram = b"".join((self._answer_head, request, block2, payload))
+        self._messages.send(datagram, self._state.address)
