@@ -176,6 +176,9 @@ class PeerTable:
             self._alarms = [alarm for alarm in self._alarms if not alarm[2].gone]
             heapify(self._alarms)
             self._stale_alarms = 0
+        while self._alarms and self._alarms[0][2].gone:
+            heappop(self._alarms)
+            self._stale_alarms -= 1
 
     def set_parameters(self, peer: Peer, parameters: TransmissionParameters | None) -> None:
         """Parameters for one peer, kept until they are set to None: those of the endpoint then hold again."""

@@ -75,12 +75,13 @@ def test_alarms_of_forgotten_peers_do_not_ring(table):
 
 def test_alarms_of_forgotten_peers_do_not_pile_up(table):
     kept = table.admit("kept", 1e6)
-    table.alarm(kept, 2e6)
+    table.alarm(kept, 1e6)  # it comes before those that are void
+    kept.calls[1] = object()
     for number in range(1000):
         table.alarm(table.admit(number, 1e6 + 1), 2e6)
     assert len(table) == 100
     assert len(table._alarms) <= 100 + 2 * 64
-    assert len([alarm for alarm in table._alarms if not alarm[2].gone]) <= 100
+    assert len([alarm for alarm in table._alarms if not alarm[2].gone]) <= 101
 
 
 def test_the_budget_is_given_back(table):
@@ -110,5 +111,17 @@ def test_alarms_of_a_peer_that_gave_way_do_not_ring(coap):
     table = PeerTable(coap.Script(7, []), TransmissionParameters(), EndpointLimits(peers=1))
     table.alarm(table.admit("one", 0.0), 5.0)
     two = table.admit("two", 1.0)
-    assert table.due(5.0) == []
+    assert table.next_deadline() == 248.0
+    table.alarm(two, 2.0)
     assert table.due(248.0) == [two]
+
+
+def test_alarms_of_a_peer_that_gave_way_do_not_ring_behind_others(coap):
+    table = PeerTable(coap.Script(7, []), TransmissionParameters(), EndpointLimits(peers=2))
+    one = table.admit("one", 0.0)
+    one.calls[1] = object()
+    table.alarm(one, 3.0)
+    table.alarm(table.admit("two", 0.0), 5.0)
+    table.admit("three", 1.0)
+    assert table.due(6.0) == [one]
+    assert table._stale_alarms == 1  # the one for its idle time
