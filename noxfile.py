@@ -26,7 +26,7 @@ ORDINARY_LIMIT_S: Final = 120
 FULL_LIMIT_S: Final = 7_200
 INTEROP_LIMIT_S: Final = 60
 
-nox.options.sessions = ["lint", "types", "docs", f"tests-{RUNNING}", "coverage"]
+nox.options.sessions = ["lint", "types", "docs", f"tests-{RUNNING}", "coverage", "mutants"]
 
 
 def install(session: nox.Session, *groups: str, package: bool = False) -> None:
@@ -133,6 +133,14 @@ def interop(session: nox.Session) -> None:
     install_wheel(session)
     session.env["LWM2M_FOTA_INTEROP"] = "check"
     run_pytest(session, f"--session-timeout={INTEROP_LIMIT_S}", "tests/interop", "tests/e2e/test_examples.py")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Make the machines' tables wrong, each mistake in turn, and see that a test notices; `-- full` for all of them."""
+    install(session, "test", package=True)
+    session.install("--no-deps", "--force-reinstall", ".")
+    session.run("python", "-m", "proof", "mutants", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,7 +1,6 @@
 """How each effect of a row is filled in from the machine before and after, and the event."""
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -25,10 +24,12 @@ _AnyEvent: TypeAlias = Event | ComponentEvent
 Builder: TypeAlias = Callable[[FirmwareMachine, FirmwareMachine, _AnyEvent], Effect | None]
 """`builder(before, after, event)`: the effect, or None where there is nothing to do."""
 
+Maker: TypeAlias = Callable[[FirmwareMachine, FirmwareMachine, _AnyEvent], tuple[Effect, ...]]
+"""`maker(before, after, event)`: all effects of a row."""
+
 NOTIFY_ORDER: Final = (12, 1, 6, 7, 5, 3, 11, 13, 14)
 """The time of the change before the Result before the State (SPEC 3.1); bit n of a mask is the n-th."""
 
-_TEXTS: Final = slice(4, 7)  # uri, package_name, package_version of the machine
 _TIME, _URI, _NAME, _VERSION, _RESULT, _STATE, _SEVERITY, _MAX_DEFER, _AUTO_UPGRADE = (1 << bit for bit in range(9))
 
 CONSTANT: Final[Mapping[Do, Effect]] = MappingProxyType(
@@ -62,37 +63,45 @@ def _begin_install(_before: FirmwareMachine, after: FirmwareMachine, _event: _An
 
 
 def _changed(before: FirmwareMachine, after: FirmwareMachine) -> int:
-    """The resources whose value changed, as a mask over `NOTIFY_ORDER`."""
-    mask = _RESULT if before.result is not after.result else 0
-    if before.state is not after.state:
+    """The resources whose value changed, as a mask over `NOTIFY_ORDER`. What was carried over is the same object."""
+    old_state, old_result, _, _, old_uri, old_name, old_version, old_settings, _, _, old_time, _ = before
+    state, result, _, _, uri, name, version, settings, _, _, time, _ = after
+    mask = 0
+    if result is not old_result:
+        mask = _RESULT
+    if state is not old_state:
         mask |= _STATE
-        if before.last_change != after.last_change:
+        if time != old_time:
             mask |= _TIME
-    if before[_TEXTS] != after[_TEXTS]:
-        mask |= (before.uri != after.uri) * _URI
-        mask |= (before.package_name != after.package_name) * _NAME
-        mask |= (before.package_version != after.package_version) * _VERSION
-    if before.settings is not after.settings:
-        old, new = before.settings, after.settings
-        mask |= (old.severity != new.severity) * _SEVERITY
-        mask |= (old.max_defer_s != new.max_defer_s) * _MAX_DEFER
-        mask |= (old.auto_upgrade != new.auto_upgrade) * _AUTO_UPGRADE
+    if uri is not old_uri and uri != old_uri:
+        mask |= _URI
+    if name is not old_name and name != old_name:
+        mask |= _NAME
+    if version is not old_version and version != old_version:
+        mask |= _VERSION
+    if settings is not old_settings:
+        mask |= (settings.severity is not old_settings.severity) * _SEVERITY
+        mask |= (settings.max_defer_s != old_settings.max_defer_s) * _MAX_DEFER
+        mask |= (settings.auto_upgrade is not old_settings.auto_upgrade) * _AUTO_UPGRADE
     return mask
 
 
-@cache
 def _notification(mask: int) -> Notify | None:
     ids = tuple(resource for bit, resource in enumerate(NOTIFY_ORDER) if mask >> bit & 1)
     return Notify(ids) if ids else None
 
 
+_NOTIFICATIONS: Final = tuple(map(_notification, range(1 << len(NOTIFY_ORDER))))
+"""What to tell for each mask."""
+
+
 def _notify(before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect | None:
-    return _notification(_changed(before, after))
+    return _NOTIFICATIONS[_changed(before, after)]
 
 
 def notify_without_time(before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect | None:
     """The builder of `Notify` for object version 1.0, which has no resource 12."""
-    return _notification(_changed(before, after) & ~_TIME)
+    return _NOTIFICATIONS[_changed(before, after) & ~_TIME]
 
 
 BUILDERS: Final[Mapping[Do, Builder]] = MappingProxyType(
@@ -106,3 +115,33 @@ BUILDERS: Final[Mapping[Do, Builder]] = MappingProxyType(
     }
 )
 """How the others are made."""
+
+
+def maker(effects: Iterable[Do], builders: Mapping[Do, Builder] = BUILDERS) -> Maker:
+    """What makes these effects. Most rows have one at most that is not always the same, and that stands last."""
+    every = tuple(effects)
+    fixed = tuple(CONSTANT[do] for do in every if do in CONSTANT)
+    if len(fixed) == len(every):
+        return lambda _before, _after, _event: fixed
+    if len(fixed) == len(every) - 1 and every[-1] in builders:
+        return _with_last(fixed, builders[every[-1]])
+    return _one_by_one(tuple(builders[do] if do in builders else _always(CONSTANT[do]) for do in every))
+
+
+def _with_last(fixed: tuple[Effect, ...], build: Builder) -> Maker:
+    def make(before: FirmwareMachine, after: FirmwareMachine, event: _AnyEvent) -> tuple[Effect, ...]:
+        last = build(before, after, event)
+        return fixed if last is None else (*fixed, last)
+
+    return make
+
+
+def _one_by_one(builders: tuple[Builder, ...]) -> Maker:
+    def make(before: FirmwareMachine, after: FirmwareMachine, event: _AnyEvent) -> tuple[Effect, ...]:
+        return tuple(filter(None, [build(before, after, event) for build in builders]))
+
+    return make
+
+
+def _always(effect: Effect) -> Builder:
+    return lambda _before, _after, _event: effect

@@ -31,7 +31,10 @@ from lwm2m_fota.model.enums import State, UpdateResult
 _NOTIFY_ORDER: Final = (12, 1, 6, 7, 15, 16, 17, 5, 3, 11, 13)
 """As for Object 5: the time of the change before the Result before the State, and who is to blame before the Result."""
 
-_ORDER: Final = (Persist, StopTransfer, DropStage, OpenStage, Notify, StartPull, VerifyImage, BeginBatch)
+_ORDER: Final = (
+    *((Persist,), (StopTransfer,), (DropStage,), (OpenStage,), (Notify,)),
+    (StartPull, VerifyImage, BeginBatch),
+)
 """Save first, make room, tell, and only then begin what takes long; an installation may restart the device."""
 
 _WITH_CULPRITS: Final = frozenset({UpdateResult.CONFLICTING_STATE, UpdateResult.DEPENDENCY_ERROR})
@@ -177,4 +180,5 @@ def _changed_links(old: Links, new: Links) -> set[int]:
 
 
 def _rank(effect: GroupEffect) -> int:
-    return _ORDER.index(type(effect.effect if isinstance(effect, For) else effect))
+    kind = type(effect.effect if isinstance(effect, For) else effect)
+    return next(rank for rank, kinds in enumerate(_ORDER) if kind in kinds)

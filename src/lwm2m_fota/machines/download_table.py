@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, final
 
 import attrs
 
+from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines import download_words as words
 from lwm2m_fota.machines.download_words import Diagnosis, DownloadMachine, DownloadPolicy, Phase
 from lwm2m_fota.machines.uri import judge_uri
@@ -96,6 +97,9 @@ class PullRow:
         effects: what is to be done, in this order.
         result: with `Fail`, the Update Result.
         diagnosis: with `Fail`, why.
+
+    Raises:
+        UsageError: a row that fails does not say how, or one that does not fail says so.
     """
 
     phase: Phase
@@ -105,6 +109,10 @@ class PullRow:
     effects: tuple[PullDo, ...]
     result: UpdateResult | None = None
     diagnosis: Diagnosis | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if {self.result is None, self.diagnosis is None} != {PullDo.FAIL not in self.effects}:
+            raise UsageError(f"a row fails with a Result and a diagnosis, or not at all: {self!r}")
 
 
 _REST_IS_GONE: Final = frozenset({Code.PRECONDITION_FAILED, Code.REQUEST_ENTITY_INCOMPLETE})

@@ -12,7 +12,7 @@ from lwm2m_fota.machines.events import ClockRead, Event, EventKind
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.rows import Row
 from lwm2m_fota.machines.state import FirmwareMachine
-from lwm2m_fota.machines.table import Answer
+from lwm2m_fota.machines.table import Answer, Case
 
 _new: Final = tuple.__new__  # as in `changes`
 _CLOCK_READ: Final = ClockRead()
@@ -54,27 +54,28 @@ def step(
     Returns:
         The machine as it will be, what to do, and what to answer.
     """
-    table = profile.table
-    cell = (machine.state, kind_of(machine, event, profile, wall))
-    plan = table.plans.get(cell)
-    if plan is None:
-        return Step(machine, (), table.refusals.get(cell), None)
-    row, change, effects, builders, answer = plan
+    case = _case_of(machine, event, profile, wall)
+    if case.plan is None:
+        return Step(machine, (), case.refusal, None)
+    row, change, make, answer = case.plan
     after = change(machine, row, event, wall)
-    made = list(effects)
-    for index, build in builders:
-        made[index] = build(machine, after, event)
-    return _new(Step, (after, tuple(filter(None, made)), answer, row))
+    return _new(Step, (after, make(machine, after, event), answer, row))
 
 
 def kind_of(
     machine: FirmwareMachine, event: Event | ComponentEvent, profile: FirmwareProfile, wall: float | None
 ) -> EventKind | ComponentKind:
     """Which kind of event this is for the machine as it is: the first reading whose guard holds."""
-    for reading in profile.table.readings[type(event)]:
-        guard = reading.guard
+    return _case_of(machine, event, profile, wall).kind
+
+
+def _case_of(
+    machine: FirmwareMachine, event: Event | ComponentEvent, profile: FirmwareProfile, wall: float | None
+) -> Case:
+    for case in profile.table.cases[type(event)][machine.state]:
+        guard = case.guard
         if guard is None or guard(machine, event, wall, profile.schemes):
-            return reading.kind
+            return case
     raise AssertionError("the last reading of an event has no guard")
 
 

@@ -9,6 +9,7 @@ from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines.component_events import ComponentChange, ComponentKind
 from lwm2m_fota.machines.component_policies import AdvancedPolicy
 from lwm2m_fota.machines.effects import Do
@@ -23,8 +24,10 @@ from lwm2m_fota.machines.policies import (
     WrongStateWrite,
 )
 from lwm2m_fota.machines.readings import Version
+from lwm2m_fota.model.advanced import ADVANCED_OBJECT_ID
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.enums import State, UpdateResult
+from lwm2m_fota.model.firmware import FIRMWARE_OBJECT_ID
 
 
 @final
@@ -67,6 +70,10 @@ class Row:
             transfer that runs must be able to end, also on a device that was built anew.
         policy: the choice that the row belongs to; None belongs to all.
         object_id: the object that the row belongs to, 5 or 33629; None belongs to both.
+
+    Raises:
+        UsageError: a component of Object 33629 has the resources of 1.1, so a row since 1.2 is of Object 5 alone, and
+            one of Object 33629 alone has no version to begin with. And a wait ends by itself with its State.
     """
 
     state: State
@@ -81,6 +88,14 @@ class Row:
     needs: Delivery | None = None
     policy: Policy | AdvancedPolicy | None = None
     object_id: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.since == "1.2" and self.object_id != FIRMWARE_OBJECT_ID) or (
+            self.since != "1.0" and self.object_id == ADVANCED_OBJECT_ID
+        ):
+            raise UsageError(f"no component has a row since {self.since}: {self!r}")
+        if self.change is ComponentChange.STOP_WAITING and self.state is not self.target:
+            raise UsageError(f"a wait ends with its State: {self!r}")
 
 
 @final
@@ -259,6 +274,7 @@ _UPDATE: Final = (
         None,
         "T6 and T21 in one step",
         since="1.2",
+        object_id=5,
     ),
     Row(
         _DOWNLOADING,
@@ -270,6 +286,7 @@ _UPDATE: Final = (
         None,
         "T6 and T21, deferred as T19",
         since="1.2",
+        object_id=5,
     ),
     Row(_DOWNLOADED, _K.RESET_WRITTEN, _IDLE, _R.INITIAL, _C.CLEAR, _DISCARD, _OK, "T22"),
     Row(_DOWNLOADED, _K.CANCEL_EXECUTED, _IDLE, _R.CANCELLED, _C.CLEAR, _DISCARD, _OK, "T23", since="1.1"),
@@ -381,14 +398,25 @@ _SETTINGS: Final = tuple(
     for row in (
         Row(state, _K.SEVERITY_WRITTEN, state, None, _C.SET_SEVERITY, _SHOW, _OK, "resource 11", since="1.1"),
         Row(state, _K.MAX_DEFER_WRITTEN, state, None, _C.SET_MAX_DEFER, _SHOW, _OK, "resource 13", since="1.1"),
-        Row(state, _K.AUTO_UPGRADE_WRITTEN, state, None, _C.SET_AUTO_UPGRADE, _SHOW, _OK, "resource 14", since="1.2"),
+        Row(
+            state,
+            _K.AUTO_UPGRADE_WRITTEN,
+            state,
+            None,
+            _C.SET_AUTO_UPGRADE,
+            _SHOW,
+            _OK,
+            "resource 14",
+            since="1.2",
+            object_id=5,
+        ),
     )
 )
 
 ROWS: Final[tuple[Row, ...]] = (*_BEGIN, *_TRANSFER, *_UPDATE, *_RESTART, *_SETTINGS)
 """Every transition of every version, delivery and policy."""
 
-_PACKAGE_WRITES: Final = (_K.PACKAGE_BEGUN, _K.PUSH_RESTARTED, _K.URI_WRITTEN, _K.URI_INVALID, _K.URI_UNSUPPORTED)
+_PACKAGE_WRITES: Final = (_K.PACKAGE_BEGUN, _K.URI_WRITTEN, _K.URI_INVALID, _K.URI_UNSUPPORTED)
 
 REFUSALS: Final[tuple[Refusal, ...]] = (
     *(Refusal(state, _K.SEVERITY_OUT_OF_RANGE, _BAD, "T29") for state in State),
@@ -399,5 +427,6 @@ REFUSALS: Final[tuple[Refusal, ...]] = (
         for state, source in ((_DOWNLOADING, "T16"), (_DOWNLOADED, "T24"))
         for kind in _PACKAGE_WRITES
     ),
+    Refusal(_DOWNLOADING, _K.PUSH_RESTARTED, _BAD, "T16", WrongStateWrite.BAD_REQUEST),
 )
 """What is answered with another code than 4.05 when no row takes it."""

@@ -11,16 +11,16 @@ from typing import Final, NamedTuple, TypeAlias, final
 import attrs
 
 from lwm2m_fota.errors import UsageError
-from lwm2m_fota.machines.building import BUILDERS, CONSTANT, Builder, notify_without_time
+from lwm2m_fota.machines.building import BUILDERS, Maker, maker, notify_without_time
 from lwm2m_fota.machines.changes import CHANGES, Changer
 from lwm2m_fota.machines.component_changes import COMPONENT_CHANGES
 from lwm2m_fota.machines.component_events import ComponentEvent, ComponentKind
 from lwm2m_fota.machines.component_policies import AdvancedPolicies, AdvancedPolicy
 from lwm2m_fota.machines.component_rows import COMPONENT_READINGS, COMPONENT_REQUESTS, COMPONENT_ROWS
-from lwm2m_fota.machines.effects import Do, Effect
+from lwm2m_fota.machines.effects import Do
 from lwm2m_fota.machines.events import Event, EventKind
 from lwm2m_fota.machines.policies import FirmwarePolicies, Policy
-from lwm2m_fota.machines.readings import READINGS, REQUESTS, Reading, Version
+from lwm2m_fota.machines.readings import READINGS, REQUESTS, Guard, Reading, Version
 from lwm2m_fota.machines.rows import REFUSALS, ROWS, Change, Row
 from lwm2m_fota.model.advanced import ADVANCED_OBJECT_ID
 from lwm2m_fota.model.codes import Code
@@ -80,16 +80,31 @@ class Plan(NamedTuple):
     Attributes:
         row: the row.
         change: what it does to the machine.
-        effects: its effects, with None where one is made for each step.
-        builders: how those are made, by position.
+        make: makes its effects.
         answer: what the peer is told, if one waits for it.
     """
 
     row: Row
     change: Changer
-    effects: tuple[Effect | None, ...]
-    builders: tuple[tuple[int, Builder], ...]
+    make: Maker
     answer: Answer | None
+
+
+@final
+class Case(NamedTuple):
+    """A reading of an event in one state, and what it leads to there.
+
+    Attributes:
+        kind: what the event is then.
+        guard: when it holds; None holds always.
+        plan: the row, made ready; None where there is none.
+        refusal: without a row: what the peer is told, if one waits for it.
+    """
+
+    kind: EventKind | ComponentKind
+    guard: Guard | None
+    plan: Plan | None
+    refusal: Answer | None
 
 
 @final
@@ -99,15 +114,13 @@ class Table:
 
     Attributes:
         rows: every transition; what is not here is refused.
-        plans: the same rows, made ready.
-        refusals: what a refused request is answered, for every cell that has no row.
         readings: which kind an event is.
+        cases: the same made ready for a step: by the type of the event and, in a tuple, by the State.
     """
 
     rows: Mapping[Cell, Row]
-    plans: Mapping[Cell, Plan]
-    refusals: Mapping[Cell, Answer]
     readings: Mapping[type[Event | ComponentEvent], tuple[Reading, ...]]
+    cases: Mapping[type[Event | ComponentEvent], tuple[tuple[Case, ...], ...]]
 
 
 @final
@@ -138,17 +151,23 @@ def table_for(
     """
     law = _law(policies, component)
     rows = _one_a_cell(row for row in law.rows if _row_belongs(row, law, version, delivery))
-    return Table(
-        rows=MappingProxyType(rows),
-        plans=MappingProxyType({cell: _plan(row, version) for cell, row in rows.items()}),
-        refusals=MappingProxyType(_refusals(rows.keys(), law)),
-        readings=MappingProxyType(
-            {
-                event: tuple(reading for reading in readings if _reading_belongs(reading, law, version))
-                for event, readings in law.readings.items()
-            }
-        ),
-    )
+    plans = {cell: _plan(row, version) for cell, row in rows.items()}
+    refusals = _refusals(rows.keys(), law)
+    readings = {
+        event: tuple(reading for reading in every if _reading_belongs(reading, law, version))
+        for event, every in law.readings.items()
+    }
+    cases = {
+        event: tuple(
+            tuple(
+                Case(each.kind, each.guard, plans.get((state, each.kind)), refusals.get((state, each.kind)))
+                for each in own
+            )
+            for state in State
+        )
+        for event, own in readings.items()
+    }
+    return Table(rows=MappingProxyType(rows), readings=MappingProxyType(readings), cases=MappingProxyType(cases))
 
 
 def _law(policies: FirmwarePolicies, component: AdvancedPolicies | None) -> _Law:
@@ -177,8 +196,7 @@ def _plan(row: Row, version: Version) -> Plan:
     return Plan(
         row=row,
         change=CHANGES[row.change] if isinstance(row.change, Change) else COMPONENT_CHANGES[row.change],
-        effects=tuple(CONSTANT.get(do) for do in row.effects),
-        builders=tuple((index, builders[do]) for index, do in enumerate(row.effects) if do in builders),
+        make=maker(row.effects, builders),
         answer=None if row.answer is None else Answer(row.answer),
     )
 

@@ -24,6 +24,8 @@ from lwm2m_fota.machines.coordinator_events import (
     BeginBatch,
     DropStage,
     For,
+    GroupFound,
+    GroupRestarted,
     On,
     PackageChecked,
     PackageContent,
@@ -700,6 +702,62 @@ def test_one_push_at_a_time():
     assert starts(story) == []
     story.on(0, ev.PackageReceived())
     assert starts(story) == [(1, 1, False)]
+
+
+# ---- the order of effects ------------------------------------------------------------------------------------------
+
+
+def test_room_is_made_and_observers_are_told_before_a_pull_begins():
+    story = Story(tick=1.0)
+    story.on(0, ev.UriWritten(URI))
+    pull = For(0, fx.StartPull(URI, 1))
+    assert story.last.effects == (
+        fx.Persist(),
+        For(0, fx.OpenStage(None, 1)),
+        For(0, fx.Notify((12, 1, 3))),
+        pull,
+    )
+
+
+def test_what_runs_is_stopped_before_its_stage_goes():
+    story = Story()
+    story.on(0, ev.UriWritten(URI))
+    story.on(0, ev.CancelExecuted())
+    assert story.last.effects == (
+        fx.Persist(),
+        For(0, fx.StopTransfer()),
+        DropStage(Stage(0, 1)),
+        For(0, fx.Notify((1, 5, 3))),
+    )
+
+
+def test_all_that_an_update_changes_is_told_at_its_end():
+    story = Story(tick=1.0)
+    story.on(0, ev.UriWritten(URI))
+    story.on(0, ev.PackageReceived())
+    story.on(0, PackageChecked("name", "2.0"))
+    assert story.told() == {0: [12, 6, 7, 3]}
+    story.update(0)
+    story.take(BatchSucceeded(1))
+    assert story.told() == {0: [12, 1, 6, 7, 15, 5, 3]}
+
+
+def test_version_that_a_restart_finds_is_told_before_the_links_that_it_ends():
+    story = Story()
+    story.download(0, needs=NEEDS_MODEM)
+    story.download(1)
+    assert story.linked() == [[1], [0], []]
+    stages = tuple((each.stage, ev.StagedImage.SEALED) for each in story.group.components if each.stage)
+    story.take(GroupRestarted(GroupFound(versions=("1.0", "2.0", "1.0"), stages=stages)))
+    assert story.linked() == [[], [], []]
+    assert story.told() == {0: [16], 1: [15, 16]}
+
+
+def test_a_setting_is_told_alone():
+    story = Story(tick=1.0)
+    for event, told in ((ev.SeverityWritten(0), 11), (ev.MaxDeferWritten(9), 13)):
+        story.on(0, event)
+        assert story.told() == {0: [told]}
 
 
 # ---- the rest ------------------------------------------------------------------------------------------------------

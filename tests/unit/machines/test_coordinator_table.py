@@ -1,9 +1,13 @@
 """The table of a component: what it adds to Object 5, transcribed by hand from SPEC 4.1-4.3 in plain integers."""
 
+import itertools
+
+import attrs
 import pytest
 
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines import component_events as cv
+from lwm2m_fota.machines import effects as fx
 from lwm2m_fota.machines import events as ev
 from lwm2m_fota.machines.component_changes import COMPONENT_CHANGES
 from lwm2m_fota.machines.component_policies import DEFAULT_ADVANCED_POLICIES, AdvancedPolicies, DependencyFailureTarget
@@ -13,15 +17,13 @@ from lwm2m_fota.machines.coordinator_gates import GATES
 from lwm2m_fota.machines.effects import Do
 from lwm2m_fota.machines.events import EventKind
 from lwm2m_fota.machines.firmware import step
-from lwm2m_fota.machines.policies import DEFAULT_POLICIES, ClocklessDeferral, FirmwarePolicies
+from lwm2m_fota.machines.policies import DEFAULT_POLICIES, ClocklessDeferral, FailureTarget, FirmwarePolicies
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.rows import ROWS
 from lwm2m_fota.machines.state import Deferral, FirmwareMachine, Settings
 from lwm2m_fota.machines.table import table_for
 from lwm2m_fota.model.enums import DeliveryMethod, Severity, State, UpdateResult
 
-COMPONENT = FirmwareProfile(component=DEFAULT_ADVANCED_POLICIES)
-TO_IDLE = FirmwareProfile(component=AdvancedPolicies(dependency_failure_target=DependencyFailureTarget.IDLE))
 WALL = 5000.0
 
 
@@ -39,17 +41,23 @@ SITUATIONS = {
     "downloaded": machine(2, 0, "push", received=True),
     "shared": machine(2, 13, "sibling", received=True, package_version="2"),
     "deferred": machine(2, 11, "push", received=True, deferral=Deferral(4000.0, 5000.0)),
-    "updating": machine(3, 0, "sibling", received=True),
+    "updating": machine(3, 0, "sibling", received=True, package_name="name", package_version="1.2"),
+    # no store gives such machines back; what the table says of a cell holds for them too
+    "odd idle": machine(0, 4, "push", received=True, package_name="old", deferral=Deferral(4000.0, 5000.5)),
+    "odd push complete": machine(1, 8, "push", received=True, deferral=Deferral(4000.0, 5000.5)),
+    "odd downloaded": machine(2, 8, "push", received=False, deferral=Deferral(4000.0, 5000.5)),
+    "odd updating": machine(3, 8, "sibling", received=False, deferral=Deferral(4000.0, 5000.5)),
 }
 EVENTS = {
     "shared": cv.PackageShared("name", "1.2"),
     "busy": cv.SiblingsBusy(7),
     "busy, late": cv.SiblingsBusy(6),
-    "update": cv.UpdateResolved(4),
-    "update, defer": cv.UpdateResolved(4, defer=True),
-    "update, conflicts": cv.UpdateResolved(4, conflicts=True, defer=True),
-    "joined": cv.BatchJoined(4),
+    "update": cv.UpdateResolved(9),
+    "update, defer": cv.UpdateResolved(9, defer=True),
+    "update, conflicts": cv.UpdateResolved(9, conflicts=True, defer=True),
+    "joined": cv.BatchJoined(9),
     "unsatisfied": cv.BatchUnsatisfied(attempt=3),
+    "unsatisfied, of any": cv.BatchUnsatisfied(),
     "unsatisfied, lost": cv.BatchUnsatisfied(image_kept=False),
     "unsatisfied, late": cv.BatchUnsatisfied(attempt=2),
     # what Object 5 has, and a component leaves to its coordinator
@@ -63,71 +71,126 @@ EVENTS = {
     "auto upgrade": ev.AutoUpgradeWritten(enabled=True),
 }
 
-UPDATES = {"update": (3, 0, 68), "update, defer": (2, 11, 68), "update, conflicts": (2, 13, 68), "joined": (3, 0, None)}
+# (State, Result, answer; what else changes; what is to be done): answers are CoAP code bytes, 68 is 2.04, 128 is 4.00.
+# `tell` stands for the notification of all that has changed. What is not listed is refused.
+CLEARED = {"delivery": None, "received": False, "package_name": "", "package_version": "", "deferral": None}
+SHOW, STOP, DISCARD = "save tell", "save stop discard tell", "save discard tell"
+UPDATES = {
+    "update": (3, 0, 68, {"attempt": 9}, SHOW),
+    "update, defer": (2, 11, 68, {"deferral": Deferral(5000.0, 5060.0)}, SHOW),
+    "update, conflicts": (2, 13, 68, {"deferral": None}, SHOW),
+    "joined": (3, 0, None, {"attempt": 9}, SHOW),
+}
+GOES_ON_WAITING = {"update, defer": (2, 11, 68, {}, SHOW)}
+CANCEL = {"cancel": (0, 10, 68, CLEARED, DISCARD)}
+STOPS = {"cancel": (0, 10, 68, CLEARED, STOP)}
+SHARED = {"delivery": "sibling", "received": True, "package_name": "name", "package_version": "1.2"}
 EXPECTED = {
-    "idle": {"shared": (2, 0, None)},
-    "push": {"cancel": (0, 10, 68)},
-    "push complete": {"busy": (0, 12, 128), "cancel": (0, 10, 68)},
-    "downloaded": {**UPDATES, "cancel": (0, 10, 68)},
-    "shared": {**UPDATES, "cancel": (0, 10, 68)},
-    "deferred": {**UPDATES, "cancel": (0, 10, 68)},
+    "idle": {"shared": (2, 0, None, SHARED, SHOW)},
+    "push": STOPS,
+    "push complete": {"busy": (0, 12, 128, CLEARED, STOP), **STOPS},
+    "downloaded": {**UPDATES, **CANCEL},
+    "shared": {**UPDATES, **CANCEL},
+    "deferred": {**UPDATES, **GOES_ON_WAITING, **CANCEL},
     "updating": {
-        "unsatisfied": (2, 13, None),
-        "unsatisfied, lost": (0, 13, None),
-        "installed": (0, 1, None),
-        "install failed": (2, 8, None),
+        "unsatisfied": (2, 13, None, {}, SHOW),
+        "unsatisfied, of any": (2, 13, None, {}, SHOW),
+        "unsatisfied, lost": (0, 13, None, CLEARED, DISCARD),
+        "installed": (0, 1, None, CLEARED, DISCARD),
+        "install failed": (2, 8, None, {}, SHOW),
     },
 }
+READY = ("downloaded", "shared", "deferred", "odd downloaded")
+EXPECTED |= {
+    "odd idle": EXPECTED["idle"],
+    "odd push complete": EXPECTED["push complete"],
+    "odd downloaded": EXPECTED["downloaded"] | GOES_ON_WAITING,
+    "odd updating": EXPECTED["updating"],
+}
 REQUESTS = {"update", "update, defer", "update, conflicts", "execute", "cancel", "auto upgrade"}
+WORDS = {fx.Persist(): "save", fx.StopTransfer(): "stop", fx.DiscardImage(): "discard"}
+SHOWS = {12: "last_change", 6: "package_name", 7: "package_version", 5: "result", 3: "state"}
 
 
-def take(situation, event, profile=COMPONENT):
-    before = SITUATIONS[situation]
-    taken = step(before, EVENTS[event], profile, WALL)
-    code = None if taken.answer is None else int(taken.answer.code)
-    return before, taken, (int(taken.machine.state), int(taken.machine.result), code)
+def compare(profile, *differences, wall=WALL):
+    """Every cell of a component against what is expected of it; the rows that were taken."""
+    rows, wrong = set(), {}
+    for situation, name in itertools.product(SITUATIONS, EVENTS):
+        before = SITUATIONS[situation]
+        cell = EXPECTED[situation].get(name, 133 if name in REQUESTS else None)
+        for difference in differences:
+            cell = difference.get(situation, {}).get(name, cell)
+        taken = step(before, EVENTS[name], profile, wall)
+        code = None if taken.answer is None else int(taken.answer.code)
+        found = (taken.machine, code, taken.accepted, [WORDS.get(each, each) for each in taken.effects])
+        if isinstance(cell, tuple):
+            state, result, code, changes, to_do = cell
+            moved = {"last_change": wall, "deferral": None} if state != before.state else {}
+            after = before._replace(state=State(state), result=UpdateResult(result), **moved | changes)
+            told = tuple(each for each, name in SHOWS.items() if getattr(before, name) != getattr(after, name))
+            tell = [fx.Notify(told)] if told else []
+            effects = [each for word in to_do.split() for each in (tell if word == "tell" else [word])]
+            right = (after, code, True, effects)
+        else:
+            right = (before, cell, False, [])
+            assert taken.accepted or taken.machine is before
+        if found != right:
+            wrong[situation, name] = {"found": found, "right": right}
+        rows.add(taken.row)
+    assert wrong == {}
+    return rows - {None}
 
 
-@pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("situation", SITUATIONS)
-def test_cell(situation, event):
-    before, taken, got = take(situation, event)
-    expected = EXPECTED[situation].get(event)
-    if expected is None:
-        assert (taken.machine is before, taken.effects, taken.accepted) == (True, (), False)
-        assert got[2] == (133 if event in REQUESTS else None)
-    else:
-        assert got == expected
-        assert taken.machine.deferral is None or got[:2] == (2, 11)
-        assert taken.machine.last_change == (1.0 if before.state is taken.machine.state else WALL)
+UNSATISFIED = dict.fromkeys(("unsatisfied", "unsatisfied, of any"), (0, 13, None, CLEARED, DISCARD))
+CONFLICTS = {"update, conflicts": (0, 13, 68, CLEARED, DISCARD)}
+TO_IDLE = dict.fromkeys(READY, CONFLICTS) | dict.fromkeys(("updating", "odd updating"), UNSATISFIED)
 
 
-@pytest.mark.parametrize(("situation", "event"), [("downloaded", "update, conflicts"), ("updating", "unsatisfied")])
-def test_dependency_failure_to_idle(situation, event):
-    _, taken, got = take(situation, event, TO_IDLE)
-    assert got[:2] == (0, 13)
-    assert taken.machine.delivery is None
+@pytest.mark.parametrize("delivery", [DeliveryMethod.BOTH, DeliveryMethod.PULL, DeliveryMethod.PUSH])
+def test_every_cell_and_no_row_that_never_fires(delivery):
+    rows = compare(FirmwareProfile(component=AdvancedPolicies(), delivery=delivery))
+    to_idle = AdvancedPolicies(dependency_failure_target=DependencyFailureTarget.IDLE)
+    rows |= compare(FirmwareProfile(component=to_idle, delivery=delivery), TO_IDLE)
+    assert {row for row in rows if row.object_id == 33629} == set(COMPONENT_ROWS)
 
 
-def test_deferral_without_a_clock():
-    waits = FirmwareProfile(
-        component=DEFAULT_ADVANCED_POLICIES,
-        policies=FirmwarePolicies(clockless_deferral=ClocklessDeferral.WAIT_FOR_USER),
-    )
-    taken = step(SITUATIONS["downloaded"], EVENTS["update, defer"], waits, None)
-    assert (int(taken.machine.result), taken.machine.deferral) == (11, None)
+@pytest.mark.parametrize(
+    "policies",
+    [
+        FirmwarePolicies(**{field.name: choice})
+        for field in attrs.fields(FirmwarePolicies)
+        for choice in type(field.default)
+        if choice is not FailureTarget.IDLE
+    ],
+)
+def test_every_cell_under_every_choice_of_object_5(policies):
+    compare(FirmwareProfile(component=AdvancedPolicies(), policies=policies))
 
 
-def test_package_that_a_sibling_brought():
-    _, taken, _ = take("idle", "shared")
-    after = taken.machine
-    assert (after.delivery, after.received, after.uri) == ("sibling", True, "")
-    assert (after.package_name, after.package_version, after.transfer) == ("name", "1.2", 7)
+@pytest.mark.parametrize(
+    "advanced",
+    [
+        AdvancedPolicies(**{field.name: choice})
+        for field in attrs.fields(AdvancedPolicies)
+        for choice in type(field.default)
+        if choice is not DependencyFailureTarget.IDLE
+    ],
+)
+def test_every_cell_under_every_choice_of_object_33629(advanced):
+    compare(FirmwareProfile(component=advanced))
 
 
-@pytest.mark.parametrize("event", ["update", "joined"])
-def test_attempt_is_that_of_the_batch(event):
-    assert take("shared", event)[1].machine.attempt == 4
+@pytest.mark.parametrize(
+    ("choice", "deferred"),
+    [
+        (ClocklessDeferral.INSTALL_AT_ONCE, (3, 0, 68, {"attempt": 9}, SHOW)),
+        (ClocklessDeferral.WAIT_FOR_USER, (2, 11, 68, {}, SHOW)),
+    ],
+)
+def test_every_cell_without_a_clock(choice, deferred):
+    profile = FirmwareProfile(component=AdvancedPolicies(), policies=FirmwarePolicies(clockless_deferral=choice))
+    cells = {"update, defer": deferred}
+    compare(profile, dict.fromkeys(READY, cells), wall=None)
 
 
 def test_rows_are_those_of_object_5_but_its_installations():
@@ -142,6 +205,12 @@ def test_rows_are_those_of_object_5_but_its_installations():
         cell: row for cell, row in plain.items() if row.object_id is None
     }
     assert (len(plain), len(own)) == (52, 56)
+
+
+def test_a_wait_ends_with_its_state():
+    row = next(row for row in COMPONENT_ROWS if row.change is cv.ComponentChange.STOP_WAITING)
+    with pytest.raises(UsageError, match="a wait ends with its State"):
+        attrs.evolve(row, target=State.IDLE)
 
 
 def test_rows_of_each_object_are_marked():

@@ -1,11 +1,10 @@
-"""The pull: every cell of its table by hand, then stories of resuming, retrying and giving up."""
+"""The pull in stories: resuming, retrying and giving up."""
 
 import pytest
 
 from lwm2m_fota.errors import SnapshotError, UsageError
 from lwm2m_fota.machines.download import (
     Checkpoint,
-    Diagnosis,
     DownloadMachine,
     DownloadPolicy,
     Phase,
@@ -13,18 +12,14 @@ from lwm2m_fota.machines.download import (
     next_deadline,
     step,
 )
-from lwm2m_fota.machines.download_table import PULL_READINGS, PULL_ROWS, PULL_TABLE, PullKind
 from lwm2m_fota.machines.download_words import (
     BlockStored,
     BodyChanged,
     ConnectionLost,
-    CredentialMissing,
-    DownloadTimes,
     DropCheckpoint,
     Fail,
     Fetch,
     Finish,
-    OutOfMemory,
     PeerRefused,
     ResolutionFailed,
     Resolve,
@@ -33,9 +28,7 @@ from lwm2m_fota.machines.download_words import (
     Started,
     StopFetch,
     Stopped,
-    StorageFull,
     TimePassed,
-    TooLarge,
     TruncateStage,
 )
 from lwm2m_fota.model.enums import UpdateResult
@@ -44,6 +37,7 @@ URI = "coap://Host.example:5683/fw"
 COAP = frozenset({"coap"})
 ETAG = b"\x01\x02"
 SHA = bytes(32)
+RESUME = Started(URI, COAP, Checkpoint(URI, ETAG, 2000, SHA))
 POLICY = DownloadPolicy(
     max_attempts_without_progress=3,
     retry_initial_s=2.0,
@@ -70,196 +64,6 @@ def fetching(policy=POLICY):
     return run(DownloadMachine(), (0.0, Started(URI, COAP)), (1.0, Resolved()), policy=policy).machine
 
 
-def at(phase, **more):
-    more = {"uri": URI, "etag": ETAG, "offset": 500, "furthest": 500} | more
-    return DownloadMachine(phase=Phase(phase), **more)
-
-
-MACHINES = {
-    "idle": DownloadMachine(),
-    "resolving": at("resolving"),
-    "resolving, last": at("resolving", attempts=2),
-    "resolving anew, last": at("resolving", attempts=2, offset=0, furthest=0, etag=None),
-    "fetching": at("fetching"),
-    "fetching, last": at("fetching", attempts=2, restarts=1),
-    "fetching anew": at("fetching", offset=0, furthest=0, etag=None),
-    "waiting": at("waiting", attempts=1, times=DownloadTimes(retry=50.0)),
-    "waiting, not due": at("waiting", attempts=1, times=DownloadTimes(retry=50.5)),
-    "stalled": at("fetching", times=DownloadTimes(progressed=-50.0)),
-    "endless": at("waiting", times=DownloadTimes(started=-450.0, progressed=-50.0)),
-    "done": at("done"),
-    "failed": at("failed"),
-    "stopped": at("stopped"),
-}
-NOW = 50.0
-EVENTS = {
-    "start": Started(URI, COAP),
-    "start, resume": Started(URI, COAP, Checkpoint(URI, ETAG, 2000, SHA)),
-    "start, resume other": Started(URI, COAP, Checkpoint("coap://other/fw", ETAG, 2000, SHA)),
-    "start, ftp": Started("ftp://host/fw", COAP, Checkpoint("ftp://host/fw", ETAG, 2000, SHA)),
-    "start, no uri": Started("fw", COAP),
-    "resolved": Resolved(),
-    "unresolved": ResolutionFailed("no such name"),
-    "no key": CredentialMissing("it needs a key"),
-    "block": BlockStored(500, 100, ETAG),
-    "block to save": BlockStored(500, 1000),
-    "last block": BlockStored(500, 10, ETAG, 510, last=True),
-    "first block": BlockStored(0, 100, ETAG, 10_000),
-    "other etag": BlockStored(500, 100, b"\x03"),
-    "too large block": BlockStored(500, 9501),
-    "too large size": BlockStored(500, 100, ETAG, 10_001),
-    "4.00": PeerRefused(128),
-    "4.01": PeerRefused(129),
-    "4.03": PeerRefused(131),
-    "4.04": PeerRefused(132),
-    "4.08": PeerRefused(136),
-    "4.12": PeerRefused(140),
-    "4.29": PeerRefused(157),
-    "5.00": PeerRefused(160),
-    "5.01": PeerRefused(161),
-    "5.02": PeerRefused(162),
-    "5.03": PeerRefused(163),
-    "5.04": PeerRefused(164),
-    "5.05": PeerRefused(165),
-    "lost": ConnectionLost("no answer"),
-    "changed": BodyChanged(),
-    "full": StorageFull(),
-    "memory": OutOfMemory(),
-    "large": TooLarge(),
-    "stop": Stopped(),
-    "clock": TimePassed(),
-}
-
-# (phase, Result and diagnosis of a failure); what is not listed is refused.
-WAIT = ("waiting", None, None)
-ENDS = {
-    "full": ("failed", 2, "pull.storage-full"),
-    "memory": ("failed", 3, "pull.out-of-memory"),
-    "large": ("failed", 2, "pull.too-large"),
-    "stop": ("stopped", None, None),
-}
-NO_KEY = ("failed", 9, "pull.credential-missing: it needs a key")
-LOST = ("failed", 4, "pull.connection-lost: no answer")
-CHANGES = ("failed", 4, "pull.body-changes")
-GO_ON = ("fetching", None, None)
-RETRYABLE = {
-    "4.08": "4.08 REQUEST_ENTITY_INCOMPLETE",
-    "4.29": "4.29 TOO_MANY_REQUESTS",
-    "5.00": "5.00 INTERNAL_SERVER_ERROR",
-    "5.02": "5.02 BAD_GATEWAY",
-    "5.03": "5.03 SERVICE_UNAVAILABLE",
-    "5.04": "5.04 GATEWAY_TIMEOUT",
-}
-REFUSED = {
-    "4.00": ("failed", 7, "pull.refused: 4.00 BAD_REQUEST"),
-    "4.01": ("failed", 7, "pull.refused: 4.01 UNAUTHORIZED"),
-    "4.03": ("failed", 7, "pull.refused: 4.03 FORBIDDEN"),
-    "4.04": ("failed", 7, "pull.refused: 4.04 NOT_FOUND"),
-    "5.01": ("failed", 7, "pull.refused: 5.01 NOT_IMPLEMENTED"),
-    "5.05": ("failed", 7, "pull.refused: 5.05 PROXYING_NOT_SUPPORTED"),
-}
-OF_FETCHING = {
-    "block": GO_ON,
-    "block to save": GO_ON,
-    "last block": ("done", None, None),
-    "first block": WAIT,
-    "other etag": GO_ON,
-    "too large block": ENDS["large"],
-    "too large size": ENDS["large"],
-    **REFUSED,
-    **dict.fromkeys(RETRYABLE, WAIT),
-    "4.08": GO_ON,
-    "4.12": GO_ON,
-    "lost": WAIT,
-    "unresolved": WAIT,
-    "no key": NO_KEY,
-    "changed": GO_ON,
-    **ENDS,
-}
-EXPECTED = {
-    "idle": {
-        "start": ("resolving", None, None),
-        "start, resume": ("resolving", None, None),
-        "start, resume other": ("resolving", None, None),
-        "start, ftp": ("failed", 9, "pull.scheme-unsupported: ftp://host/fw"),
-        "start, no uri": ("failed", 7, "pull.uri-invalid: fw"),
-    },
-    "resolving": {"resolved": GO_ON, "unresolved": WAIT, "no key": NO_KEY, "lost": WAIT, **ENDS},
-    "resolving, last": {
-        "resolved": GO_ON,
-        "unresolved": ("failed", 4, "pull.connection-lost: no such name"),
-        "no key": NO_KEY,
-        "lost": LOST,
-        **ENDS,
-    },
-    "resolving anew, last": {
-        "resolved": GO_ON,
-        "unresolved": ("failed", 7, "pull.host-unresolved: no such name"),
-        "no key": NO_KEY,
-        "lost": LOST,
-        **ENDS,
-    },
-    "fetching": OF_FETCHING,
-    "fetching, last": {
-        **OF_FETCHING,
-        "first block": ("failed", 4, "pull.connection-lost"),
-        "other etag": CHANGES,
-        **{name: ("failed", 4, f"pull.unavailable: {code}") for name, code in RETRYABLE.items()},
-        "4.08": ("failed", 4, "pull.body-changes: 4.08 REQUEST_ENTITY_INCOMPLETE"),
-        "4.12": ("failed", 4, "pull.body-changes: 4.12 PRECONDITION_FAILED"),
-        "lost": LOST,
-        "unresolved": ("failed", 4, "pull.connection-lost: no such name"),
-        "changed": CHANGES,
-    },
-    "fetching anew": {
-        **OF_FETCHING,
-        "first block": GO_ON,
-        **dict.fromkeys(("block", "block to save", "last block", "other etag"), WAIT),
-        **dict.fromkeys(("too large block", "too large size"), WAIT),
-        "4.08": WAIT,
-        "4.12": ("failed", 7, "pull.refused: 4.12 PRECONDITION_FAILED"),
-    },
-    "waiting": {"clock": ("resolving", None, None), **ENDS},
-    "waiting, not due": ENDS,
-    "stalled": {**OF_FETCHING, "clock": ("failed", 4, "pull.no-progress")},
-    "endless": {"clock": ("failed", 4, "pull.too-long"), **ENDS},
-    "done": {},
-    "failed": {},
-    "stopped": {},
-}
-
-
-@pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("name", MACHINES)
-def test_cell(name, event):
-    before = MACHINES[name]
-    taken = step(before, EVENTS[event], POLICY, NOW)
-    failures = [effect for effect in taken.effects if isinstance(effect, Fail)]
-    if event in EXPECTED[name]:
-        phase, result, diagnosis = EXPECTED[name][event]
-        assert taken.machine.phase == phase
-        assert failures == ([] if result is None else [Fail(UpdateResult(result), diagnosis)])
-    else:
-        assert taken == (before, (), None)
-        assert taken.machine is before
-
-
-def test_every_reading_ends_without_a_guard():
-    assert all(readings[-1].guard is None for readings in PULL_READINGS.values())
-    assert {reading.kind for readings in PULL_READINGS.values() for reading in readings} == set(PullKind)
-
-
-def test_no_two_rows_of_one_cell():
-    assert len(PULL_TABLE) == len(PULL_ROWS)
-
-
-def test_every_diagnosis_is_used():
-    assert {row.diagnosis for row in PULL_ROWS} == {None, *Diagnosis}
-
-
-# ---- stories ---------------------------------------------------------------------------------------------------------
-
-
 def test_pull_from_start_to_end():
     begun = run(DownloadMachine(), (0.0, Started(URI, COAP)))
     assert begun.effects == (DropCheckpoint(), TruncateStage(0), Resolve("host.example"))
@@ -280,20 +84,20 @@ def test_empty_package():
 
 
 def test_pull_goes_on_from_its_checkpoint():
-    taken = run(DownloadMachine(), (0.0, EVENTS["start, resume"]))
+    taken = run(DownloadMachine(), (0.0, RESUME))
     assert taken.effects == (TruncateStage(2000), Resolve("host.example"))
     assert run(taken.machine, (1.0, Resolved())).effects == (Fetch(URI, 2000, ETAG),)
     assert taken.machine.saved == 2000
 
 
 def test_checkpoint_of_another_uri_is_dropped():
-    taken = run(DownloadMachine(), (0.0, EVENTS["start, resume other"]))
+    taken = run(DownloadMachine(), (0.0, Started(URI, COAP, Checkpoint("coap://other/fw", ETAG, 2000, SHA))))
     assert taken.effects == (DropCheckpoint(), TruncateStage(0), Resolve("host.example"))
     assert run(taken.machine, (1.0, Resolved())).effects == (Fetch(URI, 0, None),)
 
 
 def test_checkpoint_of_another_version_is_dropped():
-    resumed = run(DownloadMachine(), (0.0, EVENTS["start, resume"]), (1.0, Resolved())).machine
+    resumed = run(DownloadMachine(), (0.0, RESUME), (1.0, Resolved())).machine
     changed = run(resumed, (2.0, BodyChanged()))
     assert changed.effects == (StopFetch(), DropCheckpoint(), TruncateStage(0), Fetch(URI, 0, None))
     assert (changed.machine.etag, changed.machine.saved) == (None, 0)
@@ -362,7 +166,7 @@ def test_waits_double_up_to_the_longest():
 
 def test_wait_after_very_many_attempts_is_still_a_number():
     policy = DownloadPolicy(max_attempts_without_progress=10**9)
-    machine = at("fetching", attempts=10**6)
+    machine = DownloadMachine(phase=Phase.FETCHING, uri=URI, attempts=10**6)
     assert step(machine, ConnectionLost(), policy, 0.0).machine.times.retry == 300.0
 
 

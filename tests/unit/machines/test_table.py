@@ -22,6 +22,12 @@ def test_two_rows_of_one_cell_are_an_error(monkeypatch):
         table_for.__wrapped__("1.0", DeliveryMethod.BOTH, DEFAULT_POLICIES)
 
 
+@pytest.mark.parametrize(("since", "object_id"), [("1.2", None), ("1.2", 33629), ("1.1", 33629)])
+def test_a_row_that_no_component_can_have(since, object_id):
+    with pytest.raises(UsageError, match="no component has a row since"):
+        attrs.evolve(ROWS[0], since=since, object_id=object_id)
+
+
 @pytest.mark.parametrize(("version", "count"), [("1.0", 38), ("1.1", 52), ("1.2", 58)])
 def test_number_of_rows_of_a_default_device(version, count):
     assert len(table_for(version, DeliveryMethod.BOTH, DEFAULT_POLICIES).rows) == count
@@ -58,6 +64,13 @@ def test_what_is_saved_is_saved_first():
         assert not moves or row.effects[0] is Do.PERSIST, row
 
 
+def test_what_changes_visibly_is_told_and_nothing_else():
+    inside = {Change.KEEP, Change.COUNT_AGAIN, Change.RECEIVE, Change.RESUME_PULL}
+    for row in ROWS:
+        shows = row.state is not row.target or row.result is not None or row.change not in inside
+        assert (Do.NOTIFY in row.effects) == shows, row
+
+
 def test_results_of_rows_are_visible_ones():
     for row in ROWS:
         if row.result is not None:
@@ -85,7 +98,7 @@ def test_visible_results(version, expected):
     assert [sorted(map(int, VISIBLE_RESULTS[version][state])) for state in State] == expected
 
 
-@pytest.mark.parametrize("part", ["rows", "plans", "refusals", "readings"])
+@pytest.mark.parametrize("part", ["rows", "readings", "cases"])
 def test_table_cannot_be_written(part):
     table = table_for("1.0", DeliveryMethod.BOTH, DEFAULT_POLICIES)
     with pytest.raises(TypeError):

@@ -1,0 +1,1 @@
+"""Mutation of the machines' tables: every wrong row must make a test fail."""
