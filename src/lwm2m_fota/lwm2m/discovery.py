@@ -9,7 +9,6 @@ from lwm2m_fota.errors import ContentError, FotaError, RefusedError
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.operations import Read
 from lwm2m_fota.lwm2m.reading import HIDDEN
-from lwm2m_fota.model.formats import ContentFormat
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.resources import Operations
 
@@ -23,9 +22,12 @@ _DEFAULT_DEPTHS: Final = {1: 2, 2: 1, 3: 0}
 _MAX_DEPTH: Final = 3
 
 
-def object_links(objects: Mapping[int, Lwm2mObject]) -> bytes:
-    """The payload of a registration: every object and instance; an object of a later version shows it."""
-    links = [Link("/", (("rt", "oma.lwm2m"), ("ct", str(ContentFormat.SENML_CBOR.value))))]
+def object_links(objects: Mapping[int, Lwm2mObject], content_format: int) -> bytes:
+    """The payload of a registration: every object and instance; an object of a later version shows it.
+
+    The root shows `content_format`, as the one that the client would be asked in.
+    """
+    links = [Link("/", (("rt", "oma.lwm2m"), ("ct", str(int(content_format)))))]
     for object_id, each in sorted(objects.items()):
         if object_id in HIDDEN:
             continue

@@ -16,7 +16,14 @@ from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
 from lwm2m_fota.content.codec import SEVERAL_VALUES, decode
 from lwm2m_fota.content.policies import ContentPolicies
-from lwm2m_fota.errors import ContentError, FotaError, RefusedError, UsageError
+from lwm2m_fota.errors import (
+    ContentError,
+    FotaError,
+    NotAcceptableError,
+    RefusedError,
+    UnsupportedContentFormatError,
+    UsageError,
+)
 from lwm2m_fota.lwm2m.attributes import NO_ATTRIBUTES
 from lwm2m_fota.lwm2m.composite import CompositeRequests
 from lwm2m_fota.lwm2m.discovery import discover, object_links
@@ -45,6 +52,11 @@ _SIZE1: Final = int(Option.SIZE1)
 _CONTENT_FORMAT: Final = int(Option.CONTENT_FORMAT)
 _URI_QUERY: Final = int(Option.URI_QUERY)
 _CONTINUE: Final = int(Code.CONTINUE)
+_NEEDED: Final = frozenset({ContentFormat.TEXT, ContentFormat.OPAQUE})
+
+
+def _formats(formats: Iterable[ContentFormat]) -> frozenset[ContentFormat]:
+    return frozenset(formats)
 
 
 @final
@@ -61,6 +73,8 @@ class DispatchSettings:
         default_format: of what has several values, where the server leaves the choice: SenML CBOR, or TLV for a
             server of LwM2M 1.0. A single value is then always text (LwM2M Core 7.5).
         content: what is written where several forms are right.
+        formats: the content formats that are spoken, beside that of links; None for all that are known here.
+        composite: whether Read-Composite, Observe-Composite and Write-Composite are served.
 
     Raises:
         UsageError: a count below 1, a negative size, a block size or content format that is not offered here.
@@ -73,6 +87,8 @@ class DispatchSettings:
     max_szx: int = MAX_SZX
     default_format: ContentFormat = ContentFormat.SENML_CBOR
     content: ContentPolicies = attrs.field(factory=ContentPolicies)
+    formats: frozenset[ContentFormat] | None = attrs.field(default=None, converter=attrs.converters.optional(_formats))
+    composite: bool = True
 
     def __attrs_post_init__(self) -> None:
         if min(self.max_transfers, self.max_observers) < 1 or min(self.max_body_bytes, self.max_streamed_bytes) < 0:
@@ -81,6 +97,8 @@ class DispatchSettings:
             raise UsageError(f"size exponent {self.max_szx} out of range")
         if self.default_format not in SEVERAL_VALUES:
             raise UsageError(f"{self.default_format.name} does not carry several values here")
+        if self.formats is not None and not self.formats >= _NEEDED | {self.default_format}:
+            raise UsageError("a device speaks text, opaque and the format that it answers in")
 
 
 @final
@@ -145,7 +163,7 @@ class Dispatcher:
 
         Object 0 (Security) is never shown (LwM2M Core 6.2.1).
         """
-        return object_links(self._objects)
+        return object_links(self._objects, self._settings.default_format)
 
     # -- notifications
 
@@ -172,6 +190,8 @@ class Dispatcher:
 
     def _handle(self, message: Message, peer: Hashable, now: float) -> Response:
         check_options(message, _UNDERSTOOD)
+        if self._settings.formats is not None:
+            _check_formats(message, self._settings.formats)
         match message.code:
             case Code.GET:
                 return self._get(message, peer, self._path(message), now)
@@ -179,7 +199,7 @@ class Dispatcher:
                 return self._put(message, peer, self._path(message), now)
             case Code.POST:
                 return self._post(message, peer, self._path(message), now)
-            case Code.FETCH | Code.IPATCH if not message.path():
+            case Code.FETCH | Code.IPATCH if self._settings.composite and not message.path():
                 return self._several(message, peer, now)
             case _:
                 raise RefusedError("the method is not allowed here")
@@ -369,6 +389,14 @@ class Dispatcher:
             if not entries:
                 raise RefusedError("no such resources", code=Code.NOT_FOUND)
         return write_operation(each, path, entries, mode)
+
+
+def _check_formats(message: Message, spoken: frozenset[ContentFormat]) -> None:
+    accept, content_format = message.uint(Option.ACCEPT), message.uint(_CONTENT_FORMAT)
+    if accept is not None and accept != ContentFormat.LINK and accept not in spoken:
+        raise NotAcceptableError(f"content format {accept} is not written here")
+    if content_format is not None and content_format not in spoken:
+        raise UnsupportedContentFormatError(f"content format {content_format} is not understood here")
 
 
 def _response(answer: Answer, control: Sequence[tuple[int, bytes]] = ()) -> Response:

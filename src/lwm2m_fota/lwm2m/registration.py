@@ -38,7 +38,8 @@ class RegistrationSettings:
     Attributes:
         endpoint: the endpoint client name, 1 to 255 bytes of UTF-8.
         lifetime_s: registration lifetime in seconds; the update goes out at half of it.
-        binding: the binding mode, `U` for UDP.
+        binding: the binding mode, a letter for each transport: `U` for UDP.
+        queue_mode: the client sleeps, and is asked only for a while after each of its messages.
         lwm2m_version: what `lwm2m=` says.
         retry_initial_s: wait before the first retry of a failed registration.
         retry_max_s: the wait doubles up to this, and stays there: a device without a server has nothing else to do.
@@ -48,6 +49,7 @@ class RegistrationSettings:
     endpoint: str
     lifetime_s: int = 300
     binding: str = "U"
+    queue_mode: bool = False
     lwm2m_version: str = "1.1"
     retry_initial_s: float = 2.0
     retry_max_s: float = 120.0
@@ -77,12 +79,13 @@ class Registrar:
     one `answered` or `failed`.
     """
 
-    __slots__ = ("_failures", "_lifetime_s", "_links", "_location", "_next", "_phase", "_settings", "_wanted")
+    __slots__ = ("_failures", "_lifetime_s", "_links", "_location", "_next", "_phase", "_settings", "_told", "_wanted")
 
     def __init__(self, settings: RegistrationSettings, links: bytes, now: float) -> None:
         self._settings = settings
         self._lifetime_s = settings.lifetime_s
         self._links = links
+        self._told: tuple[tuple[str, ...], bytes] = ((), b"")
         self._phase = Phase.OUT
         self._location: tuple[str, ...] = ()
         self._next: float | None = now
@@ -115,6 +118,11 @@ class Registrar:
         self._lifetime_s = lifetime_s
         self.update_now(now)
 
+    def set_links(self, links: bytes, now: float) -> None:
+        """Another list of objects, told to the server at once."""
+        self._links = links
+        self.update_now(now)
+
     def next_deadline(self) -> float | None:
         """When `poll` has something to send next, monotonic seconds; None while an answer is awaited."""
         return self._next
@@ -128,28 +136,33 @@ class Registrar:
             return self._leave()
         if self._phase is Phase.IN:
             self._phase = Phase.UPDATING
-            return RegistrationRequest(Code.POST, self._update_options())
+            return self._update()
         self._phase = Phase.REGISTERING
         return self._register()
 
     def _register(self) -> RegistrationRequest:
         settings = self._settings
-        queries = (
-            f"ep={settings.endpoint}",
-            f"lt={self._lifetime_s}",
-            f"lwm2m={settings.lwm2m_version}",
-            f"b={settings.binding}",
-        )
-        options = [
-            *path_options(settings.root),
-            (int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.LINK)),
-            *((int(Option.URI_QUERY), query.encode()) for query in queries),
-        ]
-        return RegistrationRequest(Code.POST, sort_options(options), self._links)
+        self._told = self._telling()
+        queries = (f"ep={settings.endpoint}", *self._told[0], f"lwm2m={settings.lwm2m_version}", *self._binding())
+        return RegistrationRequest(Code.POST, _options(settings.root, queries, self._links), self._links)
 
-    def _update_options(self) -> Options:
-        lifetime = (int(Option.URI_QUERY), f"lt={self._lifetime_s}".encode())
-        return sort_options((*path_options(self._location), lifetime))
+    def _update(self) -> RegistrationRequest:
+        """Tell what has changed, and nothing else (LwM2M Core 1.1 and later, 6.2.2)."""
+        (told_queries, told_links), self._told = self._told, self._telling()
+        queries = tuple(query for query in self._told[0] if query not in told_queries)
+        links = b"" if self._links == told_links else self._links
+        return RegistrationRequest(Code.POST, _options(self._location, queries, links), links)
+
+    def _telling(self) -> tuple[tuple[str, ...], bytes]:
+        """What may change while a client is registered."""
+        return (f"lt={self._lifetime_s}",), self._links
+
+    def _binding(self) -> tuple[str, ...]:
+        """LwM2M 1.0 writes queue mode into the binding, later versions beside it."""
+        settings = self._settings
+        if not settings.queue_mode:
+            return (f"b={settings.binding}",)
+        return (f"b={settings.binding}Q",) if settings.lwm2m_version == "1.0" else (f"b={settings.binding}", "Q")
 
     def _leave(self) -> RegistrationRequest | None:
         if not self._location:
@@ -213,3 +226,10 @@ class Registrar:
         self._wanted = False
         if self._phase in {Phase.IN, Phase.OUT}:
             self._next = now
+
+
+def _options(path: tuple[str, ...], queries: tuple[str, ...], links: bytes) -> Options:
+    content_format = ((int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.LINK)),) if links else ()
+    return sort_options(
+        (*path_options(path), *content_format, *((int(Option.URI_QUERY), query.encode()) for query in queries))
+    )

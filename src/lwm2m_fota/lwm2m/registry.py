@@ -131,6 +131,14 @@ class Registration:
         own = {FIRMWARE_OBJECT_ID: "1.1"} if self.lwm2m_version not in _FIRST_VERSIONS else {}
         return {each: version or own.get(each, "1.0") for each, version in self.objects.items()}
 
+    @property
+    def longest_sleep_s(self) -> int:
+        """How long it may be silent in queue mode: its lifetime, or the default one if that is endless.
+
+        0 if it does not sleep.
+        """
+        return (self.lifetime_s or DEFAULT_LIFETIME_S) if self.queue_mode else 0
+
 
 @final
 @attrs.frozen

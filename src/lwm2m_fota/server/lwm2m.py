@@ -18,6 +18,7 @@ from lwm2m_fota.server.packages import BlockServed, PackageServerLimits
 from lwm2m_fota.server.ports import EntriesListener, PresenceListener, Subscription
 from lwm2m_fota.server.reach import Holds, Names, Reached
 from lwm2m_fota.server.site import DEFAULT_ROOT, ServerSite
+from lwm2m_fota.server.turns import QueueSettings
 from lwm2m_fota.transport.base import DatagramTransport
 
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - a comparison
@@ -36,6 +37,7 @@ class ServerSettings:
         registry: bounds of the registry.
         packages: bounds of the package server.
         definitions: of the objects whose values are to be understood.
+        queue: how long devices in queue mode are awake.
     """
 
     advertise_host: str | Callable[[], str | None] | None = None
@@ -43,6 +45,7 @@ class ServerSettings:
     registry: RegistryLimits = attrs.field(factory=RegistryLimits)
     packages: PackageServerLimits = attrs.field(factory=PackageServerLimits)
     definitions: Definitions = attrs.field(factory=standard_definitions)
+    queue: QueueSettings = attrs.field(factory=QueueSettings)
 
 
 @final
@@ -90,7 +93,7 @@ class Lwm2mServer(DeviceOperations):
             permit=self._names.permit,
         )
         self.packages = self._site.packages
-        super().__init__(self._site.registrations, settings.definitions)
+        super().__init__(self._site.registrations, settings.definitions, settings.queue)
 
     async def __aenter__(self) -> "Lwm2mServer":
         await self.start()
@@ -155,7 +158,12 @@ class Lwm2mServer(DeviceOperations):
     # -- requests of devices
 
     def _on_request(self, pump: Pump, received: RequestReceived, now: float) -> Response:
-        return self._site.handle(received.message, Reached(pump, received.peer), now, pump.scheme)
+        peer = Reached(pump, received.peer)
+        response = self._site.handle(received.message, peer, now, pump.scheme)
+        device = self._registrations.at(peer)
+        if device is not None:
+            self._turns.heard(device.endpoint)
+        return response
 
     def _on_registry_event(self, event: RegistryEvent) -> None:
         if isinstance(event, Removed):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
+import attrs
+
 from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import Message, Options, pack_uint, path_options, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
@@ -11,7 +13,7 @@ from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.content.values import Entries
 from lwm2m_fota.errors import FotaError, MalformedError, ResponseError, TransportError
 from lwm2m_fota.lwm2m.operations import WriteMode
-from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, Updated
+from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, Removed, Updated
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
@@ -21,6 +23,7 @@ from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.ports import EntriesListener, ProgressListener, Subscription
 from lwm2m_fota.server.reach import reached
 from lwm2m_fota.server.registrations import Registrations
+from lwm2m_fota.server.turns import QueueSettings, Turns
 from lwm2m_fota.server.ways import PREFERRED, Ways, ways_of
 from lwm2m_fota.storage.base import PackageSource
 
@@ -56,20 +59,27 @@ class DeviceOperations:
     does not answer), ResponseError where the answer is an error code, BlockwiseError where the blocks of an answer
     contradict each other or are too many, and MalformedError where it cannot be understood.
 
+    A device in queue mode is asked only while it is awake; an operation waits until then, behind those that were begun
+    before it.
+
     Args:
         registrations: who is there, and how each is reached.
         definitions: of the objects whose values are to be understood.
+        queue: how long devices in queue mode are awake.
     """
 
-    def __init__(self, registrations: Registrations, definitions: Definitions) -> None:
+    def __init__(self, registrations: Registrations, definitions: Definitions, queue: QueueSettings) -> None:
         self._registrations = registrations
         self._definitions = definitions
+        self._turns = Turns(queue, registrations.get)
         self._observations: dict[str, set[Observation]] = {}
         self._ways: dict[str, Ways] = {}
 
     def forget(self, event: RegistryEvent) -> None:
         """A device registered anew, moved, or is gone: it has no observation for us any more, and may be another."""
         endpoint = event.registration.endpoint
+        if isinstance(event, Removed):
+            self._turns.gone(endpoint)
         if isinstance(event, Updated) and not event.moved:
             return
         for observation in self._observations.pop(endpoint, ()):
@@ -194,12 +204,12 @@ class DeviceOperations:
         Raises:
             StorageError: the source cannot be read.
         """
-        device = self._device(endpoint)
-        request = Request(
-            Code.PUT, _options(device, path, _content_format(ContentFormat.OPAQUE)), source_bytes=source.size_bytes
-        )
-        at = reached(device.peer)
-        answer = await at.pump.upload(at.peer, request, source, lambda done: tell(progress, done))
+        async with self._turns.turn(endpoint):
+            device = self._device(endpoint)
+            options = _options(device, path, _content_format(ContentFormat.OPAQUE))
+            request = Request(Code.PUT, options, source_bytes=source.size_bytes)
+            at = reached(device.peer)
+            answer = await at.pump.upload(at.peer, request, source, lambda done: tell(progress, done))
         _check(answer, "PUT", path)
         tell(progress, source.size_bytes)
 
@@ -212,10 +222,8 @@ class DeviceOperations:
 
     async def observe(self, endpoint: str, path: Path, listener: EntriesListener) -> tuple[Entries, Subscription]:
         """Observe a path, until the subscription is cancelled or the device registers anew."""
-        device = self._device(endpoint)
-        accept = _accept(self._format(self._ways_of(device), path))
-        request = Request(Code.GET, _options(device, path, accept), observe=True)
-        return await self._observe(device, path, request, listener)
+        accept = _accept(self._format(self._ways_of(self._device(endpoint)), path))
+        return await self._observe(endpoint, path, Request(Code.GET, (accept,), observe=True), listener)
 
     async def observe_composite(
         self, endpoint: str, paths: Iterable[Path], listener: EntriesListener
@@ -224,28 +232,26 @@ class DeviceOperations:
 
         A device that has refused a composite operation once is not asked again until it registers anew.
         """
-        device, asked = self._device(endpoint), tuple(paths)
+        asked = tuple(paths)
         for content_format in self._composite_formats(endpoint):
-            request = Request(
-                Code.FETCH,
-                _options(device, _ROOT, *_asking(content_format)),
-                encode_paths(asked, content_format),
-                observe=True,
-            )
+            body = encode_paths(asked, content_format)
+            request = Request(Code.FETCH, _asking(content_format), body, observe=True)
             try:
-                return await self._observe(device, _ROOT, request, listener)
+                return await self._observe(endpoint, _ROOT, request, listener)
             except (ResponseError, MalformedError) as error:
                 if not self._refuses(endpoint, content_format, error):
                     raise
         raise _unsupported("Observe-Composite")
 
     async def _observe(
-        self, device: Registration, path: Path, request: Request, listener: EntriesListener
+        self, endpoint: str, path: Path, request: Request, listener: EntriesListener
     ) -> tuple[Entries, Subscription]:
+        """Observe; the options of the request are those beside its path."""
         early: list[Entries] = []
         begun = False
 
         def on_notify(message: Message) -> None:
+            self._turns.heard(endpoint)
             if not is_success(message.code):
                 return
             try:
@@ -254,8 +260,11 @@ class DeviceOperations:
                 return
             tell(listener if begun else early.append, entries)
 
-        at = reached(device.peer)
-        observation: Observation = await at.pump.observe(at.peer, request, on_notify)
+        async with self._turns.turn(endpoint):
+            device = self._device(endpoint)
+            at = reached(device.peer)
+            request = attrs.evolve(request, options=_options(device, path, *request.options))
+            observation: Observation = await at.pump.observe(at.peer, request, on_notify)
         present = self._registrations.get(device.endpoint)
         if present is None or present.epoch != device.epoch:
             observation.forget()
@@ -283,9 +292,10 @@ class DeviceOperations:
     async def _exchange(
         self, endpoint: str, path: Path, code: Code, *extra: tuple[int, bytes], payload: bytes = b""
     ) -> Message:
-        device = self._device(endpoint)
-        at = reached(device.peer)
-        answer = await at.pump.call(at.peer, Request(code, _options(device, path, *extra), payload))
+        async with self._turns.turn(endpoint):
+            device = self._device(endpoint)
+            at = reached(device.peer)
+            answer = await at.pump.call(at.peer, Request(code, _options(device, path, *extra), payload))
         return _check(answer, code.name, path)
 
     def _entries(self, path: Path, message: Message) -> Entries:

@@ -11,6 +11,7 @@ from lwm2m_fota.lwm2m.names import check_endpoint_name
 from lwm2m_fota.machines import update
 from lwm2m_fota.machines.update_outcome import Outcome
 from lwm2m_fota.machines.update_policy import UpdatePlan
+from lwm2m_fota.machines.update_sleep import with_sleeps
 from lwm2m_fota.server.commands import RESET_PACKAGE
 from lwm2m_fota.server.packages import digest_of
 from lwm2m_fota.server.ports import DeviceGateway, PackageHost
@@ -71,8 +72,8 @@ class Updater:
         Args:
             endpoint: the device.
             source: the package; it must not change while the update runs.
-            plan: what to do; by default whatever method the device offers. A plan without schemes gets those of the
-                package host.
+            plan: what to do; by default whatever method the device offers, with time to sleep for a device that is
+                registered in queue mode. A plan without schemes gets those of the package host.
             state: keeps the update across restarts of this process. What it held before is replaced; when the update
                 has ended, the end stays in it until its owner clears it.
             listeners: hear every note of the update, as it happens.
@@ -83,7 +84,7 @@ class Updater:
             StorageError: the package cannot be read, or the update cannot be stored.
         """
         check_package(source)
-        plan = plan or UpdatePlan(package_bytes=source.size_bytes)
+        plan = plan or self._with_sleeps(endpoint, UpdatePlan(package_bytes=source.size_bytes))
         if not plan.schemes:
             plan = attrs.evolve(plan, schemes=self.schemes)
         if plan.package_bytes != source.size_bytes:
@@ -141,6 +142,10 @@ class Updater:
             return await running.outcome()
         finally:
             running.close()
+
+    def _with_sleeps(self, endpoint: str, plan: UpdatePlan) -> UpdatePlan:
+        device = self._gateway.registration(endpoint)
+        return plan if device is None else attrs.evolve(plan, limits=with_sleeps(plan.limits, device.longest_sleep_s))
 
     def _begin(
         self,

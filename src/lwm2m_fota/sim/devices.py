@@ -19,6 +19,7 @@ from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
 from lwm2m_fota.device.installer import BootStatus
 from lwm2m_fota.device.slots import BatchSlotInstaller, SlotInstaller
 from lwm2m_fota.errors import UsageError
+from lwm2m_fota.lwm2m.dispatch import DispatchSettings
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.profile import FirmwareProfile
@@ -27,6 +28,7 @@ from lwm2m_fota.package.trust import Trust
 from lwm2m_fota.runtime.entropy import SeededEntropy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.sim.flash import SimulatedFlash
+from lwm2m_fota.sim.sleepy import SleepyTransport
 from lwm2m_fota.storage.memory import MemoryStateStore
 from lwm2m_fota.transport.base import DatagramTransport
 from lwm2m_fota.transport.memory import MemoryNetwork
@@ -68,6 +70,9 @@ class DeviceModel:
         formats: the package formats that are understood.
         capacity_bytes: of each staging area and of each slot.
         lifetime_s: of the registration.
+        lwm2m_version: that it registers with.
+        awake_s: it sleeps so long after its last message, seconds, and registers in queue mode; None if it never does.
+        dispatch: which formats and operations it knows.
         boot_s: from a reboot until it is on the network again; a failed trial boot takes as long.
         firmware: times and policies of the firmware.
         faults: what is wrong with it.
@@ -79,6 +84,9 @@ class DeviceModel:
     formats: FormatRegistry = attrs.field(factory=default_formats)
     capacity_bytes: int = 1 << 20
     lifetime_s: int = 300
+    lwm2m_version: str = "1.1"
+    awake_s: float | None = None
+    dispatch: DispatchSettings = attrs.field(factory=DispatchSettings)
     boot_s: float = 10.0
     firmware: FirmwareSettings = attrs.field(factory=FirmwareSettings)
     faults: frozenset[Fault] = attrs.field(default=frozenset(), converter=_faults)
@@ -137,6 +145,7 @@ class SimulatedDevice:
         self._up = asyncio.Event()
         self._off_s = 0.0
         self._loses_power = False
+        self._sleepers: list[SleepyTransport] = []
         self.boots = 0
 
     async def __aenter__(self) -> "SimulatedDevice":
@@ -212,6 +221,11 @@ class SimulatedDevice:
     def is_registered(self) -> bool:
         """It is on, and its server has accepted it."""
         return self.is_on and not self._down.is_set() and self._client is not None and self._client.is_registered
+
+    @property
+    def missed(self) -> int:
+        """How many datagrams came while it slept."""
+        return sum(each.missed for each in self._sleepers)
 
     @property
     def version(self) -> str:
@@ -307,6 +321,9 @@ class SimulatedDevice:
     def _made(self) -> tuple[FirmwareDevice | AdvancedFirmwareDevice, Lwm2mClient]:
         model, loop = self._model, asyncio.get_running_loop()
         transport: DatagramTransport = self._network.transport(self._host)
+        if model.awake_s is not None:
+            transport = SleepyTransport(transport, model.awake_s)
+            self._sleepers.append(transport)
         if self._over is not None:
             transport = self._over(transport)
         pump = Pump(transport, entropy=self._entropy)
@@ -328,6 +345,11 @@ class SimulatedDevice:
         else:
             slots = SlotInstaller(self._record, self._slots[0], model.factory_version)
             firmware = FirmwareDevice(profile=model.profile, images=self._staged[0], installer=slots, **around)
-        registration = RegistrationSettings(endpoint=self._endpoint, lifetime_s=model.lifetime_s)
-        settings = ClientSettings(registration=registration)
+        registration = RegistrationSettings(
+            endpoint=self._endpoint,
+            lifetime_s=model.lifetime_s,
+            lwm2m_version=model.lwm2m_version,
+            queue_mode=model.awake_s is not None,
+        )
+        settings = ClientSettings(registration=registration, dispatch=model.dispatch)
         return firmware, Lwm2mClient(pump, self._server_uri, firmware, settings, reboot=self._reboot)

@@ -717,8 +717,32 @@ def test_a_long_notification_begins_with_its_first_block(make_device):
         {"default_format": ContentFormat.CBOR},
         {"default_format": ContentFormat.SENML_ETCH_CBOR},
         {"default_format": ContentFormat.OMA_JSON},
+        {"formats": ()},
+        {"formats": (ContentFormat.TEXT, ContentFormat.SENML_CBOR)},
+        {"formats": (ContentFormat.TEXT, ContentFormat.OPAQUE, ContentFormat.TLV)},
     ],
 )
 def test_settings_that_make_no_sense(settings):
     with pytest.raises(UsageError):
         DispatchSettings(**settings)
+
+
+def test_a_device_that_speaks_few_formats_refuses_the_others(make_device):
+    spoken = (ContentFormat.TEXT, ContentFormat.OPAQUE, ContentFormat.TLV)
+    device = make_device(FirmwareProfile(), formats=spoken, default_format=ContentFormat.TLV)
+    assert device.dispatcher.object_links().startswith(b'</>;rt="oma.lwm2m";ct=11542,')
+    assert device.get("/3/0").options == ((12, b"\x2d\x16"),)
+    assert device.get("/3/0", accept=TLV).code == CONTENT
+    assert device.get("/3/0", accept=LINK).code == CONTENT  # links are no values
+    assert device.get("/3/0", accept=SENML).code == NOT_ACCEPTABLE
+    assert device.post("/1/0", bytes.fromhex("c1015a"), content_format=TLV).code == CHANGED
+    assert device.lifetime == 90
+    assert device.post("/1/0", b"\x80", content_format=SENML).code == UNSUPPORTED
+    assert device.fetch(b"\x80").code == UNSUPPORTED
+
+
+def test_a_device_without_composite_operations(make_device):
+    device = make_device(FirmwareProfile(), composite=False)
+    paths = bytes.fromhex("81a100") + b"\x66/3/0/2"
+    assert device.fetch(paths).code == NOT_ALLOWED
+    assert device.ipatch(b"\x80").code == NOT_ALLOWED

@@ -58,7 +58,7 @@ def test_an_update_goes_to_the_location_at_half_the_lifetime():
     assert client.is_registered
     assert client.next_deadline() == 131.0
     request = client.poll(131.0)
-    assert (request.code, request.options, request.payload) == (2, ((11, b"rd"), (11, b"17"), (15, b"lt=60")), b"")
+    assert (request.code, request.options, request.payload) == (2, ((11, b"rd"), (11, b"17")), b"")
     client.answered(CHANGED, 132.0)
     assert client.phase is Phase.IN
     assert client.next_deadline() == 162.0
@@ -186,3 +186,52 @@ def test_a_new_lifetime_is_told_at_once():
 def test_settings_are_checked(endpoint, lifetime):
     with pytest.raises(UsageError):
         RegistrationSettings(endpoint=endpoint, lifetime_s=lifetime)
+
+
+# -- what is told, and when
+
+
+def queries(request):
+    return [value.decode() for number, value in request.options if number == 15]
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("1.0", ["ep=dev", "lt=60", "lwm2m=1.0", "b=UQ"]),
+        ("1.1", ["ep=dev", "lt=60", "lwm2m=1.1", "b=U", "Q"]),
+        ("1.2", ["ep=dev", "lt=60", "lwm2m=1.2", "b=U", "Q"]),
+    ],
+)
+def test_queue_mode_is_told_as_the_version_has_it(version, expected):
+    assert queries(registrar(queue_mode=True, lwm2m_version=version).poll(100.0)) == expected
+
+
+def test_an_update_tells_what_has_changed_and_nothing_else():
+    client = registered()
+    client.set_lifetime(90, 110.0)
+    request = client.poll(110.0)
+    assert (queries(request), request.payload) == (["lt=90"], b"")
+    client.answered(CHANGED, 111.0)
+    assert client.next_deadline() == 156.0
+    assert queries(client.poll(156.0)) == []
+    client.answered(CHANGED, 157.0)
+    client.set_links(b"</1/0>,</3/0>", 160.0)
+    request = client.poll(160.0)
+    assert (queries(request), request.payload) == ([], b"</1/0>,</3/0>")
+    assert (12, b"\x28") in request.options
+    client.answered(CHANGED, 161.0)
+    request = client.poll(client.next_deadline())
+    assert (request.options, request.payload) == (((11, b"rd"), (11, b"17")), b"")
+
+
+def test_what_changed_while_it_was_out_is_told_by_the_next_registration():
+    client = registered()
+    client.poll(131.0)
+    client.set_lifetime(90, 132.0)
+    client.set_links(b"</3/0>", 132.0)
+    client.answered(NOT_FOUND, 133.0)
+    request = client.poll(133.0)
+    assert (queries(request)[1], request.payload) == ("lt=90", b"</3/0>")
+    client.answered(CREATED, 134.0)
+    assert client.poll(client.next_deadline()).options == ((11, b"rd"), (11, b"17"))

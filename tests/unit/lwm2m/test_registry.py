@@ -203,6 +203,15 @@ def test_an_update_tells_what_has_changed(queries, queue_mode, sms):
     assert (registry.get("dev").queue_mode, registry.get("dev").sms) == (queue_mode, sms)
 
 
+@pytest.mark.parametrize(
+    ("queries", "sleep_s"), [(("lt=90",), 0), (("lt=90", "Q"), 90), (("lt=0", "Q"), 86400), (("Q",), 86400)]
+)
+def test_how_long_a_client_may_be_silent_in_queue_mode(queries, sleep_s):
+    registry = Registry()
+    registry.register("p", ("ep=dev", "lwm2m=1.1", *queries), LINKS, new_id="a", now=0.0)
+    assert registry.get("dev").longest_sleep_s == sleep_s
+
+
 def test_a_version_that_is_not_known():
     registry = Registry()
     answer = registry.register("p", ("ep=dev", "lwm2m=2.0"), LINKS, new_id="a", now=0.0)

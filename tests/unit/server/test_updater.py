@@ -122,6 +122,19 @@ def test_the_default_plan_takes_whatever_the_device_offers():
     assert bench.blocks
 
 
+@pytest.mark.parametrize(("awake_s", "request_s", "total_s"), [(None, 120.0, 3600.0), (93.0, 420.0, 8400.0)])
+def test_the_default_plan_of_a_device_in_queue_mode_lets_it_sleep(awake_s, request_s, total_s):
+    """By its lifetime of 300 s in each wait, and sixteen times in all."""
+
+    async def main():
+        async with Bench(model=DeviceModel(awake_s=awake_s)) as bench:
+            await bench.server.registered("device")
+            limits = bench.begin().plan.limits
+            assert (limits.request_s, limits.total_s) == (request_s, total_s)
+
+    run(main())
+
+
 def test_a_plan_without_schemes_gets_those_of_the_package_host():
     outcome, bench = update(UpdatePlan(method="pull", package_bytes=len(PACKAGE)))
     assert isinstance(outcome, Succeeded)
