@@ -58,7 +58,7 @@ class Endpoint:
 
     Attributes:
         events: what `take_events` will hand out.
-        outbox: what `take_datagrams` will hand out; a caller may send from it and clear it instead.
+        outbox: what `take_datagrams` will hand out, bursts as tuples; a caller may send from it and clear it instead.
     """
 
     __slots__ = ("_client", "_limits", "_messages", "_peers", "_serving", "_states", "events", "outbox")
@@ -111,6 +111,11 @@ class Endpoint:
         else:
             self._client.acknowledged(arrival.outgoing, now)
 
+    def receive_burst(self, data: bytes, size: int, peer: Peer, now: float) -> None:
+        """Take several datagrams behind one another: each has `size` bytes, the last one may be shorter."""
+        for at in range(0, len(data), size):
+            self.receive(data[at : at + size], peer, now)
+
     def unreachable(self, peer: Peer, now: float) -> None:
         """The network says that nobody is there; see `EndpointLimits.fail_on_unreachable`."""
         state = self._peers.get(peer)
@@ -127,7 +132,7 @@ class Endpoint:
 
     def take_datagrams(self) -> list[tuple[bytes, Peer]]:
         """The datagrams to send, oldest first; each is handed out once."""
-        taken = self.outbox[:]
+        taken = [(each, peer) for data, peer in self.outbox for each in (data if isinstance(data, tuple) else (data,))]
         self.outbox.clear()
         return taken
 

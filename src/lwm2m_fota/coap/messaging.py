@@ -4,7 +4,7 @@ Datagrams come in and `Arrival`s go out, for the request layer above to act on; 
 """
 
 from enum import Enum
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from lwm2m_fota.coap.dedup import Entry
 from lwm2m_fota.coap.events import Peer
@@ -18,6 +18,10 @@ from lwm2m_fota.errors import MessageFormatError
 from lwm2m_fota.model.codes import is_request, is_response
 
 _CON_VERSION_1 = 0x40
+
+
+Burst: TypeAlias = tuple[bytes, ...]
+"""Datagrams that leave together: all have the same length, but the last may be shorter."""
 
 
 @final
@@ -82,7 +86,7 @@ class MessageLayer:
     """The messages of one endpoint with all its peers.
 
     Attributes:
-        outbox: the datagrams to send, in order; whoever sends them clears it.
+        outbox: the datagrams and bursts to send, in order; whoever sends them clears it.
         peers: whom it knows.
     """
 
@@ -91,7 +95,7 @@ class MessageLayer:
     def __init__(self, entropy: Entropy, parameters: TransmissionParameters, limits: EndpointLimits) -> None:
         self._entropy = entropy
         self._limits = limits
-        self.outbox: list[tuple[bytes, Peer]] = []
+        self.outbox: list[tuple[bytes | Burst, Peer]] = []
         self.peers = PeerTable(entropy, parameters, limits)
 
     def send(self, datagram: bytes, peer: Peer) -> None:

@@ -25,12 +25,13 @@ from lwm2m_fota.coap.events import (
     ResponseReceived,
 )
 from lwm2m_fota.coap.message import Message
+from lwm2m_fota.coap.messaging import Burst
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.errors import TransportError
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.runtime.entropy import SystemEntropy
 from lwm2m_fota.storage.base import PackageSource
-from lwm2m_fota.transport.base import DatagramTransport, Peer
+from lwm2m_fota.transport.base import BurstSender, DatagramTransport, Peer
 from lwm2m_fota.transport.sessions import SessionTransport
 
 DEFAULT_MAX_BODY_BYTES = 65536
@@ -123,6 +124,7 @@ class Pump:
         self._calls: dict[int, _Call] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
+        self._bursts = transport if isinstance(transport, BurstSender) else None
         self._turning = False
         self._opened = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -221,6 +223,11 @@ class Pump:
         elif endpoint.outbox:
             self._transmit()
 
+    def burst_received(self, data: bytes, size: int, peer: Peer) -> None:
+        """Feed several datagrams that came together."""
+        self._endpoint.receive_burst(data, size, peer, self.now())
+        self._turn()
+
     def unreachable(self, peer: Peer) -> None:
         """The transport was told that nobody listens there."""
         self._endpoint.unreachable(peer, self.now())
@@ -257,11 +264,21 @@ class Pump:
         endpoint, send = self._endpoint, self._transport.send
         outbox = endpoint.outbox
         for data, peer in outbox:
-            send(data, peer)
+            if isinstance(data, bytes):
+                send(data, peer)
+            else:
+                self._send_burst(data, peer)
         outbox.clear()
         deadline = endpoint.next_deadline()
         if deadline != self._armed_for:
             self._arm(deadline)
+
+    def _send_burst(self, datagrams: Burst, peer: Peer) -> None:
+        if self._bursts is not None:
+            self._bursts.send_burst(datagrams, peer)
+        else:
+            for data in datagrams:
+                self._transport.send(data, peer)
 
     def _arm(self, deadline: float | None) -> None:
         self._armed_for = deadline

@@ -4,8 +4,8 @@ A transport moves whole datagrams and promises nothing more: they may be lost, d
 protocol in it; retransmission, order and deduplication belong to the CoAP core (RFC 7252 section 4).
 """
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from lwm2m_fota.transport.sessions import SessionTransport
@@ -39,6 +39,15 @@ class DatagramHandler(Protocol):
 
     def drained(self) -> None:
         """There is no more for now."""
+        ...
+
+
+@runtime_checkable
+class BurstReceiver(Protocol):
+    """What a handler may be besides: one that takes several datagrams at once."""
+
+    def burst_received(self, data: bytes, size: int, peer: Peer) -> None:
+        """Several whole datagrams from `peer`, behind one another: each has `size` bytes, the last one 1 to `size`."""
         ...
 
 
@@ -95,6 +104,23 @@ class DatagramTransport(Protocol):
         Raises:
             InvalidUriError: there is no such host, or no such port.
             TransportError: the name service cannot tell at present.
+            UsageError: the transport is not open.
+        """
+        ...
+
+
+@runtime_checkable
+class BurstSender(Protocol):
+    """What a transport may be besides: one that sends several datagrams to a peer cheaper together than one by one."""
+
+    def send_burst(self, datagrams: Sequence[bytes], peer: Peer) -> None:
+        """Send them in this order, or lose them, as `send` would.
+
+        Args:
+            datagrams: at least one; all have the same length, but the last may be shorter.
+            peer: to whom.
+
+        Raises:
             UsageError: the transport is not open.
         """
         ...

@@ -11,10 +11,12 @@ import asyncio
 import errno
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias, cast, final
 
 from lwm2m_fota.errors import InvalidUriError, TransportError, UsageError
-from lwm2m_fota.transport.base import DatagramHandler, Peer
+from lwm2m_fota.transport.base import BurstReceiver, DatagramHandler, Peer
+from lwm2m_fota.transport.bursts import Segmentation, parts_of
 from lwm2m_fota.transport.patience import Patience
 
 DEFAULT_MAX_DATAGRAM_BYTES: Final = 2048  # CoAP needs 1152 (RFC 7252 section 4.6)
@@ -60,15 +62,18 @@ def address_towards(peer: Peer) -> str:
 class _Link:
     """An open socket with its handler."""
 
-    __slots__ = ("_closed", "_handler", "_loop", "_lost", "_owner", "_patience", "_v6", "sock", "waiting")
+    __slots__ = ("_burst_received", "_closed", "_handler", "_loop", "_lost", "_owner", "_patience", "_v6",
+                 "segmentation", "sock", "waiting")  # fmt: skip
 
     def __init__(
         self, owner: "UdpTransport", sock: socket.socket, handler: DatagramHandler, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.sock = sock
         self.waiting: deque[tuple[bytes, Peer]] = deque()
+        self.segmentation = Segmentation(sock)
         self._owner = owner
         self._handler = handler
+        self._burst_received = handler.burst_received if isinstance(handler, BurstReceiver) else None
         self._loop = loop
         self._lost: dict[Peer, None] = {}  # in order, each once
         self._closed = False
@@ -78,26 +83,63 @@ class _Link:
 
     def _readable(self) -> None:
         """Read what is there, and what comes while we send."""
-        handler, receive, limit = self._handler, self.sock.recvfrom, self._owner.max_datagram_bytes
         try:
-            for count in range(DRAIN_DATAGRAMS):
-                try:
-                    data, address = receive(limit + 1)
-                except BlockingIOError:
-                    if count == 1:
-                        self._patience.vain()
-                    break
-                except OSError:  # some systems report here what an earlier datagram met
-                    continue
-                if len(data) > limit:
-                    self._owner.oversized += 1
-                    continue
-                handler.datagram_received(data, normalised(address) if self._v6 else address)
-                if self._closed or not self._patience.looks_again(count):
-                    break
+            if self.segmentation.receives:
+                self._read_bursts()
+            else:
+                self._read_datagrams()
         finally:
             if not self._closed:
-                handler.drained()
+                self._handler.drained()
+
+    def _read_datagrams(self) -> None:
+        handler, receive, limit = self._handler, self.sock.recvfrom, self._owner.max_datagram_bytes
+        for count in range(DRAIN_DATAGRAMS):
+            try:
+                data, address = receive(limit + 1)
+            except BlockingIOError:
+                if count == 1:
+                    self._patience.vain()
+                return
+            except OSError:  # some systems report here what an earlier datagram met
+                continue
+            if len(data) > limit:
+                self._owner.oversized += 1
+                continue
+            if self._burst_received is not None:
+                self.segmentation.heard()
+            handler.datagram_received(data, normalised(address) if self._v6 else address)
+            if self._closed or self.segmentation.receives or not self._patience.looks_again(count):
+                return
+
+    def _read_bursts(self) -> None:
+        limit, burst_received = self._owner.max_datagram_bytes, self._burst_received
+        for count in range(DRAIN_DATAGRAMS):
+            try:
+                data, size, address = self.segmentation.receive(limit)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            peer = normalised(address) if self._v6 else address
+            if size > limit:
+                self._owner.oversized += 1
+            elif size < len(data) and burst_received is not None:
+                burst_received(data, size, peer)
+            else:
+                self._handler.datagram_received(data, peer)
+            if self._closed or not self._patience.looks_again(count):
+                return
+
+    def burst(self, datagrams: Sequence[bytes], peer: Peer) -> None:
+        for part in parts_of(datagrams):
+            try:
+                if not self.waiting and self.segmentation.send(part, peer):
+                    continue
+            except OSError:
+                pass  # one by one, each as it can
+            for data in part:
+                self._owner.send(data, peer)
 
     def wait(self, data: bytes, peer: Peer) -> None:
         if len(self.waiting) < self._owner.send_queue_datagrams:
@@ -238,6 +280,7 @@ class UdpTransport:
         link = self._link
         if link is None:
             raise UsageError("the transport is not open")
+        link.segmentation.answered()
         if link.waiting:
             link.wait(data, peer)
             return
@@ -245,6 +288,14 @@ class UdpTransport:
             link.sock.sendto(data, cast("Any", peer))
         except OSError as error:
             link.failed(error, data, peer)
+
+    def send_burst(self, datagrams: Sequence[bytes], peer: Peer) -> None:
+        """Send several datagrams, in as few system calls as this system allows; see `BurstSender`.
+
+        Raises:
+            UsageError: the transport is not open.
+        """
+        self._opened().burst(datagrams, peer)
 
     async def close(self) -> None:
         """Close the socket; what still waits to be sent is lost."""

@@ -963,3 +963,48 @@ def test_an_address_in_use_leaves_it_closed():
                 await second.call(pair.peer, request())
 
     run(main())
+
+
+# -- bursts
+
+
+def test_a_burst_leaves_one_by_one_where_the_transport_knows_no_bursts():
+    async def test(pair):
+        heard = []
+        pair.serve(lambda message: heard.append(message.mid) or Response(CONTENT))
+        burst = tuple(encode(Message(1, GET, mid, b"", ((11, b"x"),))) for mid in (7, 8, 9))
+        pair.client._endpoint.outbox.append((burst, pair.peer))
+        pair.client._transmit()
+        await asyncio.sleep(1)
+        return heard, pair.client._endpoint.outbox
+
+    heard, left = with_pair(test).result
+    assert (sorted(heard), left) == ([7, 8, 9], [])
+
+
+def test_a_burst_leaves_together_where_it_can():
+    class Transport:
+        def __init__(self):
+            self.bursts = []
+
+        def send_burst(self, datagrams, peer):
+            self.bursts.append((datagrams, peer))
+
+        scheme, sessions, send = "coap", None, None
+
+    transport = Transport()
+    pump = Pump(transport)
+    pump._endpoint.outbox += [((b"1", b"2"), "peer")]
+    pump._transmit()
+    assert transport.bursts == [((b"1", b"2"), "peer")]
+
+
+def test_a_burst_that_comes_is_fed_datagram_by_datagram():
+    async def test(pair):
+        heard = []
+        pair.serve(lambda message: heard.append(message.mid) or Response(CONTENT))
+        datagrams = [encode(Message(1, GET, mid, b"", ((11, b"x"),), b"y" * (mid < 9))) for mid in (7, 8, 9)]
+        pair.server.burst_received(b"".join(datagrams), len(datagrams[0]), (CLIENT, 5683))
+        return heard
+
+    assert with_pair(test).result == [7, 8, 9]
