@@ -53,6 +53,9 @@ _FOREIGN = "|".join(
         {
             *sys.stdlib_module_names,
             "OpenSSL",
+            "httpx",
+            "starlette",
+            "uvicorn",
             "aiocoap",
             "attr",
             "attrs",

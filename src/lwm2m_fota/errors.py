@@ -193,13 +193,22 @@ class PeerResetError(TransportError):
 
 
 class ResponseError(FotaError):
-    """The peer answered a request with an error code."""
+    """The peer answered a request with an error code.
 
-    def __init__(self, message: str, *, response_code: int, diagnostic: str = "") -> None:
+    Attributes:
+        response_code: the CoAP code; that of an HTTP status is the one of the same digits.
+        diagnostic: what it said.
+        retry_after_s: when it wants to be asked again, seconds; None if it does not say.
+    """
+
+    def __init__(
+        self, message: str, *, response_code: int, diagnostic: str = "", retry_after_s: float | None = None
+    ) -> None:
         text = f"{message}: {describe_code(response_code)}"
         super().__init__(f"{text} ({diagnostic})" if diagnostic else text)
         self.response_code = response_code
         self.diagnostic = diagnostic
+        self.retry_after_s = retry_after_s
 
 
 class StorageError(FotaError):

@@ -58,10 +58,11 @@ HOSTS = [
 
 
 def program(name):
-    """The path of one of libcoap's programs; without it the test is skipped."""
-    path = shutil.which(name)
+    """The path of a program of others; without it the test is skipped."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if path is None:
-        pytest.skip(f"{name} is not installed (Debian package libcoap3-bin)")
+        package = "libcoap3-bin" if name.startswith("coap-") else name
+        pytest.skip(f"{name} is not installed (Debian package {package})")
     return path
 
 
@@ -257,6 +258,24 @@ def run():
         return asyncio.run(limited())
 
     return runner
+
+
+@pytest.fixture
+def run_process():
+    """`async with run_process("nginx", ...) as process` is a program beside us."""
+    return lambda name, *arguments: Process(program(name), *arguments, stderr=asyncio.subprocess.STDOUT)
+
+
+@pytest.fixture
+def run_program(run_process):
+    """`await run_program("curl", ...)` runs a program to its end, whatever that is: what it says."""
+
+    async def go(name, *arguments):
+        async with run_process(name, *arguments) as process:
+            said, _ = await process.popen.communicate()
+        return said.decode()
+
+    return go
 
 
 @pytest.fixture

@@ -250,7 +250,7 @@ class Pull:
         except _EndOfFetchError:
             pass
         except ResponseError as error:
-            self._feed(PeerRefused(error.response_code))
+            self._feed(PeerRefused(error.response_code, error.retry_after_s))
         except MissingCredentialError as error:
             self._feed(CredentialMissing(str(error)))
         except UriError as error:

@@ -10,7 +10,7 @@ import pytest
 import lwm2m_fota
 
 PURE_ROOMS = ("model", "errors", "cbor", "machines", "coap", "content", "credentials", "package", "lwm2m")
-EXTRA_PACKAGES = {"click", "rich", "hypothesis", "pytest", "aiocoap", "OpenSSL"}
+EXTRA_PACKAGES = {"click", "rich", "hypothesis", "pytest", "aiocoap", "OpenSSL", "httpx", "starlette", "uvicorn"}
 
 
 def modules_after(*names: str) -> set[str]:

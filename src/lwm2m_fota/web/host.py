@@ -1,0 +1,198 @@
+"""Hosts packages over HTTP or HTTPS with uvicorn (extra `http`), in the loop that runs."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final, final
+
+import attrs
+
+from lwm2m_fota.credentials.values import Certificate
+from lwm2m_fota.errors import MissingExtraError, TransportError, UsageError
+from lwm2m_fota.server.packages import BlockServed
+from lwm2m_fota.server.ports import ProgressListener, Publication
+from lwm2m_fota.storage.base import PackageSource
+from lwm2m_fota.transport.names import MAX_PORT
+from lwm2m_fota.transport.tls import server_context
+from lwm2m_fota.web.site import HttpPackageSite, HttpSiteLimits
+
+try:
+    import uvicorn
+except ImportError as error:
+    raise MissingExtraError("http and https need: pip install 'lwm2m-fota[http]'") from error
+
+_BACKLOG: Final = 128
+
+
+@final
+@attrs.frozen(kw_only=True)
+class HttpHostLimits:
+    """Bounds of the server.
+
+    Attributes:
+        connections: at a time; more are answered 503.
+        keep_alive_s: how long a connection may be idle between requests.
+        goodbye_s: how long downloads may go on when the host is stopped.
+        site: of the packages.
+    """
+
+    connections: int = 1_000
+    keep_alive_s: int = 5
+    goodbye_s: int = 1
+    site: HttpSiteLimits = attrs.field(factory=HttpSiteLimits)
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals of the process to whoever owns it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@final
+class HttpPackageHost:
+    """A `PackageHost` over HTTP, or over HTTPS with a certificate. Use it as an asynchronous context manager.
+
+    Args:
+        host: the local address.
+        port: the local port; 0 takes a free one.
+        certificate: to show; None serves plain HTTP.
+        demand_certificate: serve only who shows a certificate that the authorities in `certificate` have signed.
+        advertise_host: the host in URIs, or what tells it when a package is published; None takes the local address.
+        limits: bounds.
+        on_block: hears of every piece that is handed to the server.
+
+    Raises:
+        UsageError: the certificate cannot be used.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        certificate: Certificate | None = None,
+        demand_certificate: bool = False,
+        advertise_host: str | Callable[[], str | None] | None = None,
+        limits: HttpHostLimits | None = None,
+        on_block: Callable[[BlockServed], None] | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._limits = limits or HttpHostLimits()
+        self._advertised = advertise_host
+        self._context = (
+            None if certificate is None else server_context(certificate, ("http/1.1",), demand=demand_certificate)
+        )
+        self._scheme = "http" if certificate is None else "https"
+        self._site = HttpPackageSite(self._base_uri, self._scheme, limits=self._limits.site, on_block=on_block)
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._address: tuple[str, int] | None = None
+
+    async def __aenter__(self) -> "HttpPackageHost":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            TransportError: the address cannot be had.
+            UsageError: it listens already.
+        """
+        if self._serving is not None:
+            raise UsageError("the host listens already")
+        sock = await _listening(self._host, self._port)
+        host, port, *_ = sock.getsockname()
+        self._address = (host, port)
+        context = self._context
+        config = uvicorn.Config(
+            self._site.app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=self._limits.connections,
+            timeout_keep_alive=self._limits.keep_alive_s,
+            timeout_graceful_shutdown=self._limits.goodbye_s,
+            ssl_context_factory=None if context is None else (lambda _config, _default: context),
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
+
+    async def stop(self) -> None:
+        """Stop; twice is harmless."""
+        serving, self._serving = self._serving, None
+        if serving is None or self._server is None:
+            return
+        self._server.should_exit = True
+        await serving
+        self._address = None
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Host and port where it listens.
+
+        Raises:
+            UsageError: it does not listen.
+        """
+        if self._address is None:
+            raise UsageError("the host does not listen")
+        return self._address
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The one scheme."""
+        return self._site.schemes
+
+    def publish(
+        self, source: PackageSource, scheme: str, progress: ProgressListener, token: str | None = None
+    ) -> Publication:
+        """Serve a package; see `PackageHost.publish`.
+
+        Raises:
+            StorageError: it cannot be read, or too many are served already.
+            UsageError: another scheme, a token that is none of this host, or no device can fetch from its address.
+        """
+        return self._site.publish(source, scheme, progress, token)
+
+    def withdraw(self, token: str) -> None:
+        """Serve it no longer."""
+        self._site.withdraw(token)
+
+    def _base_uri(self) -> str:
+        host, port = self.local_address
+        advertised = self._advertised
+        host = (advertised() if callable(advertised) else advertised) or host
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(host).is_unspecified:
+                raise UsageError(f"no device can fetch from {host}: give advertise_host")
+        return f"{self._scheme}://[{host}]:{port}" if ":" in host else f"{self._scheme}://{host}:{port}"
+
+
+async def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        TransportError: the address cannot be had.
+    """
+    if not 0 <= port <= MAX_PORT:  # the system would take it modulo 65536
+        raise TransportError(f"cannot bind to port {port}: there is none")
+    loop = asyncio.get_running_loop()
+    try:
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = infos[0]
+        return socket.create_server(address, family=family, backlog=_BACKLOG)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise TransportError(f"cannot bind to {host} port {port}: {why}") from error
