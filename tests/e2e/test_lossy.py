@@ -102,3 +102,15 @@ def test_power_cuts_on_top_of_it_end_with_the_old_image_or_the_new_one(method, c
         assert report.succeeded or report.why in DIAGNOSES
         good += report.succeeded
     assert good / seeds >= 0.9
+
+
+@pytest.mark.parametrize("method", ["push", "pull"])
+def test_a_mebibyte_gets_through_as_well(method, counts, record_property):
+    seconds = []
+    for seed in range(counts(3, 50)):
+        path = {"loss": 0.1, "duplicate": 0.05, "latency_s": 0.025, "reorder_s": 0.05}
+        report = run_update(Scenario(method=method, package_bytes=1 << 20, **path), seed)
+        assert report.succeeded, report.why
+        assert report.is_intact
+        seconds.append(report.seconds)
+    record_property("figure", f"{method} of 1 MiB: {min(seconds):.0f} to {max(seconds):.0f} virtual seconds")

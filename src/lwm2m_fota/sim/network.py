@@ -1,29 +1,19 @@
 """A network in memory with faults drawn from a seed: loss, duplicates, delay, reordering, cuts."""
 
 import asyncio
-import random
 from collections import Counter, deque
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Final, final
 
 import attrs
 
-from lwm2m_fota.errors import UsageError
+from lwm2m_fota.sim.weather import Fate, Weather
 from lwm2m_fota.transport.base import Peer
 from lwm2m_fota.transport.memory import Address, MemoryNetwork
 
+__all__ = ["Fate", "LossyNetwork", "Passage"]
+
 _EVERYBODY: Final = None
-
-
-@final
-class Fate(StrEnum):
-    """What became of a datagram."""
-
-    DELIVERED = "delivered"
-    DUPLICATED = "duplicated"
-    LOST = "lost"
-    CUT = "cut"
 
 
 @final
@@ -52,8 +42,6 @@ class Passage:
 class LossyNetwork(MemoryNetwork):
     """A `MemoryNetwork` with faults. The same seed and the same datagrams meet the same faults.
 
-    The attributes may be changed while it runs; the draws for later datagrams stay the same.
-
     Args:
         seed: of the faults.
         loss: the share of datagrams that vanish, 0 to 1.
@@ -64,7 +52,7 @@ class LossyNetwork(MemoryNetwork):
         trace_datagrams: how many of the last datagrams to keep in `trace`.
 
     Attributes:
-        counts: how many datagrams met each fate.
+        weather: the faults, which may be changed while it runs.
         trace: the last datagrams, oldest first.
     """
 
@@ -80,18 +68,14 @@ class LossyNetwork(MemoryNetwork):
         trace_datagrams: int = 0,
     ) -> None:
         super().__init__(reports_unreachable=reports_unreachable)
-        if not (0 <= loss <= 1 and 0 <= duplicate <= 1):
-            raise UsageError("loss and duplicate are shares between 0 and 1")
-        if latency_s < 0 or reorder_s < 0:
-            raise UsageError("latency_s and reorder_s are not negative")
-        self._random = random.Random(seed)  # noqa: S311 - faults are to be repeatable
+        self.weather = Weather(seed, loss=loss, duplicate=duplicate, latency_s=latency_s, reorder_s=reorder_s)
         self._cuts: set[frozenset[Peer]] = set()
-        self.loss = loss
-        self.duplicate = duplicate
-        self.latency_s = latency_s
-        self.reorder_s = reorder_s
-        self.counts: Counter[Fate] = Counter()
         self.trace: deque[Passage] = deque(maxlen=trace_datagrams)
+
+    @property
+    def counts(self) -> Counter[Fate]:
+        """How many datagrams met each fate."""
+        return self.weather.counts
 
     def cut(self, a: Peer, b: Peer | None = None) -> None:
         """Lose whatever is sent between two peers from now on, or between one and all others."""
@@ -103,18 +87,8 @@ class LossyNetwork(MemoryNetwork):
 
     def fate(self, data: bytes, source: Address, destination: Address) -> Iterable[float]:
         """Draw what becomes of a datagram: the delays in seconds of the copies that arrive."""
-        # as many draws for every datagram, so that one fault more does not change all that follow
-        lost, doubled, first, second = (self._random.random() for _ in range(4))
-        delays = [self.latency_s + first * self.reorder_s, self.latency_s + second * self.reorder_s]
-        if self._cuts and self._is_cut(source, destination):
-            fate, delays = Fate.CUT, []
-        elif lost < self.loss:
-            fate, delays = Fate.LOST, []
-        elif doubled < self.duplicate:
-            fate = Fate.DUPLICATED
-        else:
-            fate, delays = Fate.DELIVERED, delays[:1]
-        self.counts[fate] += 1
+        is_cut = bool(self._cuts) and self._is_cut(source, destination)
+        fate, delays = self.weather.draw(is_cut=is_cut)
         if self.trace.maxlen:
             now = asyncio.get_running_loop().time()
             self.trace.append(Passage(now, source, destination, data, fate, tuple(delays)))

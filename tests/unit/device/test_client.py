@@ -316,10 +316,10 @@ async def test_a_server_that_wants_confirmable_notifications_gets_them(site):
     await site.client.registered()
     await attach(site, "/5/0/3", b"con=1")
     heard, _ = await observe(site, "/5/0/3")
-    site.network.loss = 1.0
+    site.network.weather.loss = 1.0
     await site.kit.push(site.board.device, site.kit.signed())
     await asyncio.sleep(1.0)
-    site.network.loss = 0.0
+    site.network.weather.loss = 0.0
     await asyncio.sleep(10.0)
     assert heard == [b"1", b"2"]  # they were sent again
 

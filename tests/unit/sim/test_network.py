@@ -95,7 +95,7 @@ def test_latency_alone_keeps_the_order():
 
 def test_a_fault_more_does_not_change_those_that_follow():
     def lossy_first_half(number):
-        changed.loss = 1.0 if number < 50 else 0.2
+        changed.weather.loss = 1.0 if number < 50 else 0.2
 
     plain, changed = LossyNetwork(9, loss=0.2), LossyNetwork(9, loss=1.0)
     numbers, _ = sent_numbers(plain, 100)
@@ -139,7 +139,7 @@ def test_the_trace_holds_the_last_datagrams():
     network = LossyNetwork(1, latency_s=0.5, trace_datagrams=2)
 
     def lose_the_last(number):
-        network.loss = 1.0 if number == 2 else 0.0
+        network.weather.loss = 1.0 if number == 2 else 0.0
 
     sent_numbers(network, 3, lose_the_last)
     assert list(network.trace) == [
