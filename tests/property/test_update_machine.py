@@ -1,4 +1,4 @@
-"""The server's update machine under any events in any order."""
+"""The server's update machine under any events in any order: Object 5, Object 33629, one component and several."""
 
 import json
 import random
@@ -29,7 +29,19 @@ from lwm2m_fota.machines.update_events import (
     WriteAnswered,
 )
 from lwm2m_fota.machines.update_outcome import Succeeded
-from lwm2m_fota.machines.update_policy import ExecuteAgain, Method, UpdatePlan, UpdatePolicy, Watch
+from lwm2m_fota.machines.update_policy import (
+    ComponentPlan,
+    DeferralBound,
+    DeviceSettings,
+    ExecuteAgain,
+    Execution,
+    Method,
+    NotAutomatic,
+    ResetMethod,
+    UpdatePlan,
+    UpdatePolicy,
+    Watch,
+)
 from lwm2m_fota.machines.update_snapshot import restore, snapshot
 from lwm2m_fota.machines.update_state import CancelMark
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
@@ -38,8 +50,8 @@ from lwm2m_fota.machines.update_why import why
 from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.model.paths import Path
 
-STATE, RESULT, VERSION = Path.of(5, 0, 3), Path.of(5, 0, 5), Path.of(3, 0, 3)
-UPDATE = Path.of(5, 0, 2)
+INSTANCES = (0, 1, 2)
+NAMES = ("app", "modem", "sensor")
 
 CODES = [0x44] * 9 + [0x80, 0x81, 0x85, 0x88, 0x8D, 0xA0, 0xA3, 0xA4]
 STATES = [0, 1, 2, 3, 9, None]
@@ -68,18 +80,45 @@ ABILITIES = (
     + [(0, (1, 99), False), (1, None, None), (2, (), None), (7, (3,), None)]
 )
 VERSIONS = ["1", "1", "1", "2", "3", None]
-OFFERS = [{5: "1.0"}, {5: "1.1"}, {5: "1.2"}, {5: "1.2"}, {5: "1.1", 3: "1.0"}, {5: "1.2"}, {}]
-FIRST = Registered(object_versions={5: "1.2", 3: "1.0"}, epoch=2000)
+OBJECTS = [{5: "1.0"}, {5: "1.1"}, {5: "1.2"}, {5: "1.2"}, {5: "1.1", 3: "1.0"}, {5: "1.2"}, {}]
+OFFERS = [*OBJECTS, *({**each, 33629: "1.0"} for each in OBJECTS)]
+FIRST = Registered(object_versions={5: "1.2", 33629: "1.0", 3: "1.0"}, instances=INSTANCES, epoch=2000)
+
+
+def a_plan(names, packages, expected, **fields):
+    """Basic without names; else of components, of which two may be in one package."""
+    if not names:
+        return UpdatePlan(package_bytes=4096, expected_version=expected, **fields)
+    parts = tuple(
+        ComponentPlan(
+            name=name,
+            package_bytes=4096,
+            package=min(at, packages - 1),
+            needs=(NAMES[(at + 1) % 3],),
+            expected_version=expected,
+        )
+        for at, name in enumerate(names)
+    )
+    return UpdatePlan(components=parts, **fields)
+
+
 plans = st.builds(
-    UpdatePlan,
+    a_plan,
+    names=st.sampled_from([(), (), NAMES[:1], NAMES[:2], NAMES, NAMES[::-1], ("1", "nobody")]),
+    packages=st.integers(1, 3),
+    expected=st.sampled_from([None, "1", "2"]),
     method=st.sampled_from(list(Method)),
-    package_bytes=st.just(4096),
-    expected_version=st.sampled_from([None, "1", "2"]),
     schemes=st.sampled_from([("coap",), ("coaps", "coap"), ("http",)]),
+    settings=st.sampled_from([DeviceSettings(), DeviceSettings(max_defer_s=60, auto_upgrade=True)]),
     policy=st.builds(
         UpdatePolicy,
+        objects=st.sampled_from([(33629, 5), (5,), (5, 33629)]),
+        execution=st.sampled_from(list(Execution)),
         watch=st.sampled_from(list(Watch)),
         execute_again=st.sampled_from(list(ExecuteAgain)),
+        not_automatic=st.sampled_from(list(NotAutomatic)),
+        deferral=st.sampled_from(list(DeferralBound)),
+        cancel_methods=st.lists(st.sampled_from(list(ResetMethod)), max_size=4).map(tuple),
         both=st.sampled_from([Method.PULL, Method.PUSH]),
         tidy=st.booleans(),
         max_busy=st.integers(0, 3),
@@ -87,29 +126,36 @@ plans = st.builds(
 )
 
 
-def values_of(pair, ability, version):
+def values_of(pairs, ability, versions):
+    """What a device shows: every instance its own pair."""
     delivery, protocols, automatic = ability
-    known = {
-        STATE: pair[0],
-        RESULT: pair[1],
-        VERSION: version,
-        Path.of(5, 0, 8): protocols,
-        Path.of(5, 0, 9): delivery,
-        Path.of(5, 0, 14): automatic,
-    }
+    known = {Path.of(3, 0, 3): versions[0], Path.of(5, 0, 13): 30}
+    for object_id, instances in ((5, (0,)), (33629, INSTANCES)):
+        for instance in instances:
+            state, result = pairs[instance]
+            known |= {Path.of(object_id, instance, 3): state, Path.of(object_id, instance, 5): result}
+            known |= {Path.of(object_id, instance, 8): protocols, Path.of(object_id, instance, 9): delivery}
+    known[Path.of(5, 0, 14)] = automatic
+    for instance in INSTANCES:
+        known[Path.of(33629, instance, 14)] = NAMES[instance]
+        known[Path.of(33629, instance, 15)] = versions[instance]
     return {path: value for path, value in known.items() if value is not None}
+
+
+def is_update(effect):
+    return isinstance(effect, Execute) and effect.path.ids[2] == 2
 
 
 ANSWERS = {UpdateStep.PUSH: PushAnswered, UpdateStep.EXECUTE: ExecuteAnswered}
 
 
-def _fitting(pair, ability, version, code):
+def _fitting(pairs, ability, versions, code):
     """What the machine waits for: an answer if a command is out, or time."""
 
     def make(machine, now):
         control, memory = machine.control, machine.memory
         if control.reading:
-            return ReadAnswered(memory.read, values_of(pair, ability, version)), now
+            return ReadAnswered(memory.read, values_of(pairs, ability, versions)), now
         if control.asking:
             return ANSWERS.get(control.step, WriteAnswered)(memory.request, code), now
         if control.observing:
@@ -154,7 +200,12 @@ def _choose(rng):
     """One thing that happens: mostly what the machine waits for, so that long ways are gone; else anything."""
     pick = rng.choice
     if rng.random() < 0.75:
-        return _fitting(pick(PAIRS), pick(ABILITIES), pick(VERSIONS), pick(CODES))
+        # as a rule all components are alike, or one differs
+        pair, version = pick(PAIRS), pick(VERSIONS)
+        pairs = [pair if rng.random() < 0.8 else pick(PAIRS) for _ in INSTANCES]
+        versions = [version if rng.random() < 0.8 else pick(VERSIONS) for _ in INSTANCES]
+        return _fitting(pairs, pick(ABILITIES), versions, pick(CODES))
+    place = Path.of(*pick([(5, 0), (33629, 0), (33629, 1), (33629, 2)]), pick([3, 5]))
     return pick(
         [
             _failing(pick(CODES)),
@@ -163,10 +214,13 @@ def _choose(rng):
             _waiting,
             _silent,
             _pushing(rng.randrange(4097)),
-            _plainly(Registered(object_versions=pick(OFFERS), epoch=rng.randrange(1000))),
+            _plainly(
+                Registered(
+                    object_versions=pick(OFFERS), instances=pick([INSTANCES, INSTANCES, ()]), epoch=rng.randrange(1000)
+                )
+            ),
             _plainly(pick([Deregistered(), Lapsed(), Restarted(), TimePassed()])),
-            _plainly(Notified(STATE, pick(STATES))),
-            _plainly(Notified(RESULT, pick(RESULTS))),
+            _plainly(Notified(place, pick(STATES if place.ids[2] == 3 else RESULTS))),
             _plainly(PullProgress(rng.randrange(4097))),
             _plainly(RequestFailed(rng.randrange(50))),
             lambda machine, now: (SourceFailed(machine.memory.request), now),
@@ -209,7 +263,8 @@ def test_every_update_ends_when_time_passes(plan, script):
     assert machine.finished
     assert machine.outcome is not None
     limits = plan.limits
-    assert now - begun <= limits.total_s + limits.executing_s + 2 * limits.cleanup_s
+    most = limits.total_s + limits.executing_s + 2 * limits.cleanup_s + limits.deferral_s + limits.late_s
+    assert now - begun <= most
 
 
 @given(plans, things, st.booleans())
@@ -227,13 +282,15 @@ def test_a_snapshot_at_any_point_goes_on_the_same(plan, script):
 
 @given(plans, things)
 def test_what_always_holds(plan, script):
-    executed = 0
+    executed, accepted, last = {}, set(), None
     for before, _, now, made in run(plan, script)[2]:
         after = made.machine
-        executed += sum(isinstance(one, Execute) and one.path == UPDATE for one in made.effects)
-        assert not (
-            before.control.accepted and any(isinstance(one, Execute) and one.path == UPDATE for one in made.effects)
-        )
+        for one in filter(is_update, made.effects):
+            assert one.path not in accepted
+            executed[one.path] = executed.get(one.path, 0) + 1
+            last = one.path
+        if after.control.accepted and not before.control.accepted:
+            accepted.add(last)
         assert after.control.transfers <= max(plan.policy.max_pushes, plan.policy.max_pulls)
         assert after.control.executes <= plan.policy.max_executes
         assert after.control.busies <= plan.policy.max_busy + 1
@@ -241,12 +298,14 @@ def test_what_always_holds(plan, script):
         assert len(set(after.memory.warnings)) == len(after.memory.warnings)
         assert hash(after.control) == hash(after.control)
         deadline = next_deadline(after)
-        assert (deadline is None) is after.finished
+        assert (deadline is None) is (after.control.step is UpdateStep.FINISHED)
         told = why(after, now)
         assert told.awaits
-        if not after.finished and after.stage is not UpdateStage.CLEANUP:
+        rests = after.control.step is UpdateStep.DEFERRED
+        if not after.finished and not rests and after.stage is not UpdateStage.CLEANUP:
             assert told.deadline <= after.times.started + plan.limits.total_s
-    assert executed <= plan.policy.max_executes + plan.policy.max_busy + 1
+        assert all(path.object_id == after.control.object_id for path in accepted)
+    assert all(times <= plan.policy.max_executes + plan.policy.max_busy + 1 for times in executed.values())
 
 
 @given(plans, things)
@@ -264,7 +323,7 @@ def test_nothing_is_sent_while_it_may_already_be_under_way(plan, script):
     for _, _, _, made in run(plan, script)[2]:
         for one in made.effects:
             assert not (sent and isinstance(one, Push | WriteUri))
-            sent = sent or (isinstance(one, Execute) and one.path == UPDATE)
+            sent = sent or is_update(one)
 
 
 @given(plans, things, things)
@@ -286,9 +345,12 @@ def test_an_ignored_event_changes_nothing_and_a_finish_is_said_once(plan, script
     finishes = 0
     for before, _, _, made in run(plan, script)[2]:
         assert isinstance(made, Step)
-        if before.finished:
+        if before.control.step is UpdateStep.FINISHED:
             assert made.machine is before
             assert made.effects == ()
+        if before.finished:
+            assert made.machine.outcome == before.outcome or made.machine.late
+            assert not any(isinstance(one, Execute | Push | WriteUri) for one in made.effects)
         finishes += sum(isinstance(one, Report) and isinstance(one.note, Finished) for one in made.effects)
         steps = [one.note for one in made.effects if isinstance(one, Report) and isinstance(one.note, StepChanged)]
         assert not steps or steps[-1].step is made.machine.control.step
@@ -298,12 +360,14 @@ def test_an_ignored_event_changes_nothing_and_a_finish_is_said_once(plan, script
 @given(plans, things)
 def test_success_needs_a_sign_of_it(plan, script):
     machine, _, taken = run(plan, script)
-    if isinstance(machine.outcome, Succeeded):
-        shown = [event for _, event, _, _ in taken if isinstance(event, ReadAnswered | Notified)]
-        result_1 = any(
-            (isinstance(event, ReadAnswered) and event.values.get(RESULT) == 1)
-            or (isinstance(event, Notified) and event.path == RESULT and event.value == 1)
-            for event in shown
-        )
-        versions = {event.values.get(VERSION) for event in shown if isinstance(event, ReadAnswered)} - {None}
+    if not isinstance(machine.outcome, Succeeded):
+        return
+    object_id, targets = machine.control.object_id, machine.control.targets
+    for target in targets:
+        version = Path.of(33629, target, 15) if object_id == 33629 else Path.of(3, 0, 3)
+        reads = [event.values for _, event, _, _ in taken if isinstance(event, ReadAnswered)]
+        told = [event for _, event, _, _ in taken if isinstance(event, Notified) and event.value == 1]
+        result = Path.of(object_id, target, 5)
+        result_1 = any(each.get(result) == 1 for each in reads) or any(each.path == result for each in told)
+        versions = {each.get(path) for each in reads for path in (version, Path.of(3, 0, 3))} - {None}
         assert result_1 or len(versions) > 1

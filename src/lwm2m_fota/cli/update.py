@@ -15,9 +15,10 @@ from lwm2m_fota.cli.package import format_of
 from lwm2m_fota.errors import FotaError, TransportError
 from lwm2m_fota.lwm2m.registry import Registered, RegistryEvent, Removed
 from lwm2m_fota.machines.update_codes import DIAGNOSES
-from lwm2m_fota.machines.update_effects import Finished, Note, Progressed, Shown, StepChanged, Warned
+from lwm2m_fota.machines.update_effects import CameLate, Finished, Note, Progressed, Shown, StepChanged, Warned
+from lwm2m_fota.machines.update_limits import UpdateLimits, limits_for
 from lwm2m_fota.machines.update_outcome import Cancelled, Diagnosis, Failed, Outcome, Succeeded, TimedOut, Undetermined
-from lwm2m_fota.machines.update_policy import Method, UpdateLimits, UpdatePlan, limits_for
+from lwm2m_fota.machines.update_policy import Method, UpdatePlan
 from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.server.lwm2m import Lwm2mServer, ServerSettings
 from lwm2m_fota.server.packages import BlockServed
@@ -95,7 +96,7 @@ class _Log:
                     self._say("shown", state=int(state), result=int(result), version=version)
             case Warned(diagnosis):
                 self._say("warning", code=diagnosis.code, message=diagnosis.text)
-            case Finished():
+            case Finished() | CameLate():
                 self.close()
 
     def _enter(self, stage: UpdateStage) -> None:

@@ -16,7 +16,7 @@ from lwm2m_fota.machines.update_effects import UpdateEffect
 from lwm2m_fota.machines.update_events import TimePassed, UpdateEvent
 from lwm2m_fota.machines.update_intake import take_in
 from lwm2m_fota.machines.update_policy import UpdatePlan
-from lwm2m_fota.machines.update_state import Control, Memory, Times, UpdateMachine
+from lwm2m_fota.machines.update_state import Control, Memory, Part, PartMemory, Times, UpdateMachine
 from lwm2m_fota.machines.update_table import TABLE
 from lwm2m_fota.machines.update_times import next_deadline
 from lwm2m_fota.machines.update_work import Work
@@ -36,7 +36,10 @@ class Step:
 def start(plan: UpdatePlan, now: float) -> UpdateMachine:
     """An update that waits for its device: hand in `Registered` as soon as the device is registered."""
     times = Times(started=now, stage=now, step=now, heard=now)
-    return UpdateMachine(plan=plan, control=Control(), times=times, memory=Memory())
+    count = len(plan.parts)
+    control = Control(parts=(Part(),) * count, order=tuple(range(count)))
+    memory = Memory(parts=(PartMemory(),) * count)
+    return UpdateMachine(plan=plan, control=control, times=times, memory=memory)
 
 
 def step(machine: UpdateMachine, event: UpdateEvent, now: float) -> Step:

@@ -9,30 +9,45 @@ from lwm2m_fota.model.enums import UpdateResult
 
 _STUCK_HINT: Final = "Restart the device, or cancel on the device itself; then start the update again."
 _AGAIN_HINT: Final = "Look at the link and start the update again."
-_STATE_HINT: Final = "Read /5/0/3, /5/0/5 and /3/0/3 of the device before another update is started."
+_STATE_HINT: Final = "Read State, Update Result and version of the device before another update is started."
 _LIMIT_HINT: Final = "If the device was still at work, start again with a longer limit."
 
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "prepare.not-registered": ("The device did not register in time.", "Look whether the device is switched on."),
     "prepare.no-object": (
-        "The device does not offer Object 5.",
-        "Its data model has no Firmware Update object: it cannot be updated this way.",
+        "The device does not offer the object that this update needs.",
+        "Its data model has no Firmware Update object (5, or 33629 for components): it cannot be updated this way.",
+    ),
+    "prepare.no-component": (
+        "The device has no component of a name in the plan.",
+        "Look at resource 14 of its instances of Object 33629.",
+    ),
+    "prepare.version-guarded": (
+        "The device runs this version already, or a later one.",
+        "Choose a later version, or take the guard away.",
+    ),
+    "prepare.settings-differ": (
+        "The device does not show what the plan sets on it before the update.",
+        "Its object may lack the resource, or this server the right to write it.",
     ),
     "prepare.unreadable": (
         "State and Update Result could not be read.",
-        "Look at the access rights of this server for /5/0 and at the link.",
+        "Look at the access rights of this server for Object 5 or 33629 and at the link.",
     ),
     "prepare.pull-unsupported": ("Pull was asked for, but the device offers push only.", "Choose push or automatic."),
     "prepare.push-unsupported": ("Push was asked for, but the device offers pull only.", "Choose pull or automatic."),
     "prepare.no-common-protocol": (
-        "The device and the package server have no protocol in common (/5/0/8).",
+        "The device and the package server have no protocol in common (resource 8).",
         "Offer one of the device's protocols, or push.",
     ),
     "prepare.protocols-empty": (
         "The device reports an empty list of protocols.",
         "The default (CoAP) was taken; the device should list what it supports, or leave the resource out.",
     ),
-    "prepare.delivery-unread": ("The device does not say how it takes packages (/5/0/9).", "Both ways were assumed."),
+    "prepare.delivery-unread": (
+        "The device does not say how it takes packages (resource 9).",
+        "Both ways were assumed.",
+    ),
     "prepare.pushed-instead": ("No protocol in common: the package is pushed instead of pulled.", "Nothing to do."),
     "prepare.already-there": ("The device already runs the expected version.", "The result cannot be told by version."),
     "prepare.device-updating": ("An installation that was running before did not end.", _STUCK_HINT),
@@ -44,7 +59,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "prepare.device-busy": ("The device went on answering 5.03.", "It may still be taking another transfer: wait."),
     "prepare.stage-limit": ("Preparing update took too long.", _LIMIT_HINT),
     "observe.failed": ("The device could not be observed.", "It is watched by reading."),
-    "transfer.object-gone": ("The device registered anew without Object 5.", _STATE_HINT),
+    "transfer.object-gone": ("The device registered anew without the object.", _STATE_HINT),
     "transfer.uri-refused": (
         "The device refused the Package URI and gave no Update Result.",
         "Look at the access rights and at the length of the URI (255 bytes).",
@@ -73,7 +88,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "execute.device-busy": ("The device went on answering 5.03 to Update.", "Wait until it is idle and start again."),
     "execute.not-automatic": (
         "The device did not update by itself although Automatic Upgrade is on.",
-        "Update was executed.",
+        "Switch Automatic Upgrade off, or let the policy execute Update even so.",
     ),
     "execute.deferred": ("The user of the device deferred the update for too long.", "Set Maximum Defer Period."),
     "execute.not-installed": ("Update was accepted, but the device still shows Downloaded.", _STATE_HINT),

@@ -9,7 +9,8 @@ from typing import Final
 import attrs
 
 from lwm2m_fota.machines.update_codes import DIAGNOSES
-from lwm2m_fota.machines.update_policy import UpdateLimits, UpdatePolicy
+from lwm2m_fota.machines.update_limits import UpdateLimits
+from lwm2m_fota.machines.update_policy import UpdatePolicy
 from lwm2m_fota.machines.update_steps import STEPS, Limit, UpdateStage, UpdateStep
 from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE
 from lwm2m_fota.machines.update_words import Branch, Cue, End, Junction, Row, Target

@@ -43,7 +43,7 @@ class Unobserve:
 @final
 @attrs.frozen
 class WriteUri:
-    """Write the URL of the published package, with this scheme.
+    """Write the URL of the package that was published last, with this scheme.
 
     Answered by `WriteAnswered`, `RequestFailed`, or `SourceFailed` if it could not be published.
     """
@@ -74,13 +74,14 @@ class WriteNul:
 @final
 @attrs.frozen
 class Push:
-    """Stream the package to this resource by Block1, from its start.
+    """Stream this package to this resource by Block1, from its start.
 
     Answered by `PushAnswered`, `RequestFailed`, or `SourceFailed` if it cannot be read.
     """
 
     command: int
     path: Path
+    package: int = 0
 
 
 @final
@@ -94,18 +95,40 @@ class StopPush:
 @final
 @attrs.frozen
 class Execute:
-    """Execute this resource, without arguments; answered by `ExecuteAnswered` or `RequestFailed`."""
+    """Execute this resource; answered by `ExecuteAnswered` or `RequestFailed`.
+
+    Attributes:
+        others: for Update on Object 33629: the instances of the argument (SPEC 4.2), () for `0` alone; None for no
+            argument.
+    """
 
     command: int
     path: Path
+    others: tuple[int, ...] | None = None
+
+
+@final
+@attrs.frozen
+class Configure:
+    """Write each of these resources, in this order; answered by `WriteAnswered` or `RequestFailed`.
+
+    The code is the worst of the answers. An error answer to one keeps nothing from the others.
+    """
+
+    command: int
+    values: tuple[tuple[Path, int | bool], ...]
 
 
 @final
 @attrs.frozen
 class PublishPackage:
-    """Make the package available under this scheme, for this device; the `WriteUri` that follows needs its URL."""
+    """Make a package available under this scheme, for this device; the `WriteUri` that follows needs its URL.
+
+    It takes the place of one that was published before.
+    """
 
     scheme: str
+    package: int = 0
 
 
 @final
@@ -117,19 +140,24 @@ class WithdrawPackage:
 @final
 @attrs.frozen
 class StepChanged:
-    """A step began; `stage` differs from the one before if a stage began with it."""
+    """A step began; `stage` differs from the one before if a stage began with it.
+
+    `component` names the part in focus in an update of components; it is empty in a basic one, as below.
+    """
 
     stage: UpdateStage
     step: UpdateStep
+    component: str = ""
 
 
 @final
 @attrs.frozen
 class Progressed:
-    """This many bytes of the package have been sent or served."""
+    """This many bytes of the present package have been sent or served."""
 
     bytes_done: int
     bytes_total: int
+    component: str = ""
 
 
 @final
@@ -140,12 +168,24 @@ class Shown:
     Attributes:
         state, result: read together, never one from a notification and one from before; both None if this read did not
             bring them.
-        version: `/3/0/3` as last read; None if it was never read.
+        version: as last read, of the firmware or of the component; None if it was never read.
     """
 
     state: State | None
     result: UpdateResult | None
     version: str | None
+    component: str = ""
+
+
+@final
+@attrs.frozen
+class CameLate:
+    """After the end, the device has shown how it came out; the outcome stays what it is."""
+
+    state: State
+    result: UpdateResult
+    version: str | None
+    component: str = ""
 
 
 @final
@@ -164,7 +204,7 @@ class Finished:
     outcome: Outcome
 
 
-Note = StepChanged | Progressed | Shown | Warned | Finished
+Note = StepChanged | Progressed | Shown | Warned | Finished | CameLate
 
 
 @final
@@ -185,6 +225,7 @@ UpdateEffect = (
     | Push
     | StopPush
     | Execute
+    | Configure
     | PublishPackage
     | WithdrawPackage
     | Report

@@ -21,10 +21,12 @@ class Registered:
     Attributes:
         object_versions: the objects that it offers, with their versions; `{5: "1.1"}`. An object that is missing is not
             offered.
+        instances: those of Object 33629 that it lists; none if it lists none.
         epoch: a number that changes with each registration; the same number again is the same registration.
     """
 
     object_versions: Mapping[int, str]
+    instances: tuple[int, ...] = ()
     epoch: int = 0
 
 
@@ -77,7 +79,7 @@ class ReadFailed:
 @final
 @attrs.frozen
 class WriteAnswered:
-    """A `WriteUri`, `ClearUri` or `WriteNul` was answered with this CoAP code."""
+    """A `WriteUri`, `ClearUri`, `WriteNul` or `Configure` was answered with this CoAP code."""
 
     command: int
     code: int
@@ -131,7 +133,7 @@ class SourceFailed:
 @final
 @attrs.frozen
 class Notified:
-    """A notification of State (`/5/0/3`) or Update Result (`/5/0/5`); late, merged and reordered ones are welcome."""
+    """A notification of a State or an Update Result; late, merged and reordered ones are welcome."""
 
     path: Path
     value: object

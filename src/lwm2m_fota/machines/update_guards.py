@@ -4,13 +4,24 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from lwm2m_fota.machines.update_judge import CANCEL_SINCE_MINOR
-from lwm2m_fota.machines.update_policy import ExecuteAgain, Method, ResetMethod, UpdatePlan, Watch
+from lwm2m_fota.machines.update_learn import settings_of
+from lwm2m_fota.machines.update_places import has_cancel
+from lwm2m_fota.machines.update_policy import (
+    ExecuteAgain,
+    Method,
+    NotAutomatic,
+    ResetMethod,
+    UpdatePlan,
+    Watch,
+)
 from lwm2m_fota.machines.update_state import CancelMark, Control, Kind, VersionSeen
+from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.machines.update_words import Guard
 from lwm2m_fota.model.enums import State
 
 _LEAVES_NOTHING: Final = (Kind.SUCCEEDED, Kind.UNDETERMINED)
+_UNKNOWN_END: Final = (Kind.TIMED_OUT, Kind.UNDETERMINED)
+_LEFT: Final = frozenset({State.DOWNLOADING, State.DOWNLOADED})
 
 
 def is_cancelling(control: Control) -> bool:
@@ -19,10 +30,36 @@ def is_cancelling(control: Control) -> bool:
 
 
 def reset_methods(plan: UpdatePlan, control: Control) -> tuple[ResetMethod, ...]:
-    """The ways to bring this device to Idle, in order; Cancel only where Object 5 has it."""
+    """The ways to bring this device to Idle, in order; Cancel only where the object has it."""
     methods = plan.policy.cancel_methods if is_cancelling(control) else plan.policy.reset_methods
-    has_cancel = control.minor >= CANCEL_SINCE_MINOR
-    return tuple(method for method in methods if has_cancel or method is not ResetMethod.CANCEL)
+    return tuple(method for method in methods if has_cancel(control) or method is not ResetMethod.CANCEL)
+
+
+def next_reset(plan: UpdatePlan, control: Control) -> ResetMethod | None:
+    """The way that is to be tried next; None if all were tried."""
+    methods = reset_methods(plan, control)
+    return methods[control.next_method] if control.next_method < len(methods) else None
+
+
+def next_part(plan: UpdatePlan, control: Control) -> int | None:
+    """The place in the order at which the next package is delivered; None if the present one was the last."""
+    packages = [plan.parts[index].package for index in control.order]
+    sent, left = packages[: control.delivered + 1], range(control.delivered + 1, len(packages))
+    return next((at for at in left if packages[at] not in sent), None)
+
+
+def left_parts(control: Control) -> tuple[int, ...]:
+    """The parts that were last seen with a package, complete or not."""
+    return tuple(index for index, part in enumerate(control.parts) if part.state in _LEFT)
+
+
+def has_begun(control: Control) -> bool:
+    """A package was sent, or a URI."""
+    return control.transfers > 0 or control.delivered > 0
+
+
+def _method_left(plan: UpdatePlan, control: Control) -> bool:
+    return next_reset(plan, control) not in {None, ResetMethod.WAIT}
 
 
 def _transfer_left(plan: UpdatePlan, control: Control) -> bool:
@@ -37,32 +74,47 @@ def _may_execute(plan: UpdatePlan, control: Control) -> bool:
 
 def _nothing_to_tidy(plan: UpdatePlan, control: Control) -> bool:
     """A cancelled transfer is always tidied: the device may show Idle during a push (FIELD)."""
-    if control.transfers == 0 or control.verdict is None or control.verdict.kind in _LEAVES_NOTHING:
+    if not has_begun(control) or control.verdict is None or control.verdict.kind in _LEAVES_NOTHING:
         return True
     if is_cancelling(control):
         return False
-    left = control.state in {State.DOWNLOADING, State.DOWNLOADED}
-    return not (plan.policy.tidy and control.registered and left)
+    return not (plan.policy.tidy and control.registered and left_parts(control))
+
+
+def _awaits_late(_: UpdatePlan, control: Control) -> bool:
+    verdict = control.verdict
+    return verdict is not None and verdict.stage is UpdateStage.EXECUTING and verdict.kind in _UNKNOWN_END
+
+
+def _versions_known(_: UpdatePlan, control: Control) -> bool:
+    return all(part.version is not VersionSeen.UNKNOWN for part in control.parts if part.done)
 
 
 _GUARDS: Final[Mapping[Guard, Callable[[UpdatePlan, Control], bool]]] = MappingProxyType(
     {
+        Guard.NAMES_UNKNOWN: lambda _, control: not control.targets,
         Guard.OBSERVES: lambda plan, _: plan.policy.watch is Watch.OBSERVE_WITH_READ_FALLBACK,
+        Guard.CONFIGURES: lambda plan, control: not control.configured and bool(settings_of(plan, control)),
         Guard.BY_PUSH: lambda _, control: control.method is Method.PUSH,
-        Guard.METHOD_LEFT: lambda plan, control: control.next_method < len(reset_methods(plan, control)),
-        Guard.SHOWS_IDLE: lambda _, control: control.state is State.IDLE,
-        Guard.SHOWS_DOWNLOADING: lambda _, control: control.state is State.DOWNLOADING,
-        Guard.SHOWS_DOWNLOADED: lambda _, control: control.state is State.DOWNLOADED,
-        Guard.MOVED: lambda _, control: control.moved,
+        Guard.METHOD_LEFT: _method_left,
+        Guard.WAITS: lambda plan, control: next_reset(plan, control) is ResetMethod.WAIT,
+        Guard.SHOWS_IDLE: lambda _, control: control.part.state is State.IDLE,
+        Guard.SHOWS_DOWNLOADING: lambda _, control: control.part.state is State.DOWNLOADING,
+        Guard.SHOWS_DOWNLOADED: lambda _, control: control.part.state is State.DOWNLOADED,
+        Guard.MOVED: lambda _, control: control.part.moved,
         Guard.TRANSFER_LEFT: _transfer_left,
         Guard.BUSY_LEFT: lambda plan, control: control.busies <= plan.policy.max_busy,
         Guard.UPGRADES_ITSELF: lambda _, control: control.upgrades_itself,
+        Guard.EXECUTES_ANYWAY: lambda plan, _: plan.policy.not_automatic is NotAutomatic.EXECUTE,
+        Guard.PART_LEFT: lambda plan, control: next_part(plan, control) is not None,
+        Guard.UNDONE_LEFT: lambda _, control: not all(part.done for part in control.parts),
         Guard.CANCEL_ASKED: lambda _, control: control.cancel is CancelMark.ASKED,
         Guard.MAY_EXECUTE: _may_execute,
         Guard.UNREGISTERED: lambda _, control: not control.registered,
-        Guard.VERSION_KNOWN: lambda _, control: control.version is not VersionSeen.UNKNOWN,
+        Guard.VERSION_KNOWN: _versions_known,
         Guard.CANCELLING: lambda _, control: is_cancelling(control),
         Guard.NOTHING_TO_TIDY: _nothing_to_tidy,
+        Guard.AWAITS_LATE: _awaits_late,
     }
 )
 

@@ -1,42 +1,46 @@
 """From what is seen to what it means: answers, values and pairs of State and Update Result become cues.
 
 The device is judged by what it shows (DESIGN law 6): by pairs that were read together, never by one of the two, and
-never by a result that stood there before this attempt began.
+never by a result that stood there before this attempt began. Each part is judged by itself; what several show at a
+time is one cue, by the order of `_TOGETHER`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import attrs
 
-from lwm2m_fota.machines.update_policy import Method, UpdatePlan
-from lwm2m_fota.machines.update_state import Control, VersionSeen
+from lwm2m_fota.machines.update_policy import Execution, UpdatePlan
+from lwm2m_fota.machines.update_state import Control, Part, VersionSeen
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
 from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.model.codes import Code, is_success
-from lwm2m_fota.model.enums import DeliveryMethod, ProtocolSupport, State, UpdateResult
-from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.enums import State, UpdateResult
 
-PACKAGE: Final = Path.of(5, 0, 0)
-PACKAGE_URI: Final = Path.of(5, 0, 1)
-UPDATE: Final = Path.of(5, 0, 2)
-STATE: Final = Path.of(5, 0, 3)
-RESULT: Final = Path.of(5, 0, 5)
-PROTOCOLS: Final = Path.of(5, 0, 8)
-DELIVERY: Final = Path.of(5, 0, 9)
-CANCEL: Final = Path.of(5, 0, 10)
-AUTOMATIC_UPGRADE: Final = Path.of(5, 0, 14)
-VERSION: Final = Path.of(3, 0, 3)
-
-OBSERVED: Final = (STATE, RESULT)
-WATCHED: Final = (STATE, RESULT, VERSION)
-LEARNT: Final = (*WATCHED, PROTOCOLS, DELIVERY)
-AUTOMATIC_SINCE_MINOR: Final = 2
-CANCEL_SINCE_MINOR: Final = 1
+LATEST_MINOR: Final = 2
 
 _BUSY: Final = (Code.SERVICE_UNAVAILABLE, Code.TOO_MANY_REQUESTS)
 _BREAKS_A_PUSH: Final = (Code.REQUEST_ENTITY_INCOMPLETE, Code.INTERNAL_SERVER_ERROR, Code.BAD_GATEWAY)
 _UNTELLING: Final = (UpdateResult.INITIAL, UpdateResult.SUCCESS)
+_GOOD: Final = frozenset({Cue.IDLE_DONE, Cue.IDLE_UPDATED})
+_EXECUTED: Final = frozenset({UpdateStage.TRANSFERRING, UpdateStage.EXECUTING})
+
+_TOGETHER: Final = (
+    Cue.UPDATING,
+    Cue.IDLE_UNSETTLED,
+    Cue.DOWNLOADING,
+    Cue.IDLE_FAILED,
+    Cue.IDLE_CUT,
+    Cue.DOWNLOADED_FAILED,
+    Cue.DEFERRED,
+    Cue.DOWNLOADED,
+    Cue.IDLE_GONE,
+    Cue.IDLE_UNVERSIONED,
+    Cue.IDLE_UPDATED,
+    Cue.IDLE_DONE,
+)
+"""What counts while Update is executed on several parts, the first that any of them shows: an end of one is an end of
+all only when none is at work any more."""
 
 
 def cue_of_code(step: UpdateStep, code: int) -> Cue:
@@ -55,7 +59,7 @@ def minor_of(version: str) -> int:
     major, _, minor = version.partition(".")
     if not (major.isdecimal() and minor.isdecimal()):
         return 0
-    return min(int(minor), AUTOMATIC_SINCE_MINOR) if int(major) <= 1 else AUTOMATIC_SINCE_MINOR
+    return min(int(minor), LATEST_MINOR) if int(major) <= 1 else LATEST_MINOR
 
 
 def integer(value: object) -> int | None:
@@ -80,17 +84,16 @@ def text_of(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def see_version(plan: UpdatePlan, before: str | None, now: str | None) -> VersionSeen:
-    """What the version tells about the update."""
+def see_version(plan: UpdatePlan, index: int, before: str | None, now: str | None) -> VersionSeen:
+    """What the version of a part tells about the update."""
     if now is None:
         return VersionSeen.UNKNOWN
-    same = plan.policy.version_match.same
+    same, expected = plan.policy.version_match.same, plan.parts[index].expected_version
     if before is None:
         return VersionSeen.OTHER
     if same(now, before):
         return VersionSeen.SAME
-    wanted = plan.expected_version is None or same(now, plan.expected_version)
-    return VersionSeen.EXPECTED if wanted else VersionSeen.OTHER
+    return VersionSeen.EXPECTED if expected is None or same(now, expected) else VersionSeen.OTHER
 
 
 def is_error(result: UpdateResult | None) -> bool:
@@ -98,43 +101,51 @@ def is_error(result: UpdateResult | None) -> bool:
     return result is not None and result not in _UNTELLING
 
 
-def is_fresh(control: Control) -> bool:
+def is_fresh(part: Part) -> bool:
     """True if the Update Result shown is of this attempt: the device began it, or the result is another one."""
-    return control.moved or control.result != control.baseline
+    return part.moved or part.result != part.baseline
 
 
-def after_read(control: Control, state: State, result: UpdateResult, version: VersionSeen) -> Control:
-    """Take in what one read showed."""
-    executing = control.stage is UpdateStage.EXECUTING
+def after_read(part: Part, stage: UpdateStage, state: State, result: UpdateResult, version: VersionSeen) -> Part:
+    """Take in what one read showed of a part."""
+    executing = stage is UpdateStage.EXECUTING
     begun = state is not (State.DOWNLOADED if executing else State.IDLE)
-    done = executing and state is State.IDLE and result is UpdateResult.SUCCESS
+    told = executing and state is State.IDLE and result is UpdateResult.SUCCESS
     return attrs.evolve(
-        control,
+        part,
         state=state,
         result=result,
         version=version,
-        moved=control.moved or begun,
-        baseline=UpdateResult.INITIAL if result is UpdateResult.INITIAL else control.baseline,
-        kept=control.kept or done,
+        moved=part.moved or begun,
+        baseline=UpdateResult.INITIAL if result is UpdateResult.INITIAL else part.baseline,
+        kept=part.kept or told,
     )
 
 
-def cue_of_pair(control: Control) -> Cue:
-    """What the pair of State and Update Result means, after `after_read`."""
-    if control.state is State.IDLE:
-        return _idle(control)
-    if control.state is State.DOWNLOADED:
-        return _downloaded(control)
-    return Cue.DOWNLOADING if control.state is State.DOWNLOADING else Cue.UPDATING
+# ---- one part
 
 
-def _idle(control: Control) -> Cue:
+def cue_of_part(control: Control, part: Part) -> Cue:
+    """What the pair of State and Update Result of a part means, after `after_read`."""
+    if part.state is State.IDLE:
+        return _idle(control, part)
+    if part.state is State.DOWNLOADED:
+        return _downloaded(control, part)
+    return Cue.DOWNLOADING if part.state is State.DOWNLOADING else Cue.UPDATING
+
+
+def _is_executing(control: Control) -> bool:
+    return control.stage is UpdateStage.EXECUTING or control.step is UpdateStep.LATE
+
+
+def _idle(control: Control, part: Part) -> Cue:
     if control.stage is UpdateStage.PREPARING:
         return Cue.IDLE
+    if _is_executing(control):
+        return _settle(control, _idle_executing(part))
     if control.stage is UpdateStage.CLEANUP:
-        return _idle_tidying(control)
-    judge = _idle_executing if control.stage is UpdateStage.EXECUTING else _idle_transferring
-    return _settle(control, judge(control))
+        return _idle_tidying(control, part)
+    return _settle(control, _idle_transferring(part))
 
 
 def _settle(control: Control, cue: Cue) -> Cue:
@@ -143,99 +154,93 @@ def _settle(control: Control, cue: Cue) -> Cue:
     return Cue.IDLE_UNSETTLED if untold and not control.settled else cue
 
 
-def _idle_transferring(control: Control) -> Cue:
-    if is_error(control.result) and is_fresh(control):
-        return _error(control)
-    if control.version is VersionSeen.EXPECTED:
-        return Cue.IDLE_DONE if control.result is UpdateResult.SUCCESS else Cue.IDLE_UPDATED
-    return Cue.IDLE_GONE if control.moved else Cue.IDLE_WAITING
+def _idle_transferring(part: Part) -> Cue:
+    if is_error(part.result) and is_fresh(part):
+        return _error(part)
+    if part.version is VersionSeen.EXPECTED:
+        return Cue.IDLE_DONE if part.result is UpdateResult.SUCCESS else Cue.IDLE_UPDATED
+    return Cue.IDLE_GONE if part.moved else Cue.IDLE_WAITING
 
 
-def _idle_executing(control: Control) -> Cue:
-    if is_error(control.result):
-        return _error(control)
-    if control.kept:
+def _idle_executing(part: Part) -> Cue:
+    if is_error(part.result):
+        return _error(part)
+    if part.kept:
         return Cue.IDLE_DONE
-    if control.version is VersionSeen.EXPECTED:
+    if part.version is VersionSeen.EXPECTED:
         return Cue.IDLE_UPDATED
-    return Cue.IDLE_UNVERSIONED if control.version is VersionSeen.UNKNOWN else Cue.IDLE_GONE
+    return Cue.IDLE_UNVERSIONED if part.version is VersionSeen.UNKNOWN else Cue.IDLE_GONE
 
 
-def _idle_tidying(control: Control) -> Cue:
-    if control.executes and control.result is UpdateResult.SUCCESS:
+def _idle_tidying(control: Control, part: Part) -> Cue:
+    if control.executes and part.result is UpdateResult.SUCCESS:
         return Cue.IDLE_DONE
-    return Cue.IDLE_UPDATED if control.version is VersionSeen.EXPECTED else Cue.IDLE
+    return Cue.IDLE_UPDATED if part.version is VersionSeen.EXPECTED else Cue.IDLE
 
 
-def _error(control: Control) -> Cue:
-    return Cue.IDLE_CUT if control.result is UpdateResult.CONNECTION_LOST else Cue.IDLE_FAILED
+def _error(part: Part) -> Cue:
+    return Cue.IDLE_CUT if part.result is UpdateResult.CONNECTION_LOST else Cue.IDLE_FAILED
 
 
-def _downloaded(control: Control) -> Cue:
-    executing = control.stage is UpdateStage.EXECUTING
+def _downloaded(control: Control, part: Part) -> Cue:
+    executing = _is_executing(control)
     if not executing and control.stage is not UpdateStage.TRANSFERRING:
         return Cue.DOWNLOADED
-    if control.result is UpdateResult.DEFERRED:
+    if part.result is UpdateResult.DEFERRED:
         return Cue.DEFERRED if executing or control.upgrades_itself else Cue.DOWNLOADED
-    fresh = is_fresh(control) if executing else control.result != control.baseline
-    return Cue.DOWNLOADED_FAILED if is_error(control.result) and fresh else Cue.DOWNLOADED
+    fresh = is_fresh(part) if executing else part.result != part.baseline
+    return Cue.DOWNLOADED_FAILED if is_error(part.result) and fresh else Cue.DOWNLOADED
 
 
-@final
-@attrs.frozen(kw_only=True)
-class Choice:
-    """How the package goes: the method, the scheme of a pull, what stands against it, and the codes of what was odd."""
-
-    method: Method | None = None
-    scheme: str = ""
-    obstacle: Cue | None = None
-    odd: tuple[str, ...] = ()
+# ---- all that are looked at
 
 
-def learn(plan: UpdatePlan, values: Mapping[Path, object]) -> Choice:
-    """Choose how the package goes, from what the device says it can (Object 5, resources 8 and 9)."""
-    delivery = integer(values.get(DELIVERY))
-    pulls, pushes = delivery != DeliveryMethod.PUSH, delivery != DeliveryMethod.PULL
-    odd = () if delivery in DeliveryMethod.__members__.values() else ("prepare.delivery-unread",)
-    if _method(plan, pulls=pulls, pushes=pushes) is Method.PUSH:
-        return Choice(method=Method.PUSH, obstacle=None if pushes else Cue.NO_PUSH, odd=odd)
-    if not pulls:
-        return Choice(method=Method.PULL, obstacle=Cue.NO_PULL, odd=odd)
-    schemes, odd_schemes = _schemes(plan, values)
-    common = next((scheme for scheme in plan.schemes if scheme in schemes), None)
-    if common is not None:
-        return Choice(method=Method.PULL, scheme=common, odd=odd + odd_schemes)
-    if plan.method is Method.AUTO and pushes:
-        return Choice(method=Method.PUSH, odd=(*odd, *odd_schemes, "prepare.pushed-instead"))
-    return Choice(method=Method.PULL, obstacle=Cue.NO_PROTOCOL, odd=odd + odd_schemes)
+def watched_parts(plan: UpdatePlan, control: Control) -> tuple[int, ...]:
+    """The parts that count in the present step."""
+    undone = tuple(index for index, part in enumerate(control.parts) if not part.done)
+    if control.stage is UpdateStage.PREPARING:
+        return undone
+    if control.stage is UpdateStage.TRANSFERRING:
+        return (control.at,)
+    if _is_executing(control):
+        return (control.at,) if plan.policy.execution is Execution.EACH else undone
+    return tuple(index for index in undone if index in control.order[: control.delivered + 1])
 
 
-def _method(plan: UpdatePlan, *, pulls: bool, pushes: bool) -> Method:
-    if plan.method is not Method.AUTO:
-        return plan.method
-    if pulls and pushes:
-        return plan.policy.both
-    return Method.PULL if pulls else Method.PUSH
+def judge(plan: UpdatePlan, control: Control) -> tuple[Cue, int]:
+    """What the parts that count show together, and which of them is to be in focus."""
+    cues = {index: cue_of_part(control, control.parts[index]) for index in watched_parts(plan, control)}
+    if _is_executing(control):
+        return _together(plan, control, cues), control.at
+    if control.stage is UpdateStage.TRANSFERRING:
+        return cues[control.at], control.at
+    return _one_by_one(control, cues)
 
 
-def _schemes(plan: UpdatePlan, values: Mapping[Path, object]) -> tuple[set[str], tuple[str, ...]]:
-    """The schemes that the device supports; unlisted protocols are ignored (Object 5, resource 8)."""
-    listed = list(_protocols(values))
-    if listed:
-        return {scheme for number in listed if (scheme := ProtocolSupport(number).scheme)}, ()
-    present = any(PROTOCOLS.contains(path) for path in values)
-    return set(plan.policy.default_schemes), ("prepare.protocols-empty",) if present else ()
+def _together(plan: UpdatePlan, control: Control, cues: Mapping[int, Cue]) -> Cue:
+    if plan.policy.execution is Execution.LINKED and cues.get(control.at) in _GOOD:
+        cues = {index: cue for index, cue in cues.items() if cue is not Cue.DOWNLOADED}  # those were not linked
+    return next((cue for cue in _TOGETHER if cue in cues.values()), Cue.IDLE_DONE)
 
 
-def _protocols(values: Mapping[Path, object]) -> Iterator[int]:
-    for path, value in values.items():
-        if PROTOCOLS.contains(path):
-            yield from (number for item in _items(value) if (number := integer(item)) is not None)
+def _one_by_one(control: Control, cues: Mapping[int, Cue]) -> tuple[Cue, int]:
+    """One part after the other is brought to Idle; one that is Updating goes first."""
+    at_work = [index for index, cue in cues.items() if cue is Cue.UPDATING]
+    if at_work:
+        return Cue.UPDATING, at_work[0]
+    left = [index for index, cue in cues.items() if cue in {Cue.DOWNLOADING, Cue.DOWNLOADED}]
+    own = cues.get(control.at, Cue.IDLE)
+    if not left:
+        return next((cue for cue in cues.values() if cue in _GOOD), own), control.at
+    if control.at in left:
+        return own, control.at
+    is_next = control.step in {UpdateStep.RESET_CHECK, UpdateStep.TIDY_CHECK}
+    return (Cue.IDLE_NEXT if is_next else cues[left[0]]), left[0]
 
 
-def _items(value: object) -> Sequence[object]:
-    if isinstance(value, Mapping):
-        return tuple(value.values())
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return value
-    return (value,)
+def done_parts(plan: UpdatePlan, control: Control) -> Iterable[int]:
+    """The parts that run what they were given, as far as they show it."""
+    if control.stage in _EXECUTED or control.step is UpdateStep.LATE:
+        for index in watched_parts(plan, control):
+            if cue_of_part(control, control.parts[index]) in _GOOD:
+                yield index

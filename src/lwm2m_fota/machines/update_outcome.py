@@ -5,7 +5,7 @@ from typing import final
 import attrs
 
 from lwm2m_fota.machines.update_steps import UpdateStage
-from lwm2m_fota.model.enums import UpdateResult
+from lwm2m_fota.model.enums import State, UpdateResult
 
 
 @final
@@ -26,17 +26,43 @@ class Diagnosis:
 
 @final
 @attrs.frozen(kw_only=True)
+class ComponentEnd:
+    """How one component came out.
+
+    Attributes:
+        name: as the plan has it.
+        instance: of Object 33629; None if the device has no such component, or it is not known.
+        version_before: what it ran before the update; None if it could not be read.
+        version_after: what it runs now; None if that could not be read.
+        state, result: what it last showed; None if it was never read.
+        updated: it runs what it was given.
+    """
+
+    name: str
+    instance: int | None
+    version_before: str | None
+    version_after: str | None
+    state: State | None
+    result: UpdateResult | None
+    updated: bool
+
+
+@final
+@attrs.frozen(kw_only=True)
 class Succeeded:
     """The device runs what it was given.
 
     Attributes:
-        version_before: `/3/0/3` before the update; None if it could not be read.
-        version_after: `/3/0/3` after it; None if it could not be read, which is only a warning.
+        version_before: what ran before the update, in the first component if there are several; None if it could not
+            be read.
+        version_after: what runs after it; None if it could not be read, which is only a warning.
+        components: of an update of components, how each of them came out.
         warnings: what was odd.
     """
 
     version_before: str | None
     version_after: str | None
+    components: tuple[ComponentEnd, ...] = ()
     warnings: tuple[Diagnosis, ...] = ()
 
 
@@ -48,6 +74,7 @@ class Failed:
     stage: UpdateStage
     result: UpdateResult | None
     diagnosis: Diagnosis
+    components: tuple[ComponentEnd, ...] = ()
     warnings: tuple[Diagnosis, ...] = ()
 
 
@@ -57,6 +84,7 @@ class Cancelled:
     """The update was cancelled on request, in time; a device that is not known to be Idle is a warning."""
 
     stage: UpdateStage
+    components: tuple[ComponentEnd, ...] = ()
     warnings: tuple[Diagnosis, ...] = ()
 
 
@@ -67,6 +95,7 @@ class TimedOut:
 
     stage: UpdateStage
     diagnosis: Diagnosis
+    components: tuple[ComponentEnd, ...] = ()
     warnings: tuple[Diagnosis, ...] = ()
 
 
@@ -76,6 +105,7 @@ class Undetermined:
     """Update was executed, and the device shows neither success nor failure."""
 
     diagnosis: Diagnosis
+    components: tuple[ComponentEnd, ...] = ()
     warnings: tuple[Diagnosis, ...] = ()
 
 

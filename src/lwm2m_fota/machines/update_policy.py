@@ -1,4 +1,4 @@
-"""What an update is to do and how long it may take: the plan, its limits and its named policies."""
+"""What an update is to do: the plan and its named policies."""
 
 from enum import StrEnum
 from typing import Final, final
@@ -6,15 +6,14 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.errors import UsageError
+from lwm2m_fota.machines.update_limits import UpdateLimits, limits_for, seconds
+from lwm2m_fota.machines.update_versions import VersionMatch, VersionRule
+from lwm2m_fota.model.advanced import ADVANCED_OBJECT_ID
+from lwm2m_fota.model.enums import Severity
+from lwm2m_fota.model.firmware import FIRMWARE_OBJECT_ID
 
-SLOW_LINK_BYTES_PER_S: Final = 250.0
-"""Goodput that a default plan reckons with, bytes per second: 1024-byte blocks, one at a time, about 4 s each."""
-
-MARGIN: Final = 2.0
-"""A derived transfer limit is this many times the reckoned time."""
-
-SERVICE_TIMEOUT_S: Final = 3600.0
-"""The total limit that the service shows for a new update, seconds (SERVICE R22)."""
+MAX_COMPONENTS: Final = 255
+"""Components of one update."""
 
 
 @final
@@ -33,6 +32,7 @@ class ResetMethod(StrEnum):
     CANCEL = "execute Cancel"
     EMPTY_URI = "write an empty Package URI"
     NUL_PACKAGE = "write a Package of one NUL byte"
+    WAIT = "wait for the device's own time-out"
 
 
 @final
@@ -41,6 +41,40 @@ class ExecuteAgain(StrEnum):
 
     NEVER = "never"
     IN_DOWNLOADED = "in State Downloaded"
+
+
+@final
+class Execution(StrEnum):
+    """How Update is executed on several components of Object 33629 (SPEC 4.2)."""
+
+    LISTED = "once, with the others in its argument: all of them or none"
+    LINKED = "without argument, so that the device takes those that are linked, until all are updated"
+    EACH = "one after the other, each with the argument 0"
+
+
+@final
+class NotAutomatic(StrEnum):
+    """What to do when a device does not update by itself though Automatic Upgrade is on."""
+
+    GIVE_UP = "end the update"
+    EXECUTE = "execute Update"
+
+
+@final
+class DeferralBound(StrEnum):
+    """What bounds the wait for the user of a device who has deferred the update (Object 5, resource 13)."""
+
+    DEVICE_PERIOD = "the Maximum Defer Period that the device shows, or `deferral_s` where it shows none"
+    LIMIT = "`deferral_s`"
+
+
+@final
+class VersionGuard(StrEnum):
+    """Which expected versions are refused before anything is sent; needs a version rule that knows an order."""
+
+    NONE = "none"
+    NO_DOWNGRADE = "older ones than what runs"
+    NEWER_ONLY = "older ones, and what runs already"
 
 
 @final
@@ -82,100 +116,27 @@ class PullWatch(StrEnum):
 
 
 @final
-class VersionMatch(StrEnum):
-    """When two versions are the same; always the whole text, never a part of it."""
-
-    EXACT = "the same text"
-    TRIMMED = "the same text but for blanks around it and a leading v"
-
-    def same(self, left: str, right: str) -> bool:
-        """True if the two are one version under this policy."""
-        if self is VersionMatch.TRIMMED:
-            return _trim(left) == _trim(right)
-        return left == right
-
-
-def _trim(version: str) -> str:
-    return version.strip().removeprefix("v").removeprefix("V")
-
-
-def _positive(_instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise UsageError(f"{attribute.name} must be a positive number, not {value!r}")
-
-
-def _limit(default: float) -> float:
-    seconds: float = attrs.field(default=default, validator=_positive)
-    return seconds
-
-
-@final
-@attrs.frozen(kw_only=True)
-class UpdateLimits:
-    """How long each wait may last, in seconds. Every wait ends at the first limit that passes.
-
-    Attributes:
-        request_s: one request without an answer; above CoAP's MAX_TRANSMIT_WAIT of 93 s. A device that sleeps (queue
-            mode) needs more than its longest sleep.
-        no_progress_s: a transfer, or a read that is tried again and again, without anything new.
-        busy_s: a device that answers 5.03; a common client does so for 300 s after an abandoned push.
-        reset_s: State Idle after one way to reset.
-        reboot_s: an installation without any sign of the device.
-        deferral_s: a device whose user has deferred the update; the limit of the stage rests meanwhile.
-        version_s: the version after a success.
-        preparing_s: the whole stage Preparing update.
-        transferring_s: the whole stage Transferring package; `limits_for` derives it from the size and the link.
-        executing_s: the whole stage Executing update.
-        cleanup_s: the whole stage Cleanup, which the total does not cut short.
-        total_s: everything up to Cleanup.
-    """
-
-    request_s: float = _limit(120.0)
-    no_progress_s: float = _limit(300.0)
-    busy_s: float = _limit(420.0)
-    reset_s: float = _limit(30.0)
-    reboot_s: float = _limit(900.0)
-    deferral_s: float = _limit(3600.0)
-    version_s: float = _limit(60.0)
-    preparing_s: float = _limit(900.0)
-    transferring_s: float = _limit(1800.0)
-    executing_s: float = _limit(1800.0)
-    cleanup_s: float = _limit(420.0)
-    total_s: float = _limit(SERVICE_TIMEOUT_S)
-
-
-def limits_for(package_bytes: int, link_bytes_per_s: float = SLOW_LINK_BYTES_PER_S) -> UpdateLimits:
-    """The default limits for a package of this size over a link of this goodput.
-
-    The transfer may take twice the reckoned time and never less than the plain default; the total grows with it.
-
-    Raises:
-        UsageError: the size is negative or the goodput is not a positive number.
-    """
-    if package_bytes < 0 or not 0 < link_bytes_per_s < float("inf"):
-        raise UsageError(f"no limits for {package_bytes} bytes at {link_bytes_per_s} bytes/s")
-    plain = UpdateLimits()
-    transferring_s = max(plain.transferring_s, MARGIN * package_bytes / link_bytes_per_s)
-    return UpdateLimits(transferring_s=transferring_s, total_s=plain.total_s + transferring_s - plain.transferring_s)
-
-
-@final
 @attrs.frozen(kw_only=True)
 class UpdatePolicy:
     """The named choices where the documents leave one.
 
     Attributes:
+        objects: which objects serve a plan without components, best first; an update uses one of them (SPEC 4).
+        execution: see `Execution`.
         reset_methods: ways to reset a device that is not Idle at the start, in order; Cancel needs object 1.1.
-        cancel_methods: ways to cancel a transfer, in order (SERVICE R10); after the last one the end is awaited.
+        cancel_methods: ways to cancel a transfer, in order (SERVICE R10); what is behind `WAIT` is never tried.
         tidy: whether a failed update resets a device that is left in Downloading or Downloaded.
         both: which method serves a device that offers both, when the plan leaves it open.
         default_schemes: what a device without resource 8, or with an empty one, is taken to support (Object 5: CoAP).
         execute_again: see `ExecuteAgain`; a request that was accepted is never repeated.
+        not_automatic: see `NotAutomatic`.
+        deferral: see `DeferralBound`.
         watch: see `Watch`.
         observe_by: see `ObserveBy`.
         read_by: see `ReadBy`.
         pull_watch: see `PullWatch`.
-        version_match: see `VersionMatch`.
+        version_match: when two versions are the same; a rule of one's own is an `OwnVersions`.
+        version_guard: see `VersionGuard`.
         max_pushes: how often a push may begin. A push cannot be resumed, so one exchange that fails ends it. Where a
             fifth of the datagrams is lost each way, an exchange of CoAP's five transmissions fails with 0.6 %, a push
             of 64 blocks with a third: three leave 3 % of such updates undone, five 0.4 %.
@@ -188,30 +149,84 @@ class UpdatePolicy:
         retry_s: pause before a transfer or Update is tried again, seconds.
     """
 
+    objects: tuple[int, ...] = (ADVANCED_OBJECT_ID, FIRMWARE_OBJECT_ID)
+    execution: Execution = Execution.LISTED
     reset_methods: tuple[ResetMethod, ...] = (ResetMethod.CANCEL, ResetMethod.EMPTY_URI, ResetMethod.NUL_PACKAGE)
-    cancel_methods: tuple[ResetMethod, ...] = (ResetMethod.CANCEL, ResetMethod.EMPTY_URI)
+    cancel_methods: tuple[ResetMethod, ...] = tuple(ResetMethod)
     tidy: bool = True
     both: Method = Method.PULL
     default_schemes: tuple[str, ...] = ("coap",)
     execute_again: ExecuteAgain = ExecuteAgain.IN_DOWNLOADED
+    not_automatic: NotAutomatic = NotAutomatic.GIVE_UP
+    deferral: DeferralBound = DeferralBound.DEVICE_PERIOD
     watch: Watch = Watch.OBSERVE_WITH_READ_FALLBACK
     observe_by: ObserveBy = ObserveBy.RESOURCES
     read_by: ReadBy = ReadBy.COMPOSITE
     pull_watch: PullWatch = PullWatch.VISIBLE
-    version_match: VersionMatch = VersionMatch.EXACT
+    version_match: VersionRule = VersionMatch.EXACT
+    version_guard: VersionGuard = VersionGuard.NONE
     max_pushes: int = 5
     max_pulls: int = 2
     max_executes: int = 2
     max_busy: int = 20
-    poll_s: float = _limit(30.0)
-    settle_s: float = _limit(2.0)
-    retry_s: float = _limit(30.0)
+    poll_s: float = seconds(30.0)
+    settle_s: float = seconds(2.0)
+    retry_s: float = seconds(30.0)
 
     def __attrs_post_init__(self) -> None:
         if min(self.max_pushes, self.max_pulls, self.max_executes) < 1 or self.max_busy < 0:
             raise UsageError("a transfer and an Update must be allowed at least once")
         if self.both is Method.AUTO:
             raise UsageError("policy `both` must name a method")
+        if not self.objects or not {FIRMWARE_OBJECT_ID, ADVANCED_OBJECT_ID}.issuperset(self.objects):
+            raise UsageError(f"not objects that can be updated: {self.objects}")
+        if ResetMethod.WAIT in self.reset_methods:
+            raise UsageError("before an update nothing is waited for: reset_methods ends with what is tried last")
+        if self.version_guard is not VersionGuard.NONE and self.version_match.is_older("1.0.0", "2.0.0") is None:
+            raise UsageError(f"{self.version_match!r} knows no order: it guards against no downgrade")
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ComponentPlan:
+    """One component of an update.
+
+    Attributes:
+        name: resource 14 of Object 33629, or the number of the instance; empty for the one firmware of a device with
+            Object 5, and for the main component.
+        package_bytes: the size of its package.
+        package: which package it is: components with the same number are in one, which is sent once.
+        needs: components, by name or number, that are to be delivered before this one.
+        expected_version: what it runs after the update (resource 15, or `/3/0/3`); None if it is not known.
+    """
+
+    name: str
+    package_bytes: int
+    package: int = 0
+    needs: tuple[str, ...] = ()
+    expected_version: str | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class DeviceSettings:
+    """What is set on the device before its update; None leaves it as it is, and so does an object that lacks it.
+
+    Attributes:
+        severity: resource 11.
+        max_defer_s: resource 13, seconds; 0 allows no deferral.
+        auto_upgrade: resource 14 of Object 5, version 1.2; true has the device update without Execute.
+    """
+
+    severity: Severity | None = None
+    max_defer_s: int | None = None
+    auto_upgrade: bool | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.max_defer_s is not None and self.max_defer_s < 0:
+            raise UsageError("a Maximum Defer Period is not negative")
+        if self.severity is not None and not self.severity.is_known:
+            raise UsageError(f"not a severity: {self.severity!r}")
 
 
 @final
@@ -221,24 +236,60 @@ class UpdatePlan:
 
     Attributes:
         method: pull, push, or what the device offers.
-        package_bytes: the size of the package.
-        expected_version: `/3/0/3` after the update; None if it is not known.
+        package_bytes: the size of the package, or of all packages together.
+        expected_version: what runs after the update; None if it is not known, or there are components.
+        components: those of Object 33629, in the order in which they are delivered where none needs another before it;
+            none for a basic update.
         schemes: URI schemes that our package server can serve, best first.
+        settings: what is set on the device first.
         limits: how long each wait may last.
         policy: the named choices.
+
+    Raises:
+        UsageError: no package, a package of no bytes, components that are named twice or number their packages with
+            gaps, or an expected version beside components.
     """
 
     method: Method = attrs.field(default=Method.AUTO, converter=Method)
-    package_bytes: int
     expected_version: str | None = None
+    components: tuple[ComponentPlan, ...] = ()
+    package_bytes: int = attrs.field()
     schemes: tuple[str, ...] = ()
+    settings: DeviceSettings = DeviceSettings()
     limits: UpdateLimits = attrs.field()
     policy: UpdatePolicy = UpdatePolicy()
+
+    @package_bytes.default
+    def _together(self) -> int:
+        return sum(self.packages.values())
 
     @limits.default
     def _derived(self) -> UpdateLimits:
         return limits_for(self.package_bytes)
 
+    @property
+    def packages(self) -> dict[int, int]:
+        """The size of each package of the components, by its number."""
+        return {each.package: each.package_bytes for each in self.components}
+
+    @property
+    def parts(self) -> tuple[ComponentPlan, ...]:
+        """The components, or the one that a basic update is of."""
+        if self.components:
+            return self.components
+        whole = ComponentPlan(name="", package_bytes=self.package_bytes, expected_version=self.expected_version)
+        return (whole,)
+
     def __attrs_post_init__(self) -> None:
-        if self.package_bytes < 1:
+        if self.package_bytes < 1 or any(each.package_bytes < 1 for each in self.components):
             raise UsageError("a package has at least one byte")
+        if not self.components:
+            return
+        names = [each.name for each in self.components]
+        if len(names) > MAX_COMPONENTS or "" in names or len(set(names)) < len(names):
+            raise UsageError(f"at most {MAX_COMPONENTS} components, each with a name of its own: {names}")
+        sizes = {(each.package, each.package_bytes) for each in self.components}
+        if [number for number, _ in sorted(sizes)] != list(range(len(sizes))):
+            raise UsageError("packages are numbered from 0 on, each with one size")
+        if self.expected_version is not None or self.package_bytes != sum(self.packages.values()):
+            raise UsageError("versions and sizes are those of the components")

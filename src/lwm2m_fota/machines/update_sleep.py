@@ -5,7 +5,7 @@ from typing import Final
 import attrs
 
 from lwm2m_fota.errors import UsageError
-from lwm2m_fota.machines.update_policy import UpdateLimits
+from lwm2m_fota.machines.update_limits import UpdateLimits
 
 SLEEPS_PER_STAGE: Final = 4
 """Sleeps that a stage may last beside its own limit: the device is asked, tidied, asked again, and watched."""

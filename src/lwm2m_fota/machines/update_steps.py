@@ -26,12 +26,14 @@ class UpdateStep(StrEnum):
     """Where an update stands within its stage; the values are stable."""
 
     REGISTRATION = "registration"
+    COMPONENTS = "components"
     OBSERVE = "observe"
     LEARN = "learn"
     OTHER_UPDATE = "other-update"
     RESET = "reset"
     RESET_CHECK = "reset-check"
     RESET_LATER = "reset-later"
+    CONFIGURE = "configure"
     WRITE_URI = "write-uri"
     URI_REFUSED = "uri-refused"
     URI_UNCERTAIN = "uri-uncertain"
@@ -53,6 +55,7 @@ class UpdateStep(StrEnum):
     TIDY_CHECK = "tidy-check"
     TIDY_LATER = "tidy-later"
     TIDY_WAIT = "tidy-wait"
+    LATE = "late"
     FINISHED = "finished"
 
 
@@ -61,12 +64,14 @@ class Ask(StrEnum):
     """What a step sends to the device when it is entered."""
 
     NOTHING = "nothing"
+    COMPONENTS = "read the names of its components"
     OBSERVE = "observe State and Update Result"
     LEARN = "read what the device can do, what it shows and which version it runs"
     READ = "read State, Update Result and version"
     READ_LATER = "read State, Update Result and version, but not at once"
     VERSION = "read the version"
     RESET = "the next way to bring the device to Idle"
+    CONFIGURE = "write the settings of the plan"
     URI = "publish the package and write its URI"
     PUSH = "push the package block by block"
     EXECUTE = "execute Update"
@@ -83,6 +88,7 @@ class Limit(StrEnum):
     REBOOT = "reboot_s"
     DEFERRAL = "deferral_s"
     VERSION = "version_s"
+    LATE = "late_s"
 
 
 @final
@@ -111,6 +117,9 @@ _S = UpdateStep
 STEPS: Final[Mapping[UpdateStep, StepInfo]] = MappingProxyType(
     {
         _S.REGISTRATION: StepInfo(_P, Ask.NOTHING, None, "the device to register", "the update times out"),
+        _S.COMPONENTS: StepInfo(
+            _P, Ask.COMPONENTS, Limit.NO_PROGRESS, "the names of the device's components", "the update times out"
+        ),
         _S.OBSERVE: StepInfo(
             _P, Ask.OBSERVE, Limit.REQUEST, "the answer to the observations", "the update goes on by reading"
         ),
@@ -124,6 +133,9 @@ STEPS: Final[Mapping[UpdateStep, StepInfo]] = MappingProxyType(
         _S.RESET_CHECK: StepInfo(_P, Ask.READ, Limit.RESET, "State Idle after a reset", "the next way is tried"),
         _S.RESET_LATER: StepInfo(
             _P, Ask.READ_LATER, Limit.BUSY, "the device to have time (it answered 5.03)", "the update times out"
+        ),
+        _S.CONFIGURE: StepInfo(
+            _P, Ask.CONFIGURE, Limit.REQUEST, "the answer to the settings", "what the device shows is read again"
         ),
         _S.WRITE_URI: StepInfo(_T, Ask.URI, Limit.REQUEST, "the answer to the Package URI", "the State is read"),
         _S.URI_REFUSED: StepInfo(
@@ -147,7 +159,11 @@ STEPS: Final[Mapping[UpdateStep, StepInfo]] = MappingProxyType(
             _T, Ask.READ_LATER, Limit.BUSY, "the time to begin the transfer again", "the update times out"
         ),
         _S.AUTOMATIC: StepInfo(
-            _E, Ask.READ, Limit.RESET, "the device to update by itself (Automatic Upgrade)", "Update is executed"
+            _E,
+            Ask.READ,
+            Limit.NO_PROGRESS,
+            "the device to update by itself (Automatic Upgrade)",
+            "the update times out",
         ),
         _S.EXECUTE: StepInfo(_E, Ask.EXECUTE, Limit.REQUEST, "the answer to Update", "the State is read"),
         _S.EXECUTE_REFUSED: StepInfo(
@@ -172,6 +188,7 @@ STEPS: Final[Mapping[UpdateStep, StepInfo]] = MappingProxyType(
             _C, Ask.READ_LATER, None, "the device to have time (it answered 5.03)", "the update ends with a warning"
         ),
         _S.TIDY_WAIT: StepInfo(_C, Ask.READ_LATER, None, "State Idle by itself", "the update ends with a warning"),
+        _S.LATE: StepInfo(_C, Ask.NOTHING, Limit.LATE, "a result that comes late", "nothing"),
         _S.FINISHED: StepInfo(_C, Ask.NOTHING, None, "nothing", "nothing"),
     }
 )

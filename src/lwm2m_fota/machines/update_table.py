@@ -40,7 +40,7 @@ _SUCCESS: Final = End(Kind.SUCCEEDED)
 _CANCELLED: Final = End(Kind.CANCELLED)
 
 _READS_FIRST: Final = (_S.LEARN, _S.OTHER_UPDATE, _S.RESET_CHECK, _S.RESET_LATER)
-_ATTACHED: Final = (_S.OBSERVE, _S.RESET, *_READS_FIRST)
+_ATTACHED: Final = (_S.COMPONENTS, _S.OBSERVE, _S.RESET, _S.CONFIGURE, *_READS_FIRST)
 _PREPARING: Final = (_S.REGISTRATION, *_ATTACHED)
 _URI_CHECKS: Final = (_S.URI_REFUSED, _S.URI_UNCERTAIN)
 _PUSH_CHECKS: Final = (_S.PUSH_REFUSED, _S.PUSH_UNCERTAIN)
@@ -63,6 +63,8 @@ _GOES_ON: Final = (
     _C.UPDATING,
 )
 _LEFTOVERS: Final = (_C.DOWNLOADING, _C.DOWNLOADED)
+_AT_WORK: Final = (*_LEFTOVERS, _C.DEFERRED, _C.UPDATING)
+_LATE_RESULTS: Final = (_C.IDLE_DONE, _C.IDLE_UPDATED, _C.IDLE_FAILED, _C.IDLE_CUT, _C.DOWNLOADED_FAILED)
 
 # (steps, cues, target, source[, marks[, warn]])
 _Block = tuple[Iterable[UpdateStep], Iterable[Cue], Row]
@@ -87,12 +89,18 @@ _PREPARING_ROWS: Final[tuple[_Block, ...]] = (
     _block(_PREPARING, [_C.CANCEL], _CANCELLED, "SERVICE R10"),
     _block([_S.REGISTRATION], [_C.STAGE_LIMIT], _time_out("prepare.not-registered"), "SERVICE R22"),
     _block(_ATTACHED, [_C.STAGE_LIMIT], _time_out("prepare.stage-limit"), "SERVICE R22"),
+    _block([_S.COMPONENTS], [_C.FOUND], _J.WATCH, "SPEC 4 resource 14"),
+    _block([_S.COMPONENTS], [_C.NO_COMPONENT], _stop("prepare.no-component"), "SERVICE R6"),
+    _block([_S.COMPONENTS], [_C.UNREAD], STAY, "FIELD 5.03: ask again later"),
+    _block([_S.COMPONENTS], [_C.POLL], READ, "SERVICE R28"),
     _block([_S.OBSERVE], [_C.OBSERVED], _S.LEARN, "SPEC 3.2.2"),
     _block([_S.OBSERVE], [_C.OBSERVE_FAILED, _C.SILENCE], _S.LEARN, "SERVICE R28", warn="observe.failed"),
     _block([_S.LEARN], [_C.NO_PULL], _stop("prepare.pull-unsupported"), "SPEC 2 resource 9"),
     _block([_S.LEARN], [_C.NO_PUSH], _stop("prepare.push-unsupported"), "SPEC 2 resource 9"),
     _block([_S.LEARN], [_C.NO_PROTOCOL], _stop("prepare.no-common-protocol"), "SPEC 2 resource 8"),
-    _block([_S.LEARN, _S.RESET_CHECK], [_C.IDLE], _J.TRANSFER, "SPEC 3.2.1"),
+    _block([_S.LEARN], [_C.GUARDED], _stop("prepare.version-guarded"), "SERVICE pains: versions as versions"),
+    _block([_S.LEARN, _S.RESET_CHECK], [_C.IDLE], _J.READY, "SPEC 3.2.1"),
+    _block([_S.RESET_CHECK], [_C.IDLE_NEXT], _J.NEXT_RESET, "SPEC 3.2.1", Mark.FIRST_METHOD),
     _block([_S.LEARN, _S.OTHER_UPDATE, _S.RESET_LATER], _LEFTOVERS, _J.NEXT_RESET, "SPEC 3.2.1", Mark.FIRST_METHOD),
     _block([_S.LEARN, _S.RESET_CHECK, _S.RESET_LATER], [_C.UPDATING], _S.OTHER_UPDATE, "SPEC 3.2.1"),
     _block([_S.OTHER_UPDATE, _S.RESET_LATER], [_C.IDLE], _S.LEARN, "SPEC 3.2.1"),
@@ -101,11 +109,17 @@ _PREPARING_ROWS: Final[tuple[_Block, ...]] = (
     _block(_READS_FIRST, [_C.UNREAD], STAY, "FIELD 5.03: ask again later"),
     _block(_READS_FIRST, [_C.POLL], READ, "SERVICE R28"),
     _block([_S.OTHER_UPDATE, _S.RESET_CHECK, _S.RESET_LATER], [_C.NOTIFIED], READ, "FIELD State before Result"),
-    _block([_S.RESET], [_C.NOTIFIED], STAY, "FIELD State before Result"),
-    _block([_S.LEARN], [_C.SILENCE], _time_out("prepare.unreadable"), "SERVICE pains: silent stall"),
+    _block([_S.RESET, _S.CONFIGURE], [_C.NOTIFIED], STAY, "FIELD State before Result"),
+    _block([_S.COMPONENTS, _S.LEARN], [_C.SILENCE], _time_out("prepare.unreadable"), "SERVICE pains: silent stall"),
     _block([_S.OTHER_UPDATE], [_C.SILENCE], _time_out("prepare.device-updating"), "SERVICE pains: silent stall"),
     _block([_S.RESET], [_C.ACCEPTED, _C.REFUSED, _C.NO_ANSWER, _C.SILENCE], _S.RESET_CHECK, "FIELD a 2.04 is no proof"),
     _block([_S.RESET], [_C.BUSY], _S.RESET_LATER, "FIELD 5.03: ask again later"),
+    _block(
+        [_S.CONFIGURE],
+        [_C.ACCEPTED, _C.REFUSED, _C.BUSY, _C.NO_ANSWER, _C.SILENCE],
+        _S.LEARN,
+        "FIELD a 2.04 is no proof",
+    ),
     _block([_S.RESET_CHECK], [_C.SILENCE], _J.NEXT_RESET, "SERVICE: a reset step that hangs"),
     _block([_S.RESET_LATER], [_C.SILENCE], _time_out("prepare.device-busy"), "FIELD 5.03: ask again later"),
 )
@@ -159,8 +173,8 @@ _TRANSFERRING_ROWS: Final[tuple[_Block, ...]] = (
     ),
     _block((_S.PUSH, *_FOLLOWS), [_C.IDLE_CUT], _J.RETRY, "SPEC 3.1 T9"),
     _block((_S.PUSH, *_LOOKS_AT_TRANSFER), [_C.IDLE_FAILED], _fail(), "SPEC 3.1 T7-T13"),
-    _block(_LOOKS_AT_TRANSFER, [_C.IDLE_DONE], _SUCCESS, "SPEC 3.1 T21"),
-    _block(_LOOKS_AT_TRANSFER, [_C.IDLE_UPDATED], _SUCCESS, "SPEC 3.1 T21", warn="execute.result-lost"),
+    _block(_LOOKS_AT_TRANSFER, [_C.IDLE_DONE], _J.NEXT, "SPEC 3.1 T21", Mark.DONE),
+    _block(_LOOKS_AT_TRANSFER, [_C.IDLE_UPDATED], _J.NEXT, "SPEC 3.1 T21", Mark.DONE, warn="execute.result-lost"),
     _block([_S.PUSH], _GOES_ON, STAY, "FIELD 5.03 during a push"),
     _block([_S.PUSH, _S.DOWNLOAD, _S.VERIFY, _S.PUSH_REFUSED], [_C.DOWNLOADING], STAY, "SPEC 3.1 T5"),
     _block(_URI_CHECKS, [_C.DOWNLOADING], _S.DOWNLOAD, "SPEC 3.1 T2"),
@@ -198,8 +212,8 @@ _EXECUTING_ROWS: Final[tuple[_Block, ...]] = (
     _block(_EXECUTING, [_C.OBSERVED], STAY, "SPEC 3.2.7"),
     _block(_EXECUTING, [_C.OBSERVE_FAILED], STAY, "SERVICE R28", warn="observe.failed"),
     _block(_UNPROVEN, [_C.STAGE_LIMIT], _time_out("execute.stage-limit"), "SERVICE R22"),
-    _block([_S.VERSION], [_C.STAGE_LIMIT, _C.TOTAL_LIMIT, _C.SILENCE], _SUCCESS, "SERVICE R9"),
-    _block([_S.VERSION], [_C.VERSION_READ, _C.UNREAD], _SUCCESS, "SERVICE R9"),
+    _block([_S.VERSION], [_C.STAGE_LIMIT, _C.TOTAL_LIMIT], _J.LAST, "SERVICE R9"),
+    _block([_S.VERSION], [_C.VERSION_READ, _C.UNREAD, _C.SILENCE], _J.NEXT, "SERVICE R9"),
     _block([_S.VERSION], [_C.CANCEL], STAY, "SPEC 3.1 T28", Mark.CANCEL),
     _block([_S.EXECUTE], [_C.NOTIFIED], STAY, "FIELD State before Result"),
     _block([_S.EXECUTE], [_C.ACCEPTED], _S.INSTALL, "FIELD 2.04 is accepted", Mark.ACCEPTED),
@@ -212,8 +226,15 @@ _EXECUTING_ROWS: Final[tuple[_Block, ...]] = (
     _block((*_LOOKS_AT_INSTALL, _S.VERSION), [_C.POLL], READ, "FIELD a fast transition is lost"),
     _block(_LOOKS_AT_INSTALL, [_C.UNREAD, _C.IDLE_UNSETTLED, _C.DOWNLOADING], STAY, "DESIGN law 6"),
     # What the device shows.
-    _block(_LOOKS_AT_INSTALL, [_C.IDLE_DONE], _J.DONE, "SERVICE R3"),
-    _block(_LOOKS_AT_INSTALL, [_C.IDLE_UPDATED], _SUCCESS, "FIELD nothing was persisted", warn="execute.result-lost"),
+    _block(_LOOKS_AT_INSTALL, [_C.IDLE_DONE], _J.DONE, "SERVICE R3", Mark.DONE),
+    _block(
+        _LOOKS_AT_INSTALL,
+        [_C.IDLE_UPDATED],
+        _J.NEXT,
+        "FIELD nothing was persisted",
+        Mark.DONE,
+        warn="execute.result-lost",
+    ),
     _block(_LOOKS_AT_INSTALL, [_C.IDLE_FAILED, _C.IDLE_CUT, _C.DOWNLOADED_FAILED], _fail(), "FIELD Result 8"),
     _block(
         [_S.AUTOMATIC, _S.EXECUTE_UNCERTAIN, _S.INSTALL, _S.DEFERRED],
@@ -236,7 +257,7 @@ _EXECUTING_ROWS: Final[tuple[_Block, ...]] = (
     _block([*_ASKED_ONCE, *_NOT_BEGUN], [_C.UPDATING], _S.INSTALL, "SPEC 3.1 T18, T20"),
     _block([_S.INSTALL], [_C.UPDATING], STAY, "SPEC 3.1 T18"),
     # Silence.
-    _block([_S.AUTOMATIC], [_C.SILENCE], _S.EXECUTE, "SPEC 3.1 T21", warn="execute.not-automatic"),
+    _block([_S.AUTOMATIC], [_C.SILENCE], _J.NOT_AUTOMATIC, "SPEC 3.1 T21"),
     _block([_S.EXECUTE_REFUSED], [_C.SILENCE], _fail("execute.refused"), "SERVICE pains: silent stall"),
     _block([_S.EXECUTE_UNCERTAIN], [_C.SILENCE], _J.SILENT_EXECUTE, "SERVICE pains: silent stall"),
     _block([_S.INSTALL], [_C.SILENCE], _J.SILENT_INSTALL, "SERVICE pains: silent stall"),
@@ -245,9 +266,9 @@ _EXECUTING_ROWS: Final[tuple[_Block, ...]] = (
 )
 
 _CLEANUP_ROWS: Final[tuple[_Block, ...]] = (
-    _block(_TIDYING, [_C.STAGE_LIMIT], _S.FINISHED, "SERVICE R9: cleanup never masks", warn="cleanup.not-idle"),
+    _block(_TIDYING, [_C.STAGE_LIMIT], _J.END, "SERVICE R9: cleanup never masks", warn="cleanup.not-idle"),
     _block(_TIDYING, [_C.LOST], STAY, "SERVICE R9: cleanup never masks"),
-    _block(_TIDYING, [_C.REGISTERED_WITHOUT], _S.FINISHED, "SERVICE R9: cleanup never masks", warn="cleanup.not-idle"),
+    _block(_TIDYING, [_C.REGISTERED_WITHOUT], _J.END, "SERVICE R9: cleanup never masks", warn="cleanup.not-idle"),
     _block([_S.TIDY], [_C.REGISTERED, _C.RESTARTED], _S.TIDY_CHECK, "SPEC 3.2.7"),
     _block([_S.TIDY], [_C.ACCEPTED, _C.REFUSED, _C.NO_ANSWER, _C.SILENCE], _S.TIDY_CHECK, "SERVICE R10"),
     _block([_S.TIDY], [_C.BUSY], _S.TIDY_LATER, "FIELD 5.03: ask again later"),
@@ -256,10 +277,29 @@ _CLEANUP_ROWS: Final[tuple[_Block, ...]] = (
     _block(_WATCHES_TIDYING, [_C.UNREAD], STAY, "FIELD 5.03: ask again later"),
     _block([_S.TIDY_CHECK, _S.TIDY_WAIT], _LEFTOVERS, STAY, "SERVICE R10"),
     _block([_S.TIDY_LATER], _LEFTOVERS, _J.NEXT_TIDY, "FIELD 5.03: ask again later", Mark.FIRST_METHOD),
-    _block(_WATCHES_TIDYING, [_C.IDLE], _S.FINISHED, "SERVICE R10"),
+    _block([_S.TIDY_CHECK], [_C.IDLE_NEXT], _J.NEXT_TIDY, "SERVICE R10", Mark.FIRST_METHOD),
+    _block(_WATCHES_TIDYING, [_C.IDLE], _J.END, "SERVICE R10"),
     _block(_WATCHES_TIDYING, [_C.IDLE_DONE, _C.IDLE_UPDATED], _J.TIDY_DONE, "SPEC 3.1 T25"),
     _block(_WATCHES_TIDYING, [_C.UPDATING], _J.TIDY_TOO_LATE, "SPEC 3.1 T28"),
     _block([_S.TIDY_CHECK], [_C.SILENCE], _J.NEXT_TIDY, "SERVICE R10"),
+)
+
+_LATE_ROWS: Final[tuple[_Block, ...]] = (
+    _block([_S.LATE], [_C.REGISTERED], READ, "a late result is recorded", Mark.REOBSERVE),
+    _block(
+        [_S.LATE],
+        [_C.REGISTERED_WITHOUT, _C.RESTARTED, _C.NOTIFIED, _C.POLL],
+        READ,
+        "a late result is recorded",
+    ),
+    _block(
+        [_S.LATE],
+        [_C.LOST, _C.UNREAD, _C.IDLE_UNSETTLED, _C.IDLE_GONE, _C.IDLE_UNVERSIONED, *_AT_WORK],
+        STAY,
+        "a late result is recorded",
+    ),
+    _block([_S.LATE], _LATE_RESULTS, _S.FINISHED, "a late result is recorded", Mark.DONE, Mark.LATE),
+    _block([_S.LATE], [_C.SILENCE], _S.FINISHED, "a late result is recorded"),
 )
 
 _TOTAL_ROWS: Final[tuple[_Block, ...]] = (
@@ -283,13 +323,15 @@ def expand(blocks: Iterable[_Block]) -> dict[tuple[UpdateStep, Cue], Row]:
 
 
 TABLE: Final[Mapping[tuple[UpdateStep, Cue], Row]] = MappingProxyType(
-    expand((*_PREPARING_ROWS, *_TRANSFERRING_ROWS, *_EXECUTING_ROWS, *_CLEANUP_ROWS, *_TOTAL_ROWS))
+    expand((*_PREPARING_ROWS, *_TRANSFERRING_ROWS, *_EXECUTING_ROWS, *_CLEANUP_ROWS, *_LATE_ROWS, *_TOTAL_ROWS))
 )
 """The law, cell by cell."""
 
 JUNCTIONS: Final[Mapping[Junction, tuple[Branch, ...]]] = MappingProxyType(
     {
-        _J.START: (Branch(Guard.OBSERVES, _S.OBSERVE), Branch(None, _S.LEARN)),
+        _J.START: (Branch(Guard.NAMES_UNKNOWN, _S.COMPONENTS), Branch(None, _J.WATCH)),
+        _J.WATCH: (Branch(Guard.OBSERVES, _S.OBSERVE), Branch(None, _S.LEARN)),
+        _J.READY: (Branch(Guard.CONFIGURES, _S.CONFIGURE), Branch(None, _J.TRANSFER)),
         _J.TRANSFER: (Branch(Guard.BY_PUSH, _S.PUSH), Branch(None, _S.WRITE_URI)),
         _J.NEXT_RESET: (
             Branch(Guard.METHOD_LEFT, _S.RESET),
@@ -307,7 +349,11 @@ JUNCTIONS: Final[Mapping[Junction, tuple[Branch, ...]]] = MappingProxyType(
         _J.RETRY: (Branch(Guard.TRANSFER_LEFT, _S.TRANSFER_LATER), Branch(None, _fail("transfer.broken"))),
         _J.BUSY: (Branch(Guard.BUSY_LEFT, _S.TRANSFER_LATER), Branch(None, _stop("transfer.device-busy"))),
         _J.RESUME: (Branch(Guard.BY_PUSH, _S.PUSH), Branch(None, _S.DOWNLOAD)),
-        _J.DOWNLOADED: (Branch(Guard.UPGRADES_ITSELF, _S.AUTOMATIC), Branch(None, _S.EXECUTE)),
+        _J.DOWNLOADED: (
+            Branch(Guard.PART_LEFT, _J.TRANSFER, (Mark.NEXT_PART,)),
+            Branch(Guard.UPGRADES_ITSELF, _S.AUTOMATIC),
+            Branch(None, _S.EXECUTE, (Mark.BATCH,)),
+        ),
         _J.DEFER: (Branch(Guard.CANCEL_ASKED, _CANCELLED), Branch(None, _S.DEFERRED)),
         _J.HOLD: (Branch(Guard.CANCEL_ASKED, _CANCELLED), Branch(None, STAY)),
         _J.EXECUTE_AGAIN: (
@@ -331,23 +377,34 @@ JUNCTIONS: Final[Mapping[Junction, tuple[Branch, ...]]] = MappingProxyType(
             Branch(Guard.SHOWS_IDLE, _undetermined("execute.no-evidence")),
             Branch(None, _time_out("execute.no-end")),
         ),
-        _J.DONE: (Branch(Guard.VERSION_KNOWN, _SUCCESS), Branch(None, _S.VERSION)),
+        _J.NOT_AUTOMATIC: (
+            Branch(Guard.EXECUTES_ANYWAY, _S.EXECUTE, warn="execute.not-automatic"),
+            Branch(None, _time_out("execute.not-automatic")),
+        ),
+        _J.DONE: (Branch(Guard.VERSION_KNOWN, _J.NEXT), Branch(None, _S.VERSION)),
+        _J.NEXT: (
+            Branch(Guard.PART_LEFT, _J.TRANSFER, (Mark.NEXT_PART,)),
+            Branch(Guard.UNDONE_LEFT, _S.EXECUTE, (Mark.BATCH,)),
+            Branch(None, _SUCCESS),
+        ),
+        _J.LAST: (Branch(Guard.UNDONE_LEFT, _time_out("execute.stage-limit")), Branch(None, _SUCCESS)),
         _J.AFTER: (
-            Branch(Guard.NOTHING_TO_TIDY, _S.FINISHED),
+            Branch(Guard.NOTHING_TO_TIDY, _J.END),
             Branch(Guard.METHOD_LEFT, _S.TIDY),
-            Branch(Guard.CANCELLING, _S.TIDY_WAIT),
-            Branch(None, _S.FINISHED, warn="cleanup.not-idle"),
+            Branch(Guard.WAITS, _S.TIDY_WAIT),
+            Branch(None, _J.END, warn="cleanup.not-idle"),
         ),
         _J.NEXT_TIDY: (
             Branch(Guard.METHOD_LEFT, _S.TIDY),
-            Branch(Guard.CANCELLING, _S.TIDY_WAIT),
-            Branch(None, _S.FINISHED, warn="cleanup.not-idle"),
+            Branch(Guard.WAITS, _S.TIDY_WAIT),
+            Branch(None, _J.END, warn="cleanup.not-idle"),
         ),
         _J.TIDY_TOO_LATE: (
             Branch(Guard.CANCELLING, _S.INSTALL, (Mark.TOO_LATE,)),
-            Branch(None, _S.FINISHED, warn="cleanup.not-idle"),
+            Branch(None, _J.END, warn="cleanup.not-idle"),
         ),
-        _J.TIDY_DONE: (Branch(Guard.CANCELLING, _SUCCESS, (Mark.TOO_LATE,)), Branch(None, _S.FINISHED)),
+        _J.TIDY_DONE: (Branch(Guard.CANCELLING, _SUCCESS, (Mark.TOO_LATE,)), Branch(None, _J.END)),
+        _J.END: (Branch(Guard.AWAITS_LATE, _S.LATE), Branch(None, _S.FINISHED)),
     }
 )
 """Every junction; its last branch is always open."""

@@ -14,7 +14,7 @@ from lwm2m_fota.model.enums import State, UpdateResult
 @final
 @attrs.frozen(kw_only=True)
 class LastShown:
-    """What reads last showed; `age_s` is of State and Update Result, None if they were never read."""
+    """What reads last showed of the part in focus; `age_s` is of State and Update Result, None if never read."""
 
     state: State | None
     result: UpdateResult | None
@@ -33,6 +33,7 @@ class Why:
         since_s: for how long already, seconds.
         deadline: when the wait ends at the latest, monotonic seconds; None once the update has finished.
         limit: the limit that ends it then.
+        component: the part in focus, in an update of components; else empty.
         last_shown: what the device last showed.
         next: what happens when the limit passes.
         next_read_s: in how many seconds the device is asked again; None if it is not.
@@ -44,6 +45,7 @@ class Why:
     since_s: float
     deadline: float | None
     limit: str | None
+    component: str
     last_shown: LastShown
     next: str
     next_read_s: float | None
@@ -57,20 +59,22 @@ _LATE: dict[Cue, str] = {
 
 def why(machine: UpdateMachine, now: float) -> Why:
     """Explain the present wait."""
-    info, times = STEPS[machine.control.step], machine.times
+    info, times, at = STEPS[machine.control.step], machine.times, machine.control.at
+    memory = machine.memory.parts[at]
     limits = [(at, cue) for at, cue in deadlines(machine) if cue is not Cue.POLL]
-    at, cue = min(limits, default=(None, None))
+    deadline, cue = min(limits, default=(None, None))
     return Why(
         stage=info.stage,
         step=machine.control.step,
         awaits=info.awaits,
         since_s=now - times.step,
-        deadline=at,
+        deadline=deadline,
         limit=None if cue is None else cue.value,
+        component=machine.plan.parts[at].name,
         last_shown=LastShown(
-            state=machine.memory.state,
-            result=machine.memory.result,
-            version=machine.memory.version_now,
+            state=memory.state,
+            result=memory.result,
+            version=memory.version_now,
             age_s=None if times.shown is None else now - times.shown,
         ),
         next=info.then if cue is None else _LATE.get(cue, info.then),

@@ -1,14 +1,15 @@
 """The commands of an update, carried out at the device: each of them ends in the event that answers it."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Final, final
 
 from lwm2m_fota.content.values import Entries
 from lwm2m_fota.errors import FotaError, MalformedError, ResponseError, StorageError
-from lwm2m_fota.machines.update_effects import ClearUri, Execute, Observe, Push, Read, WriteNul, WriteUri
+from lwm2m_fota.lwm2m.update_arguments import format_update
+from lwm2m_fota.machines.update_effects import ClearUri, Configure, Execute, Observe, Push, Read, WriteNul, WriteUri
 from lwm2m_fota.machines.update_events import (
     ExecuteAnswered,
     Notified,
@@ -33,7 +34,7 @@ from lwm2m_fota.storage.base import PackageSource
 RESET_PACKAGE: Final = b"\x00"
 """Object 5, resource 0: a package of one NUL byte means reset."""
 
-Request = WriteUri | ClearUri | WriteNul | Push | Execute
+Request = WriteUri | ClearUri | WriteNul | Push | Execute | Configure
 Command = Read | Observe | Request
 
 _INSTANCE_IDS: Final = 2
@@ -46,6 +47,7 @@ _ANSWERED: Final[Mapping[type[Observe | Request], Callable[[int, int], UpdateEve
         WriteNul: WriteAnswered,
         Push: PushAnswered,
         Execute: ExecuteAnswered,
+        Configure: WriteAnswered,
     }
 )
 
@@ -57,12 +59,12 @@ class DeviceCommands:
     Args:
         gateway: reaches the device.
         endpoint: the device.
-        source: the package.
+        sources: the packages, by their numbers.
         feed: takes notifications and the progress of a push.
         policy: how several resources are read and observed.
 
     Attributes:
-        publication: where the device can fetch the package; None if it is not published.
+        publication: where the device can fetch the present package; None if it is not published.
         obstacle: why it is not.
     """
 
@@ -70,13 +72,13 @@ class DeviceCommands:
         self,
         gateway: DeviceGateway,
         endpoint: str,
-        source: PackageSource,
+        sources: Sequence[PackageSource],
         feed: Callable[[UpdateEvent], None],
         policy: UpdatePolicy,
     ) -> None:
         self._gateway = gateway
         self._endpoint = endpoint
-        self._source = source
+        self._sources = sources
         self._feed = feed
         self._policy = policy
         self._observed: dict[Path, Subscription] = {}
@@ -111,11 +113,24 @@ class DeviceCommands:
                 await gateway.write(endpoint, path, "")
             case WriteNul(_, path):
                 await gateway.write(endpoint, path, RESET_PACKAGE)
-            case Push(number, path):
-                await gateway.push(endpoint, path, self._source, lambda sent: self._feed(PushProgress(number, sent)))
-            case Execute(_, path):
-                await gateway.execute(endpoint, path)
+            case Push(number, path, package):
+                source = self._sources[package]
+                await gateway.push(endpoint, path, source, lambda sent: self._feed(PushProgress(number, sent)))
+            case Execute(_, path, others):
+                await gateway.execute(endpoint, path, format_update(others))
+            case Configure(_, values):
+                return await self._configure(values)
         return Code.CHANGED
+
+    async def _configure(self, values: Sequence[tuple[Path, int | bool]]) -> int:
+        """Write one resource after the other; the worst of the answers."""
+        worst = int(Code.CHANGED)
+        for path, value in values:
+            try:
+                await self._gateway.write(self._endpoint, path, value)
+            except ResponseError as error:
+                worst = max(worst, error.response_code)
+        return worst
 
     # -- observations
 

@@ -67,7 +67,7 @@ class DeviceGateway(Protocol):
         ...
 
     async def read(self, endpoint: str, path: Path) -> Entries:
-        """Read an instance or a resource."""
+        """Read an object, an instance or a resource."""
         ...
 
     async def write(self, endpoint: str, path: Path, value: Value) -> None:

@@ -1,6 +1,7 @@
 """What a server keeps of an update across its restarts, as bytes for a store."""
 
 import json
+from collections.abc import Iterable
 from typing import Final, final
 
 import attrs
@@ -8,8 +9,9 @@ import attrs
 from lwm2m_fota.errors import SnapshotError
 from lwm2m_fota.machines.update_snapshot import restore, snapshot
 from lwm2m_fota.machines.update_state import UpdateMachine
+from lwm2m_fota.machines.update_versions import OwnVersions
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 @final
@@ -19,12 +21,12 @@ class UpdateRecord:
 
     Attributes:
         machine: where it stands.
-        digest: SHA-256 of the package, hexadecimal: no other one may take its place.
+        digests: SHA-256 of each package, hexadecimal: no other one may take its place.
         token: of the last publication; a device may hold its URI. None if there was none.
     """
 
     machine: UpdateMachine
-    digest: str
+    digests: tuple[str, ...]
     token: str | None = None
 
 
@@ -33,17 +35,17 @@ def encode(record: UpdateRecord, now: float) -> bytes:
     plain = {
         "schema": SCHEMA,
         "update": snapshot(record.machine, now),
-        "digest": record.digest,
+        "digests": list(record.digests),
         "token": record.token,
     }
     return json.dumps(plain).encode()
 
 
-def decode(data: bytes, now: float) -> UpdateRecord:
+def decode(data: bytes, now: float, versions: Iterable[OwnVersions] = ()) -> UpdateRecord:
     """What `encode` was given, on a clock that shows `now`.
 
     Raises:
-        SnapshotError: the bytes are damaged, or of another schema.
+        SnapshotError: the bytes are damaged, of another schema, or need a rule for versions that is not in `versions`.
     """
     try:
         plain: object = json.loads(data)
@@ -52,7 +54,9 @@ def decode(data: bytes, now: float) -> UpdateRecord:
     match plain:
         case {"schema": int(schema)} if schema != SCHEMA:
             raise SnapshotError(f"the stored update is of schema {schema}, not {SCHEMA}")
-        case {"schema": int(), "update": update, "digest": str(digest), "token": None | str() as token}:
-            return UpdateRecord(machine=restore(update, now), digest=digest, token=token)
+        case {"schema": int(), "update": update, "digests": list(digests), "token": None | str() as token} if all(
+            isinstance(each, str) for each in digests
+        ):
+            return UpdateRecord(machine=restore(update, now, versions), digests=tuple(digests), token=token)
         case _:
             raise SnapshotError("the stored update is damaged: parts are missing")

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, final
 
 from lwm2m_fota.errors import FotaError
+from lwm2m_fota.lwm2m.registry import Registration
 from lwm2m_fota.machines import update
 from lwm2m_fota.machines.update_effects import (
     Finished,
@@ -31,8 +32,10 @@ from lwm2m_fota.machines.update_events import (
     TimePassed,
     UpdateEvent,
 )
-from lwm2m_fota.machines.update_outcome import Outcome
+from lwm2m_fota.machines.update_outcome import ComponentEnd, Outcome
+from lwm2m_fota.machines.update_steps import UpdateStep
 from lwm2m_fota.machines.update_why import Why, why
+from lwm2m_fota.model.advanced import ADVANCED_OBJECT_ID
 from lwm2m_fota.server.callbacks import show_fault, tell
 from lwm2m_fota.server.commands import Command, DeviceCommands
 from lwm2m_fota.server.ports import DeviceGateway, Joined, PackageHost, Presence, Subscription
@@ -47,7 +50,10 @@ PROGRESS_S: Final = 0.2
 
 @final
 class RunningUpdate:
-    """One update of one device; made by `Updater.start` and `Updater.resume`.
+    """One update of one device; made by an `Updater`.
+
+    Where an update ends and nobody knows how it came out on the device, it goes on listening for a while: what the
+    device shows then is recorded as `late`, and told to the listeners.
 
     Attributes:
         endpoint: the device.
@@ -61,27 +67,30 @@ class RunningUpdate:
         endpoint: str,
         record: UpdateRecord,
         *,
-        source: PackageSource,
+        sources: Sequence[PackageSource],
         gateway: DeviceGateway,
         host: PackageHost | None,
         state: StateStore | None,
         listeners: Iterable[NoteListener],
         on_end: Callable[[], object],
+        on_over: Callable[[], object],
     ) -> None:
         self.endpoint = endpoint
         self.plan = record.machine.plan
         self._machine = record.machine
-        self._digest = record.digest
+        self._digests = record.digests
         self._token = record.token
-        self._source = source
+        self._sources = tuple(sources)
         self._gateway = gateway
         self._host = host
         self._state = state
         self._listeners = tuple(listeners)
         self._on_end = on_end
+        self._on_over = on_over
+        self._is_over = False
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Outcome] = self._loop.create_future()
-        self._commands = DeviceCommands(gateway, endpoint, source, self._heard, self.plan.policy)
+        self._commands = DeviceCommands(gateway, endpoint, self._sources, self._heard, self.plan.policy)
         self._tasks: dict[str, tuple[int, asyncio.Task[None]]] = {}
         self._events: deque[UpdateEvent] = deque()
         self._is_feeding = False
@@ -100,6 +109,7 @@ class RunningUpdate:
         outcome = self._machine.outcome
         if outcome is not None:  # it ended, and the process before anybody was told
             self._end(outcome)
+        if self._is_over:
             return
         self._presence = self._gateway.watch(self.endpoint, self._on_presence)
         if restarted:
@@ -108,7 +118,7 @@ class RunningUpdate:
             self._republishes = False
         registration = self._gateway.registration(self.endpoint)
         if registration is not None:
-            self._feed(Registered(object_versions=registration.object_versions, epoch=registration.epoch))
+            self._feed(_registered(registration))
         self._arm()
 
     # -- what a user sees
@@ -127,6 +137,16 @@ class RunningUpdate:
         """False once there is an outcome, or it was closed."""
         return not self._ended.done()
 
+    @property
+    def is_listening(self) -> bool:
+        """There is an outcome, and the device may still show how it came out."""
+        return self._ended.done() and not self._is_over
+
+    @property
+    def late(self) -> tuple[ComponentEnd, ...]:
+        """What the device has shown after the end, of each component, or of its one firmware."""
+        return self._machine.late
+
     def why(self) -> Why:
         """What is awaited, since when, the limit, what the device last showed, and what happens next."""
         return why(self._machine, self._loop.time())
@@ -136,20 +156,23 @@ class RunningUpdate:
         self._feed(CancelRequested())
 
     def close(self) -> None:
-        """Stop driving without an outcome: what is stored can be taken up again by `Updater.resume`.
+        """Stop driving without an outcome, or listening after one: `Updater.resume` can take up what is stored.
 
         The package stays published for it, since the device may be fetching; if nothing is stored, it does not.
         """
+        if self._is_over:
+            return
         if self.is_running:
-            self._stop(withdraw=self._state is None)
+            self._on_end()
             self._ended.cancel()
+        self._stop(withdraw=self._state is None)
 
     # -- events in
 
     def _on_presence(self, presence: Presence) -> None:
         registration = presence.registration
         if isinstance(presence, Joined):
-            self._feed(Registered(object_versions=registration.object_versions, epoch=registration.epoch))
+            self._feed(_registered(registration))
         else:
             self._feed(Lapsed() if presence.expired else Deregistered())
 
@@ -163,7 +186,8 @@ class RunningUpdate:
 
     def _is_time_for_progress(self, done_bytes: int) -> bool:
         now = self._loop.time()
-        if done_bytes < self._source.size_bytes and now - self._progress_at < PROGRESS_S:
+        size_bytes = self.plan.parts[self._machine.control.at].package_bytes
+        if done_bytes < size_bytes and now - self._progress_at < PROGRESS_S:
             return False
         self._progress_at = now
         return True
@@ -175,7 +199,7 @@ class RunningUpdate:
             return
         self._is_feeding = True
         try:
-            while self._events and self.is_running:
+            while self._events and not self._is_over:
                 self._take(update.step(self._machine, self._events.popleft(), self._loop.time()))
         finally:
             self._events.clear()
@@ -186,20 +210,21 @@ class RunningUpdate:
         self._machine = taken.machine
         for effect in taken.effects:
             if isinstance(effect, PublishPackage):
-                self._publish(effect.scheme)  # before it is stored: nobody knows the URI yet, and its token is kept
+                self._publish(effect)  # before it is stored: nobody knows the URI yet, and its token is kept
         if any(map(_relies_on_store, taken.effects)):
             try:
                 self._save()
             except Exception as error:  # noqa: BLE001 - whatever the store raises: nothing may leave that is not stored
-                self._stop()
-                self._ended.set_exception(error)
+                self._fail(error)
         for effect in taken.effects:
-            if self.is_running:
+            if not self._is_over:
                 self._carry_out(effect)
+        if self._machine.control.step is UpdateStep.FINISHED and not self._is_over:
+            self._stop()
 
     def _save(self) -> None:
         if self._state is not None:
-            record = UpdateRecord(machine=self._machine, digest=self._digest, token=self._token)
+            record = UpdateRecord(machine=self._machine, digests=self._digests, token=self._token)
             self._state.save(encode(record, self._loop.time()))
 
     def _arm(self) -> None:
@@ -207,7 +232,7 @@ class RunningUpdate:
             self._timer.cancel()
             self._timer = None
         deadline = update.next_deadline(self._machine)
-        if deadline is not None and self.is_running:
+        if deadline is not None and not self._is_over:
             self._timer = self._loop.call_at(deadline, self._feed, TimePassed())
 
     # -- effects out
@@ -251,13 +276,14 @@ class RunningUpdate:
 
     # -- the package
 
-    def _publish(self, scheme: str) -> None:
+    def _publish(self, package: PublishPackage) -> None:
         self._withdraw()
         if self._host is None:
             return
         token = self._token if self._republishes else None
         try:
-            publication = self._host.publish(self._source, scheme, self._pull_progress, token)
+            source = self._sources[package.package]
+            publication = self._host.publish(source, package.scheme, self._pull_progress, token)
         except FotaError as error:
             self._commands.obstacle = str(error)  # the write that follows fails of it
         except Exception as error:  # noqa: BLE001 - a host that is not ours
@@ -274,10 +300,22 @@ class RunningUpdate:
     # -- the end
 
     def _end(self, outcome: Outcome) -> None:
-        self._stop()
         self._ended.set_result(outcome)
+        self._on_end()
+        if self._machine.control.step is UpdateStep.FINISHED:
+            self._stop()
+
+    def _fail(self, error: Exception) -> None:
+        """It cannot be stored: nothing more is driven."""
+        if self.is_running:
+            self._on_end()
+            self._ended.set_exception(error)
+        else:
+            show_fault("the store of an update", error)
+        self._stop()
 
     def _stop(self, *, withdraw: bool = True) -> None:
+        self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -288,7 +326,15 @@ class RunningUpdate:
         self._commands.unobserve_all()
         if withdraw:
             self._withdraw()
-        self._on_end()
+        self._on_over()
+
+
+def _registered(registration: Registration) -> Registered:
+    return Registered(
+        object_versions=registration.object_versions,
+        instances=tuple(path.ids[1] for path in registration.instances if path.object_id == ADVANCED_OBJECT_ID),
+        epoch=registration.epoch,
+    )
 
 
 def _relies_on_store(effect: UpdateEffect) -> bool:

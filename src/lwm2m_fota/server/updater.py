@@ -1,7 +1,7 @@
 """Starts updates of devices, takes them up after a restart, and sees to it that a device has one at a time."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import final
 
 import attrs
@@ -12,8 +12,10 @@ from lwm2m_fota.machines import update
 from lwm2m_fota.machines.update_outcome import Outcome
 from lwm2m_fota.machines.update_policy import UpdatePlan
 from lwm2m_fota.machines.update_sleep import with_sleeps
+from lwm2m_fota.machines.update_versions import OwnVersions
 from lwm2m_fota.server.commands import RESET_PACKAGE
 from lwm2m_fota.server.packages import digest_of
+from lwm2m_fota.server.planning import Packages, packages_of, plan_for
 from lwm2m_fota.server.ports import DeviceGateway, PackageHost
 from lwm2m_fota.server.record import UpdateRecord, decode
 from lwm2m_fota.server.running import NoteListener, RunningUpdate
@@ -42,12 +44,17 @@ class Updater:
     Args:
         gateway: reaches devices; `Lwm2mServer` is one.
         host: serves packages to devices that pull; None if there are only pushes.
+        versions: rules of one's own that plans of stored updates may have.
     """
 
-    def __init__(self, gateway: DeviceGateway, host: PackageHost | None = None) -> None:
+    def __init__(
+        self, gateway: DeviceGateway, host: PackageHost | None = None, *, versions: Iterable[OwnVersions] = ()
+    ) -> None:
         self._gateway = gateway
         self._host = host
+        self._versions = tuple(versions)
         self._running: dict[str, RunningUpdate] = {}
+        self._listening: dict[str, RunningUpdate] = {}
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -61,7 +68,7 @@ class Updater:
     def start(
         self,
         endpoint: str,
-        source: PackageSource,
+        source: PackageSource | Packages,
         plan: UpdatePlan | None = None,
         *,
         state: StateStore | None = None,
@@ -71,32 +78,34 @@ class Updater:
 
         Args:
             endpoint: the device.
-            source: the package; it must not change while the update runs.
-            plan: what to do; by default whatever method the device offers, with time to sleep for a device that is
-                registered in queue mode. A plan without schemes gets those of the package host.
+            source: the package; or packages by component, of which one may stand for several components. They must
+                not change while the update runs.
+            plan: what to do; by default whatever method the device offers, components in the order of `source` as far
+                as their dependencies allow, with time to sleep for a device that is registered in queue mode. A plan
+                without schemes gets those of the package host.
             state: keeps the update across restarts of this process. What it held before is replaced; when the update
                 has ended, the end stays in it until its owner clears it.
             listeners: hear every note of the update, as it happens.
 
         Raises:
-            UsageError: the package is empty or a reset, its size is not the plan's, no device can have this name, or an
+            UsageError: a package is empty or a reset, is not what the plan says, no device can have this name, or an
                 update of it already runs.
-            StorageError: the package cannot be read, or the update cannot be stored.
+            StorageError: a package cannot be read, or the update cannot be stored.
         """
-        check_package(source)
-        plan = plan or self._with_sleeps(endpoint, UpdatePlan(package_bytes=source.size_bytes))
+        for each in source.values() if isinstance(source, Mapping) else (source,):
+            check_package(each)
+        plan = plan or self._with_sleeps(endpoint, plan_for(source))
+        sources = packages_of(plan, source)
         if not plan.schemes:
             plan = attrs.evolve(plan, schemes=self.schemes)
-        if plan.package_bytes != source.size_bytes:
-            raise UsageError("the plan is for another package")
         machine = update.start(plan, asyncio.get_running_loop().time())
-        digest = "" if state is None else digest_of(source).hex()
-        return self._begin(endpoint, UpdateRecord(machine=machine, digest=digest), source, state, listeners)
+        digests = () if state is None else _digests(sources)
+        return self._begin(endpoint, UpdateRecord(machine=machine, digests=digests), sources, state, listeners)
 
     def resume(
         self,
         endpoint: str,
-        source: PackageSource,
+        source: PackageSource | Packages,
         state: StateStore,
         *,
         listeners: Iterable[NoteListener] = (),
@@ -108,27 +117,28 @@ class Updater:
 
         Args:
             endpoint: the device.
-            source: the package that the update began with.
+            source: what the update began with.
             state: what `start` was given.
             listeners: hear every note from now on.
 
         Raises:
             UsageError: another package, or an update of this device already runs.
-            StorageError: nothing is stored, it cannot be read, or the package cannot.
-            SnapshotError: what is stored is damaged.
+            StorageError: nothing is stored, it cannot be read, or a package cannot.
+            SnapshotError: what is stored is damaged, or needs a rule for versions that this updater was not given.
         """
         data = state.load()
         if data is None:
             raise StorageError("no update is stored")
-        record = decode(data, asyncio.get_running_loop().time())
-        if record.digest != digest_of(source).hex():
+        record = decode(data, asyncio.get_running_loop().time(), self._versions)
+        sources = packages_of(record.machine.plan, source)
+        if record.digests != _digests(sources):
             raise UsageError("the stored update is of another package")
-        return self._begin(endpoint, record, source, state, listeners, restarted=True)
+        return self._begin(endpoint, record, sources, state, listeners, restarted=True)
 
     async def update(
         self,
         endpoint: str,
-        source: PackageSource,
+        source: PackageSource | Packages,
         plan: UpdatePlan | None = None,
         *,
         listeners: Iterable[NoteListener] = (),
@@ -151,7 +161,7 @@ class Updater:
         self,
         endpoint: str,
         record: UpdateRecord,
-        source: PackageSource,
+        sources: Sequence[PackageSource],
         state: StateStore | None,
         listeners: Iterable[NoteListener],
         *,
@@ -160,15 +170,19 @@ class Updater:
         check_endpoint_name(endpoint)
         if endpoint in self._running:
             raise UsageError(f"an update of {endpoint} already runs")
+        former = self._listening.get(endpoint)
+        if former is not None:
+            former.close()  # what the device shows from now on is of another update
         running = RunningUpdate(
             endpoint,
             record,
-            source=source,
+            sources=sources,
             gateway=self._gateway,
             host=self._host,
             state=state,
             listeners=listeners,
-            on_end=lambda: self._running.pop(endpoint, None),
+            on_end=lambda: self._ended(endpoint),
+            on_over=lambda: self._listening.pop(endpoint, None),
         )
         self._running[endpoint] = running
         try:
@@ -177,3 +191,13 @@ class Updater:
             running.close()
             raise
         return running
+
+    def _ended(self, endpoint: str) -> None:
+        """Another update of the device may begin; this one may go on listening."""
+        running = self._running.pop(endpoint, None)
+        if running is not None:
+            self._listening[endpoint] = running
+
+
+def _digests(sources: Iterable[PackageSource]) -> tuple[str, ...]:
+    return tuple(digest_of(each).hex() for each in sources)

@@ -255,6 +255,7 @@ def test_profile_of_a_component():
     profile = AdvancedProfile(components=(ComponentSpec(0, "app"), ComponentSpec(4, "modem")))
     assert profile.instances == (0, 4)
     assert (profile.instance_of("modem"), profile.instance_of("radio")) == (4, None)
+    assert (profile.name_of(4), profile.name_of(9)) == ("modem", "")
     assert profile.firmware.component is profile.advanced
     assert hash(profile) == hash(AdvancedProfile(components=profile.components))
 

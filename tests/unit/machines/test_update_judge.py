@@ -4,17 +4,33 @@ import attrs
 import pytest
 
 from lwm2m_fota.machines import update_judge as judge
-from lwm2m_fota.machines.update_policy import Method, UpdatePlan, UpdatePolicy, VersionMatch
-from lwm2m_fota.machines.update_state import Control, VersionSeen
+from lwm2m_fota.machines.update_policy import UpdatePlan, UpdatePolicy
+from lwm2m_fota.machines.update_state import Control, Part, VersionSeen
 from lwm2m_fota.machines.update_steps import UpdateStep
+from lwm2m_fota.machines.update_versions import VersionMatch
 from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.model.enums import State, UpdateResult
-from lwm2m_fota.model.paths import Path
+
+OF_PART = {"moved", "baseline", "version", "kept", "done"}
 
 
 def control(step, state, result, **changes):
-    known = Control(step=UpdateStep(step), offers=True, registered=True)
-    return attrs.evolve(known, state=State(state), result=UpdateResult(result), **changes)
+    """A control state of one part."""
+    own = {name: value for name, value in changes.items() if name in OF_PART}
+    part = Part(state=State(state), result=UpdateResult(result), **own)
+    rest = {name: value for name, value in changes.items() if name not in OF_PART}
+    return Control(
+        step=UpdateStep(step), offers=True, registered=True, object_id=5, targets=(0,), parts=(part,), **rest
+    )
+
+
+def cue(known):
+    return judge.cue_of_part(known, known.part)
+
+
+def after_read(known, state, result):
+    part = judge.after_read(known.part, known.stage, State(state), UpdateResult(result), VersionSeen.SAME)
+    return attrs.evolve(known, parts=(part,))
 
 
 @pytest.mark.parametrize(
@@ -70,13 +86,13 @@ def test_values_that_are_not_what_they_should_be_are_unknown():
     ],
 )
 def test_what_a_version_tells(expected, before, now, seen):
-    assert judge.see_version(UpdatePlan(package_bytes=1, expected_version=expected), before, now) is seen
+    assert judge.see_version(UpdatePlan(package_bytes=1, expected_version=expected), 0, before, now) is seen
 
 
 def test_versions_are_compared_by_the_policy():
     policy = UpdatePolicy(version_match=VersionMatch.TRIMMED)
     plan = UpdatePlan(package_bytes=1, expected_version="v2", policy=policy)
-    assert judge.see_version(plan, "1", "2 ") is VersionSeen.EXPECTED
+    assert judge.see_version(plan, 0, "1", "2 ") is VersionSeen.EXPECTED
 
 
 # (step, state, result, what else is known, cue); settled unless the row says otherwise
@@ -137,9 +153,9 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("step", "state", "result", "known", "cue"), PAIRS)
-def test_pairs_of_state_and_result(step, state, result, known, cue):
-    assert judge.cue_of_pair(control(step, state, result, **{"settled": True, **known})) is cue
+@pytest.mark.parametrize(("step", "state", "result", "known", "means"), PAIRS)
+def test_pairs_of_state_and_result(step, state, result, known, means):
+    assert cue(control(step, state, result, **{"settled": True, **known})) is means
 
 
 @pytest.mark.parametrize(
@@ -156,18 +172,14 @@ def test_pairs_of_state_and_result(step, state, result, known, cue):
 )
 def test_what_shows_that_an_attempt_began(step, state, moved):
     before = control(step, 0, 0)
-    after = judge.after_read(before, State(state), UpdateResult(0), VersionSeen.SAME)
-    assert after.moved is moved
-    again = judge.after_read(attrs.evolve(before, moved=True), State(state), UpdateResult(0), VersionSeen.SAME)
-    assert again.moved is True
+    assert after_read(before, state, 0).part.moved is moved
+    assert after_read(control(step, 0, 0, moved=True), state, 0).part.moved is True
 
 
 def test_a_result_that_went_away_is_no_baseline_any_more():
-    before = control("download", 0, 7, baseline=UpdateResult(7))
-    cleared = judge.after_read(before, State(0), UpdateResult(0), VersionSeen.SAME)
-    assert cleared.baseline == 0
-    again = judge.after_read(cleared, State(0), UpdateResult(7), VersionSeen.SAME)
-    assert judge.cue_of_pair(again) is Cue.IDLE_FAILED
+    cleared = after_read(control("download", 0, 7, baseline=UpdateResult(7)), 0, 0)
+    assert cleared.part.baseline == 0
+    assert cue(after_read(cleared, 0, 7)) is Cue.IDLE_FAILED
 
 
 @pytest.mark.parametrize(
@@ -175,38 +187,4 @@ def test_a_result_that_went_away_is_no_baseline_any_more():
     [("install", 0, 1, True), ("install", 2, 1, False), ("install", 0, 0, False), ("download", 0, 1, False)],
 )
 def test_when_result_1_is_kept(step, state, result, kept):
-    after = judge.after_read(control(step, 3, 0), State(state), UpdateResult(result), VersionSeen.SAME)
-    assert after.kept is kept
-
-
-def values(delivery, protocols):
-    known = {Path.of(5, 0, 9): delivery, Path.of(5, 0, 8): protocols}
-    return {path: value for path, value in known.items() if value is not None}
-
-
-@pytest.mark.parametrize(
-    ("method", "delivery", "protocols", "schemes", "choice"),
-    [
-        ("auto", 2, (0, 1), ("coaps",), (Method.PULL, "coaps", None, ())),
-        ("auto", 2, {0: 1, 1: 4}, ("coap+tcp",), (Method.PULL, "coap+tcp", None, ())),
-        ("auto", 2, 3, ("https",), (Method.PULL, "https", None, ())),
-        ("auto", 2, "3", ("https",), (Method.PUSH, "", None, ("prepare.protocols-empty", "prepare.pushed-instead"))),
-        ("auto", 1, None, (), (Method.PUSH, "", None, ())),
-        ("auto", 0, (99,), ("coap",), (Method.PULL, "", Cue.NO_PROTOCOL, ())),
-        ("pull", 2, (1,), ("coap",), (Method.PULL, "", Cue.NO_PROTOCOL, ())),
-        ("pull", 1, (0,), ("coap",), (Method.PULL, "", Cue.NO_PULL, ())),
-        ("push", 0, (0,), ("coap",), (Method.PUSH, "", Cue.NO_PUSH, ())),
-        ("auto", None, None, ("coap",), (Method.PULL, "coap", None, ("prepare.delivery-unread",))),
-    ],
-)
-def test_choices(method, delivery, protocols, schemes, choice):
-    plan = UpdatePlan(method=method, package_bytes=1, schemes=schemes)
-    made = judge.learn(plan, values(delivery, protocols))
-    assert (made.method, made.scheme, made.obstacle, made.odd) == choice
-
-
-def test_the_policy_chooses_where_the_device_offers_both_and_lists_nothing():
-    plan = UpdatePlan(package_bytes=1, schemes=("coap",), policy=UpdatePolicy(both=Method.PUSH))
-    assert judge.learn(plan, values(2, (0,))).method is Method.PUSH
-    plan = UpdatePlan(package_bytes=1, schemes=("coaps",), policy=UpdatePolicy(default_schemes=("coap", "coaps")))
-    assert judge.learn(plan, values(2, None)).scheme == "coaps"
+    assert after_read(control(step, 3, 0), state, result).part.kept is kept

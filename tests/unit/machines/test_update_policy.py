@@ -3,14 +3,17 @@
 import pytest
 
 from lwm2m_fota.errors import UsageError
+from lwm2m_fota.machines.update_limits import UpdateLimits, limits_for
 from lwm2m_fota.machines.update_policy import (
+    DeviceSettings,
     Method,
-    UpdateLimits,
+    ResetMethod,
     UpdatePlan,
     UpdatePolicy,
-    VersionMatch,
-    limits_for,
+    VersionGuard,
 )
+from lwm2m_fota.machines.update_versions import OwnVersions, VersionMatch
+from lwm2m_fota.model.enums import Severity
 
 
 def test_the_default_limits_are_the_documented_ones():
@@ -18,7 +21,7 @@ def test_the_default_limits_are_the_documented_ones():
     assert (limits.request_s, limits.no_progress_s, limits.busy_s, limits.reset_s) == (120, 300, 420, 30)
     assert (limits.reboot_s, limits.deferral_s, limits.version_s) == (900, 3600, 60)
     assert (limits.preparing_s, limits.transferring_s, limits.executing_s) == (900, 1800, 1800)
-    assert (limits.cleanup_s, limits.total_s) == (420, 3600)
+    assert (limits.cleanup_s, limits.total_s, limits.late_s) == (420, 3600, 3600)
 
 
 @pytest.mark.parametrize(
@@ -74,16 +77,38 @@ def test_a_plan_takes_its_method_by_name_and_its_limits_from_the_size():
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "exact", "trimmed"),
+    "choices",
     [
-        ("1.2.0", "1.2.0", True, True),
-        ("1.2.0", "v1.2.0 ", False, True),
-        ("V1", "1", False, True),
-        ("1.2.0", "11.2.0", False, False),
-        ("1.2", "1.2.0", False, False),
-        ("", "", True, True),
+        {"objects": ()},
+        {"objects": (9,)},
+        {"objects": (5, 3)},
+        {"reset_methods": (ResetMethod.CANCEL, ResetMethod.WAIT)},
+        {"version_guard": VersionGuard.NO_DOWNGRADE},
+        {"version_guard": VersionGuard.NEWER_ONLY, "version_match": VersionMatch.TRIMMED},
+        {"version_guard": VersionGuard.NEWER_ONLY, "version_match": OwnVersions("none", lambda _: None)},
     ],
 )
-def test_versions_are_compared_whole(left, right, exact, trimmed):
-    assert VersionMatch.EXACT.same(left, right) is exact
-    assert VersionMatch.TRIMMED.same(left, right) is trimmed
+def test_choices_that_make_no_sense(choices):
+    with pytest.raises(UsageError):
+        UpdatePolicy(**choices)
+
+
+def test_a_guard_needs_an_order():
+    for match in (VersionMatch.MCUBOOT, VersionMatch.SEMVER, VersionMatch.PEP440):
+        assert UpdatePolicy(version_guard=VersionGuard.NO_DOWNGRADE, version_match=match).version_match is match
+
+
+def test_the_default_ways_to_cancel_are_tried_in_this_order():
+    assert [way.value for way in UpdatePolicy().cancel_methods] == [
+        "execute Cancel",
+        "write an empty Package URI",
+        "write a Package of one NUL byte",
+        "wait for the device's own time-out",
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"max_defer_s": -1}, {"severity": Severity(7)}])
+def test_settings_are_what_the_object_takes(wrong):
+    with pytest.raises(UsageError):
+        DeviceSettings(**wrong)
+    assert DeviceSettings(severity=Severity(2), max_defer_s=0).max_defer_s == 0

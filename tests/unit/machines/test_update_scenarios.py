@@ -45,19 +45,20 @@ from lwm2m_fota.machines.update_events import (
     TimePassed,
     WriteAnswered,
 )
+from lwm2m_fota.machines.update_limits import UpdateLimits
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Succeeded, TimedOut, Undetermined
 from lwm2m_fota.machines.update_policy import (
     ExecuteAgain,
+    NotAutomatic,
     PullWatch,
     ResetMethod,
-    UpdateLimits,
     UpdatePlan,
     UpdatePolicy,
-    VersionMatch,
     Watch,
 )
 from lwm2m_fota.machines.update_snapshot import restore, snapshot
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
+from lwm2m_fota.machines.update_versions import VersionMatch
 from lwm2m_fota.machines.update_why import why
 from lwm2m_fota.model.paths import Path
 
@@ -339,7 +340,7 @@ def test_a_notification_counts_as_progress_but_is_shown_to_nobody_before_a_read(
     ):
         made = step(made, event, 1.0).machine
     taken = step(made, Notified(Path.of(5, 0, 5), 1), 8.0)
-    assert taken.machine.control.result == 1
+    assert taken.machine.control.part.result == 1
     assert taken.machine.times.heard == 8.0
     assert not any(isinstance(one, Report) for one in taken.effects)
     shown = why(taken.machine, 9.0).last_shown
@@ -702,7 +703,7 @@ def test_field_5_03_to_a_reset_for_ever_ends_with_a_diagnosis():
 def test_an_old_result_1_is_not_taken_for_this_update():
     made = drive(Device(result=1))
     made.until("download")
-    assert made.machine.control.baseline == 1
+    assert made.machine.control.part.baseline == 1
     made = drive(scripted(take_uri=lambda device, command: [(0, WriteAnswered(command, CHANGED))])(result=1))
     assert ends(made.run(), TimedOut, "transfer.not-started")
 
@@ -1151,8 +1152,15 @@ def test_a_device_that_upgrades_itself_needs_no_execute(seen):
     assert not made.executed(2)
 
 
-def test_a_device_that_says_so_but_does_not_is_told_to_update():
+def test_a_device_that_says_so_but_does_not_is_given_up():
+    """Object 5, 1.2: with Automatic Upgrade on, the server sends no Execute."""
     made = drive(automatic())
+    assert ends(made.run(), TimedOut, "execute.not-automatic")
+    assert not made.executed(2)
+
+
+def test_a_device_that_says_so_but_does_not_is_told_to_update_by_policy():
+    made = drive(automatic(), not_automatic=NotAutomatic.EXECUTE)
     outcome = made.run()
     assert ends(outcome, Succeeded)
     assert codes(outcome) == ["execute.not-automatic"]
@@ -1246,6 +1254,7 @@ def test_cancel_always_ends_and_says_what_is_left():
         take_uri=lambda device, command: [(0, WriteAnswered(command, CHANGED)), (0, shows(1, 0))],
         cancel=lambda device, command: [(0, ExecuteAnswered(command, NOT_ALLOWED))],
         clear=lambda device, command: [(0, WriteAnswered(command, CHANGED))],
+        nul=lambda device, command: [(0, WriteAnswered(command, BAD_REQUEST))],
     )
     made = drive(deaf()).until("download")
     made.feed(CancelRequested())
@@ -1253,13 +1262,23 @@ def test_cancel_always_ends_and_says_what_is_left():
     assert ends(outcome, Cancelled)
     assert codes(outcome) == ["cleanup.not-idle"]
     assert "tidy-wait" in made.steps
+    ways = [type(one) for one in made.effects if isinstance(one, Execute | ClearUri | WriteNul)]
+    assert ways == [Execute, ClearUri, WriteNul]
 
 
-def test_cancel_with_no_method_waits():
-    made = drive(cancel_methods=()).until("download")
+def test_cancel_may_only_wait():
+    made = drive(cancel_methods=(ResetMethod.WAIT, ResetMethod.CANCEL)).until("download")
     made.feed(CancelRequested())
     assert codes(made.run()) == ["cleanup.not-idle"]
     assert made.steps[-2:] == ["tidy-wait", "finished"]
+    assert not made.executed(10)
+
+
+def test_cancel_without_any_method_leaves_the_device_as_it_is():
+    made = drive(cancel_methods=()).until("download")
+    made.feed(CancelRequested())
+    assert codes(made.run()) == ["cleanup.not-idle"]
+    assert made.steps[-2:] == ["download", "finished"]
 
 
 def test_cancel_while_installing_comes_too_late():
@@ -1516,7 +1535,7 @@ def test_a_read_without_any_answer_is_repeated():
 
 def test_pain_why_says_what_is_awaited_since_when_what_was_shown_and_what_is_next():
     made = drive().until("download")
-    while made.machine.control.state != 1:
+    while made.machine.control.part.state != 1:
         made.turn()
     told = why(made.machine, made.now + 10)
     assert told.stage is UpdateStage.TRANSFERRING

@@ -10,7 +10,7 @@ from lwm2m_fota.machines.update import start, step
 from lwm2m_fota.machines.update_events import Registered
 from lwm2m_fota.machines.update_policy import UpdatePlan
 from lwm2m_fota.machines.update_snapshot import restore, snapshot
-from lwm2m_fota.machines.update_state import Kind, Verdict, outcome_of
+from lwm2m_fota.machines.update_state import Kind, Part, Verdict, outcome_of
 from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.model.enums import State, UpdateResult
 
@@ -19,7 +19,8 @@ def machine():
     plan = UpdatePlan(package_bytes=5, expected_version="2", schemes=("coap", "https"))
     made = step(start(plan, 100.0), Registered(object_versions={5: "1.1"}, epoch=3), 107.0).machine
     verdict = Verdict(Kind.FAILED, UpdateStage.EXECUTING, "device.update-failed", UpdateResult(99))
-    control = attrs.evolve(made.control, state=State(2), result=UpdateResult(99), verdict=verdict)
+    part = Part(state=State(2), result=UpdateResult(99))
+    control = attrs.evolve(made.control, parts=(part,), verdict=verdict)
     return attrs.evolve(made, control=control, memory=attrs.evolve(made.memory, warnings=("observe.failed",)))
 
 
@@ -38,11 +39,11 @@ def test_times_are_laid_on_the_new_clock():
 
 def test_the_layout_is_the_documented_one():
     data = stored()
-    assert data["schema"] == 1
+    assert data["schema"] == 2
     assert set(data) == {"schema", "plan", "control", "ages", "memory"}
     assert data["ages"] == {"started": 10.0, "stage": 10.0, "step": 3.0, "heard": 3.0, "shown": None, "poll": None}
     assert data["control"]["step"] == "observe"
-    assert data["control"]["result"] == 99
+    assert data["control"]["parts"][0]["result"] == 99
     assert data["plan"]["schemes"] == ["coap", "https"]
 
 
@@ -61,8 +62,8 @@ def change(path, value):
         None,
         [],
         {},
-        {"schema": 1},
-        change(["schema"], 2),
+        {"schema": 2},
+        change(["schema"], 1),
         change(["more"], 1),
         change(["plan"], 5),
         change(["plan", "package_bytes"], 0),
@@ -79,9 +80,19 @@ def change(path, value):
         change(["control", "more"], 1),
         change(["control", "step"], "nowhere"),
         change(["control", "step"], True),
-        change(["control", "state"], 4),
-        change(["control", "state"], [1]),
-        change(["control", "baseline"], None),
+        change(["control", "parts", 0, "state"], 4),
+        change(["control", "parts", 0, "state"], [1]),
+        change(["control", "parts", 0, "baseline"], None),
+        change(["control", "parts"], []),
+        change(["control", "at"], 1),
+        change(["control", "at"], -1),
+        change(["control", "delivered"], 1),
+        change(["control", "order"], [1]),
+        change(["control", "targets"], [0, 1]),
+        change(["memory", "parts"], []),
+        change(["plan", "policy", "version_match"], {"own": "ours"}),
+        change(["plan", "policy", "version_match"], {}),
+        change(["plan", "policy", "version_match"], "alike"),
         change(["control", "registered"], 1),
         change(["control", "verdict"], {}),
         change(["ages", "step"], "1"),

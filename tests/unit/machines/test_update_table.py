@@ -16,125 +16,137 @@ from lwm2m_fota.machines.update_words import Branch, Cue, End, Guard, Here, Junc
 from lwm2m_fota.model.enums import UpdateResult
 
 PREPARING = """
-cue                 registration        observe              learn           other-update     reset              reset-check      reset-later
-REGISTERED          *start              *start               *start          *start           *start             *start           *start
-REGISTERED_WITHOUT  !no-object          !no-object           !no-object      !no-object       !no-object         !no-object       !no-object
-LOST                -                   registration         registration    registration     registration       registration     registration
-RESTARTED           -                   registration         registration    registration     registration       registration     registration
-OBSERVED            -                   learn                -               -                -                  -                -
-OBSERVE_FAILED      -                   learn?observe        -               -                -                  -                -
-ACCEPTED            -                   -                    -               -                reset-check        -                -
-BUSY                -                   -                    -               -                reset-later        -                -
-REFUSED             -                   -                    -               -                reset-check        -                -
-NO_ANSWER           -                   -                    -               -                reset-check        -                -
-NO_PULL             -                   -                    !no-pull        -                -                  -                -
-NO_PUSH             -                   -                    !no-push        -                -                  -                -
-NO_PROTOCOL         -                   -                    !no-protocol    -                -                  -                -
-UNREAD              -                   -                    .               .                -                  .                .
-IDLE                -                   -                    *transfer       learn            -                  *transfer        learn
-DOWNLOADING         -                   -                    *next-reset+F   *next-reset+F    -                  .                *next-reset+F
-DOWNLOADED          -                   -                    *next-reset+F   *next-reset+F    -                  .                *next-reset+F
-UPDATING            -                   -                    other-update    .                -                  other-update     other-update
-NOTIFIED            -                   -                    -               r                .                  r                r
-POLL                -                   -                    r               r                -                  r                r
-SILENCE             -                   learn?observe        !unreadable     !updating        reset-check        *next-reset      !p-busy
-STAGE_LIMIT         !not-registered     !p-limit             !p-limit        !p-limit         !p-limit           !p-limit         !p-limit
-TOTAL_LIMIT         !total              !total               !total          !total           !total             !total           !total
-CANCEL              !cancelled          !cancelled           !cancelled      !cancelled       !cancelled         !cancelled       !cancelled
+cue                 registration     components     observe        learn          other-update   reset         reset-check    reset-later    configure
+REGISTERED          *start           *start         *start         *start         *start         *start        *start         *start         *start
+REGISTERED_WITHOUT  !no-object       !no-object     !no-object     !no-object     !no-object     !no-object    !no-object     !no-object     !no-object
+LOST                -                registration   registration   registration   registration   registration  registration   registration   registration
+RESTARTED           -                registration   registration   registration   registration   registration  registration   registration   registration
+OBSERVED            -                -              learn          -              -              -             -              -              -
+OBSERVE_FAILED      -                -              learn?observe  -              -              -             -              -              -
+ACCEPTED            -                -              -              -              -              reset-check   -              -              learn
+BUSY                -                -              -              -              -              reset-later   -              -              learn
+REFUSED             -                -              -              -              -              reset-check   -              -              learn
+NO_ANSWER           -                -              -              -              -              reset-check   -              -              learn
+FOUND               -                *watch         -              -              -              -             -              -              -
+NO_COMPONENT        -                !no-component  -              -              -              -             -              -              -
+GUARDED             -                -              -              !guarded       -              -             -              -              -
+NO_PULL             -                -              -              !no-pull       -              -             -              -              -
+NO_PUSH             -                -              -              !no-push       -              -             -              -              -
+NO_PROTOCOL         -                -              -              !no-protocol   -              -             -              -              -
+UNREAD              -                .              -              .              .              -             .              .              -
+IDLE                -                -              -              *ready         learn          -             *ready         learn          -
+IDLE_NEXT           -                -              -              -              -              -             *next-reset+F  -              -
+DOWNLOADING         -                -              -              *next-reset+F  *next-reset+F  -             .              *next-reset+F  -
+DOWNLOADED          -                -              -              *next-reset+F  *next-reset+F  -             .              *next-reset+F  -
+UPDATING            -                -              -              other-update   .              -             other-update   other-update   -
+NOTIFIED            -                -              -              -              r              .             r              r              .
+POLL                -                r              -              r              r              -             r              r              -
+SILENCE             -                !unreadable    learn?observe  !unreadable    !updating      reset-check   *next-reset    !p-busy        learn
+STAGE_LIMIT         !not-registered  !p-limit       !p-limit       !p-limit       !p-limit       !p-limit      !p-limit       !p-limit       !p-limit
+TOTAL_LIMIT         !total           !total         !total         !total         !total         !total        !total         !total         !total
+CANCEL              !cancelled       !cancelled     !cancelled     !cancelled     !cancelled     !cancelled    !cancelled     !cancelled     !cancelled
 """
 
 TRANSFERRING = """
-cue                 write-uri        push              uri-refused     uri-uncertain   push-refused   push-uncertain  download       verify         transfer-later
-REGISTERED          uri-uncertain+O  r+O               r+O             r+O             r+O            r+O             r+O            r+O            r+O
-REGISTERED_WITHOUT  !gone            !gone             !gone           !gone           !gone          !gone           !gone          !gone          !gone
-LOST                .                .                 .               .               .              .               .              .              .
-RESTARTED           uri-uncertain+O  push-uncertain+O  r+O             r+O             r+O            r+O             r+O            r+O            r+O
-OBSERVED            .                .                 .               .               .              .               .              .              .
-OBSERVE_FAILED      .?observe        .?observe         .?observe       .?observe       .?observe      .?observe       .?observe      .?observe      .?observe
-ACCEPTED            download         verify+N          -               -               -              -               -              -              -
-BUSY                *busy+T          *busy+T           -               -               -              -               -              -              -
-REFUSED             uri-refused+N    push-refused+N    -               -               -              -               -              -              -
-BROKEN              -                push-uncertain+N  -               -               -              -               -              -              -
-NO_ANSWER           uri-uncertain    push-uncertain    -               -               -              -               -              -              -
-NO_PACKAGE          !no-package      !no-package       -               -               -              -               -              -              -
-UNREAD              -                .                 .               .               .              .               .              .              .
-IDLE_UNSETTLED      -                .                 .               .               .              .               .              .              *transfer
-IDLE_WAITING        -                .                 !uri-refused    *retry          !push-refused  *retry          .              .              *transfer
-IDLE_GONE           -                *retry            !uri-refused    *retry          !push-refused  *retry          *retry         *retry         *transfer
-IDLE_CUT            -                *retry            *retry          *retry          *retry         *retry          *retry         *retry         *transfer
-IDLE_FAILED         -                !result           !result         !result         !result        !result         !result        !result        !result
-IDLE_DONE           -                .                 !success        !success        !success       !success        !success       !success       !success
-IDLE_UPDATED        -                .                 !success?lost   !success?lost   !success?lost  !success?lost   !success?lost  !success?lost  !success?lost
-DOWNLOADING         -                .                 download        download        .              *retry          .              .              *resume
-DOWNLOADED          -                .                 *downloaded     *downloaded     *downloaded    *downloaded     *downloaded    *downloaded    *downloaded
-DOWNLOADED_FAILED   -                .                 !result         !result         !result        !result         !result        !result        !result
-DEFERRED            -                .                 deferred        deferred        deferred       deferred        deferred       deferred       deferred
-UPDATING            -                .                 install         install         install        install         install        install        install
-NOTIFIED            .                .                 r               r               r              r               r              r              r
-SENT                -                .                 -               -               -              -               -              -              -
-SERVED              .+M              -                 .+M             download+M      -              -               .+M            -              -
-POLL                -                r                 r               r               r              r               r              r              r
-SILENCE             uri-uncertain    *stalled-push     !uri-refused    !t-no-answer    !push-refused  !t-no-answer    *silent-pull   !t-no-progress !t-busy
-STAGE_LIMIT         !t-limit         !t-limit          !t-limit        !t-limit        !t-limit       !t-limit        !t-limit       !t-limit       !t-limit
-TOTAL_LIMIT         !total           !total            !total          !total          !total         !total          !total         !total         !total
-CANCEL              !cancelled       !cancelled        !cancelled      !cancelled      !cancelled     !cancelled      !cancelled     !cancelled     !cancelled
+cue                 write-uri        push              uri-refused   uri-uncertain  push-refused   push-uncertain  download      verify          transfer-later
+REGISTERED          uri-uncertain+O  r+O               r+O           r+O            r+O            r+O             r+O           r+O             r+O
+REGISTERED_WITHOUT  !gone            !gone             !gone         !gone          !gone          !gone           !gone         !gone           !gone
+LOST                .                .                 .             .              .              .               .             .               .
+RESTARTED           uri-uncertain+O  push-uncertain+O  r+O           r+O            r+O            r+O             r+O           r+O             r+O
+OBSERVED            .                .                 .             .              .              .               .             .               .
+OBSERVE_FAILED      .?observe        .?observe         .?observe     .?observe      .?observe      .?observe       .?observe     .?observe       .?observe
+ACCEPTED            download         verify+N          -             -              -              -               -             -               -
+BUSY                *busy+T          *busy+T           -             -              -              -               -             -               -
+REFUSED             uri-refused+N    push-refused+N    -             -              -              -               -             -               -
+BROKEN              -                push-uncertain+N  -             -              -              -               -             -               -
+NO_ANSWER           uri-uncertain    push-uncertain    -             -              -              -               -             -               -
+NO_PACKAGE          !no-package      !no-package       -             -              -              -               -             -               -
+UNREAD              -                .                 .             .              .              .               .             .               .
+IDLE_UNSETTLED      -                .                 .             .              .              .               .             .               *transfer
+IDLE_WAITING        -                .                 !uri-refused  *retry         !push-refused  *retry          .             .               *transfer
+IDLE_GONE           -                *retry            !uri-refused  *retry         !push-refused  *retry          *retry        *retry          *transfer
+IDLE_CUT            -                *retry            *retry        *retry         *retry         *retry          *retry        *retry          *transfer
+IDLE_FAILED         -                !result           !result       !result        !result        !result         !result       !result         !result
+IDLE_DONE           -                .                 *next+D       *next+D        *next+D        *next+D         *next+D       *next+D         *next+D
+IDLE_UPDATED        -                .                 *next+D?lost  *next+D?lost   *next+D?lost   *next+D?lost    *next+D?lost  *next+D?lost    *next+D?lost
+DOWNLOADING         -                .                 download      download       .              *retry          .             .               *resume
+DOWNLOADED          -                .                 *downloaded   *downloaded    *downloaded    *downloaded     *downloaded   *downloaded     *downloaded
+DOWNLOADED_FAILED   -                .                 !result       !result        !result        !result         !result       !result         !result
+DEFERRED            -                .                 deferred      deferred       deferred       deferred        deferred      deferred        deferred
+UPDATING            -                .                 install       install        install        install         install       install         install
+NOTIFIED            .                .                 r             r              r              r               r             r               r
+SENT                -                .                 -             -              -              -               -             -               -
+SERVED              .+M              -                 .+M           download+M     -              -               .+M           -               -
+POLL                -                r                 r             r              r              r               r             r               r
+SILENCE             uri-uncertain    *stalled-push     !uri-refused  !t-no-answer   !push-refused  !t-no-answer    *silent-pull  !t-no-progress  !t-busy
+STAGE_LIMIT         !t-limit         !t-limit          !t-limit      !t-limit       !t-limit       !t-limit        !t-limit      !t-limit        !t-limit
+TOTAL_LIMIT         !total           !total            !total        !total         !total         !total          !total        !total          !total
+CANCEL              !cancelled       !cancelled        !cancelled    !cancelled     !cancelled     !cancelled      !cancelled    !cancelled      !cancelled
 """
 
 EXECUTING = """
-cue                 automatic       execute              execute-refused   execute-uncertain  execute-later   install          deferred       version
-REGISTERED          r+O             execute-uncertain+O  r+O               r+O                r+O             r+O              r+O            r+O
-REGISTERED_WITHOUT  r+O             execute-uncertain+O  r+O               r+O                r+O             r+O              r+O            r+O
-LOST                .               .                    .                 .                  .               .                .              .
-RESTARTED           r+O             execute-uncertain+O  r+O               r+O                r+O             r+O              r+O            r+O
-OBSERVED            .               .                    .                 .                  .               .                .              .
-OBSERVE_FAILED      .?observe       .?observe            .?observe         .?observe          .?observe       .?observe        .?observe      .?observe
-ACCEPTED            -               install+A            -                 -                  -               -                -              -
-BUSY                -               *execute-busy+E      -                 -                  -               -                -              -
-REFUSED             -               execute-refused      -                 -                  -               -                -              -
-NO_ANSWER           -               execute-uncertain    -                 -                  -               -                -              -
-UNREAD              .               -                    .                 .                  .               .                .              !success
-VERSION_READ        -               -                    -                 -                  -               -                -              !success
-IDLE_UNSETTLED      .               -                    .                 .                  .               .                .              -
-IDLE_GONE           !no-evidence    -                    !e-refused        !no-evidence       !package-lost   !no-evidence     !no-evidence   -
-IDLE_UNVERSIONED    install         -                    !e-refused        .                  !package-lost   .                install        -
-IDLE_UPDATED        !success?lost   -                    !success?lost     !success?lost      !success?lost   !success?lost    !success?lost  -
-IDLE_DONE           *done           -                    *done             *done              *done           *done            *done          -
-IDLE_CUT            !result         -                    !result           !result            !result         !result          !result        -
-IDLE_FAILED         !result         -                    !result           !result            !result         !result          !result        -
-DOWNLOADING         .               -                    .                 .                  .               .                .              -
-DOWNLOADED          .               -                    *execute-refused  *execute-again     execute         *hold            install        -
-DOWNLOADED_FAILED   !result         -                    !result           !result            !result         !result          !result        -
-DEFERRED            *defer          -                    *defer            *defer             *defer          *defer           .              -
-UPDATING            install         -                    install           install            install         .                install        -
-NOTIFIED            r               .                    r                 r                  r               r                r              -
-POLL                r               -                    r                 r                  r               r                r              r
-SILENCE             execute?auto    execute-uncertain    !e-refused        *silent-execute    !e-busy         *silent-install  !e-deferred    !success
-STAGE_LIMIT         !e-limit        !e-limit             !e-limit          !e-limit           !e-limit        !e-limit         !e-limit       !success
-TOTAL_LIMIT         !total          !total               !total            !total             !total          !total           !total         !success
-CANCEL              !cancelled      .+C                  .+C               .+C                !cancelled      .+C              !cancelled     .+C
+cue                 automatic       execute              execute-refused   execute-uncertain  execute-later  install          deferred      version
+REGISTERED          r+O             execute-uncertain+O  r+O               r+O                r+O            r+O              r+O           r+O
+REGISTERED_WITHOUT  r+O             execute-uncertain+O  r+O               r+O                r+O            r+O              r+O           r+O
+LOST                .               .                    .                 .                  .              .                .             .
+RESTARTED           r+O             execute-uncertain+O  r+O               r+O                r+O            r+O              r+O           r+O
+OBSERVED            .               .                    .                 .                  .              .                .             .
+OBSERVE_FAILED      .?observe       .?observe            .?observe         .?observe          .?observe      .?observe        .?observe     .?observe
+ACCEPTED            -               install+A            -                 -                  -              -                -             -
+BUSY                -               *execute-busy+E      -                 -                  -              -                -             -
+REFUSED             -               execute-refused      -                 -                  -              -                -             -
+NO_ANSWER           -               execute-uncertain    -                 -                  -              -                -             -
+UNREAD              .               -                    .                 .                  .              .                .             *next
+VERSION_READ        -               -                    -                 -                  -              -                -             *next
+IDLE_UNSETTLED      .               -                    .                 .                  .              .                .             -
+IDLE_GONE           !no-evidence    -                    !e-refused        !no-evidence       !package-lost  !no-evidence     !no-evidence  -
+IDLE_UNVERSIONED    install         -                    !e-refused        .                  !package-lost  .                install       -
+IDLE_UPDATED        *next+D?lost    -                    *next+D?lost      *next+D?lost       *next+D?lost   *next+D?lost     *next+D?lost  -
+IDLE_DONE           *done+D         -                    *done+D           *done+D            *done+D        *done+D          *done+D       -
+IDLE_CUT            !result         -                    !result           !result            !result        !result          !result       -
+IDLE_FAILED         !result         -                    !result           !result            !result        !result          !result       -
+DOWNLOADING         .               -                    .                 .                  .              .                .             -
+DOWNLOADED          .               -                    *execute-refused  *execute-again     execute        *hold            install       -
+DOWNLOADED_FAILED   !result         -                    !result           !result            !result        !result          !result       -
+DEFERRED            *defer          -                    *defer            *defer             *defer         *defer           .             -
+UPDATING            install         -                    install           install            install        .                install       -
+NOTIFIED            r               .                    r                 r                  r              r                r             -
+POLL                r               -                    r                 r                  r              r                r             r
+SILENCE             *not-automatic  execute-uncertain    !e-refused        *silent-execute    !e-busy        *silent-install  !e-deferred   *next
+STAGE_LIMIT         !e-limit        !e-limit             !e-limit          !e-limit           !e-limit       !e-limit         !e-limit      *last
+TOTAL_LIMIT         !total          !total               !total            !total             !total         !total           !total        *last
+CANCEL              !cancelled      .+C                  .+C               .+C                !cancelled     .+C              !cancelled    .+C
 """
 
 CLEANUP = """
-cue                 tidy              tidy-check         tidy-later         tidy-wait          finished
-REGISTERED          tidy-check        r                  r                  r                  -
-REGISTERED_WITHOUT  finished?left     finished?left      finished?left      finished?left      -
-LOST                .                 .                  .                  .                  -
-RESTARTED           tidy-check        r                  r                  r                  -
-ACCEPTED            tidy-check        -                  -                  -                  -
-BUSY                tidy-later        -                  -                  -                  -
-REFUSED             tidy-check        -                  -                  -                  -
-NO_ANSWER           tidy-check        -                  -                  -                  -
-UNREAD              -                 .                  .                  .                  -
-IDLE                -                 finished           finished           finished           -
-IDLE_UPDATED        -                 *tidy-done         *tidy-done         *tidy-done         -
-IDLE_DONE           -                 *tidy-done         *tidy-done         *tidy-done         -
-DOWNLOADING         -                 .                  *next-tidy+F       .                  -
-DOWNLOADED          -                 .                  *next-tidy+F       .                  -
-UPDATING            -                 *tidy-too-late     *tidy-too-late     *tidy-too-late     -
-NOTIFIED            .                 r                  r                  r                  -
-POLL                -                 r                  r                  r                  -
-SILENCE             tidy-check        *next-tidy         -                  -                  -
-STAGE_LIMIT         finished?left     finished?left      finished?left      finished?left      -
+cue                 tidy        tidy-check      tidy-later      tidy-wait       late         finished
+REGISTERED          tidy-check  r               r               r               r+O          -
+REGISTERED_WITHOUT  *end?left   *end?left       *end?left       *end?left       r            -
+LOST                .           .               .               .               .            -
+RESTARTED           tidy-check  r               r               r               r            -
+ACCEPTED            tidy-check  -               -               -               -            -
+BUSY                tidy-later  -               -               -               -            -
+REFUSED             tidy-check  -               -               -               -            -
+NO_ANSWER           tidy-check  -               -               -               -            -
+UNREAD              -           .               .               .               .            -
+IDLE                -           *end            *end            *end            -            -
+IDLE_NEXT           -           *next-tidy+F    -               -               -            -
+IDLE_UNSETTLED      -           -               -               -               .            -
+IDLE_GONE           -           -               -               -               .            -
+IDLE_UNVERSIONED    -           -               -               -               .            -
+IDLE_CUT            -           -               -               -               finished+DR  -
+IDLE_FAILED         -           -               -               -               finished+DR  -
+IDLE_UPDATED        -           *tidy-done      *tidy-done      *tidy-done      finished+DR  -
+IDLE_DONE           -           *tidy-done      *tidy-done      *tidy-done      finished+DR  -
+DOWNLOADING         -           .               *next-tidy+F    .               .            -
+DOWNLOADED          -           .               *next-tidy+F    .               .            -
+DOWNLOADED_FAILED   -           -               -               -               finished+DR  -
+DEFERRED            -           -               -               -               .            -
+UPDATING            -           *tidy-too-late  *tidy-too-late  *tidy-too-late  .            -
+NOTIFIED            .           r               r               r               r            -
+POLL                -           r               r               r               r            -
+SILENCE             tidy-check  *next-tidy      -               -               finished     -
+STAGE_LIMIT         *end?left   *end?left       *end?left       *end?left       -            -
 """
 
 # word: (kind of outcome, code, does the device's own result go first)
@@ -143,6 +155,8 @@ ENDS = {
     "success": ("succeeded", None, False),
     "result": ("failed", None, True),
     "no-object": ("failed", "prepare.no-object", False),
+    "no-component": ("failed", "prepare.no-component", False),
+    "guarded": ("failed", "prepare.version-guarded", False),
     "no-pull": ("failed", "prepare.pull-unsupported", False),
     "no-push": ("failed", "prepare.push-unsupported", False),
     "no-protocol": ("failed", "prepare.no-common-protocol", False),
@@ -175,6 +189,7 @@ ENDS = {
     "e-busy": ("timed out", "execute.device-busy", False),
     "e-too-busy": ("failed", "execute.device-busy", False),
     "e-deferred": ("timed out", "execute.deferred", False),
+    "auto": ("timed out", "execute.not-automatic", False),
     "e-limit": ("timed out", "execute.stage-limit", False),
     "total": ("timed out", "total.limit", False),
 }
@@ -195,11 +210,17 @@ MARKS = {
     "E": "UNCOUNT_EXECUTE",
     "C": "CANCEL",
     "L": "TOO_LATE",
+    "P": "NEXT_PART",
+    "B": "BATCH",
+    "D": "DONE",
+    "R": "LATE",
 }
 
 # junction: branches as "guard word"; the last one is always open
 BRANCHES = {
-    "start": ["OBSERVES observe", "else learn"],
+    "start": ["NAMES_UNKNOWN components", "else *watch"],
+    "watch": ["OBSERVES observe", "else learn"],
+    "ready": ["CONFIGURES configure", "else *transfer"],
     "transfer": ["BY_PUSH push", "else write-uri"],
     "next-reset": ["METHOD_LEFT reset", "SHOWS_DOWNLOADING !stuck-1", "else !stuck-2"],
     "silent-pull": ["MOVED !t-no-progress", "else !not-started"],
@@ -207,7 +228,7 @@ BRANCHES = {
     "retry": ["TRANSFER_LEFT transfer-later", "else !broken"],
     "busy": ["BUSY_LEFT transfer-later", "else !too-busy"],
     "resume": ["BY_PUSH push", "else download"],
-    "downloaded": ["UPGRADES_ITSELF automatic", "else execute"],
+    "downloaded": ["PART_LEFT *transfer+P", "UPGRADES_ITSELF automatic", "else execute+B"],
     "defer": ["CANCEL_ASKED !cancelled", "else deferred"],
     "hold": ["CANCEL_ASKED !cancelled", "else ."],
     "execute-again": ["CANCEL_ASKED !cancelled", "MAY_EXECUTE execute", "else !unanswered"],
@@ -220,11 +241,15 @@ BRANCHES = {
         "SHOWS_IDLE !no-evidence",
         "else !no-end",
     ],
-    "done": ["VERSION_KNOWN !success", "else version"],
-    "after": ["NOTHING_TO_TIDY finished", "METHOD_LEFT tidy", "CANCELLING tidy-wait", "else finished?left"],
-    "next-tidy": ["METHOD_LEFT tidy", "CANCELLING tidy-wait", "else finished?left"],
-    "tidy-too-late": ["CANCELLING install+L", "else finished?left"],
-    "tidy-done": ["CANCELLING !success+L", "else finished"],
+    "not-automatic": ["EXECUTES_ANYWAY execute?auto", "else !auto"],
+    "done": ["VERSION_KNOWN *next", "else version"],
+    "next": ["PART_LEFT *transfer+P", "UNDONE_LEFT execute+B", "else !success"],
+    "last": ["UNDONE_LEFT !e-limit", "else !success"],
+    "after": ["NOTHING_TO_TIDY *end", "METHOD_LEFT tidy", "WAITS tidy-wait", "else *end?left"],
+    "next-tidy": ["METHOD_LEFT tidy", "WAITS tidy-wait", "else *end?left"],
+    "tidy-too-late": ["CANCELLING install+L", "else *end?left"],
+    "tidy-done": ["CANCELLING !success+L", "else *end"],
+    "end": ["AWAITS_LATE late", "else finished"],
 }
 
 
@@ -280,12 +305,14 @@ def test_the_steps_of_each_stage_are_the_transcribed_ones():
 # step: what it asks, its limit
 ASKS = {
     "registration": "NOTHING -",
+    "components": "COMPONENTS no_progress_s",
     "observe": "OBSERVE request_s",
     "learn": "LEARN no_progress_s",
     "other-update": "READ reboot_s",
     "reset": "RESET request_s",
     "reset-check": "READ reset_s",
     "reset-later": "READ_LATER busy_s",
+    "configure": "CONFIGURE request_s",
     "write-uri": "URI request_s",
     "uri-refused": "READ no_progress_s",
     "uri-uncertain": "READ no_progress_s",
@@ -295,7 +322,7 @@ ASKS = {
     "push-uncertain": "READ busy_s",
     "verify": "READ no_progress_s",
     "transfer-later": "READ_LATER busy_s",
-    "automatic": "READ reset_s",
+    "automatic": "READ no_progress_s",
     "execute": "EXECUTE request_s",
     "execute-refused": "READ no_progress_s",
     "execute-uncertain": "READ reboot_s",
@@ -307,6 +334,7 @@ ASKS = {
     "tidy-check": "READ reset_s",
     "tidy-later": "READ_LATER -",
     "tidy-wait": "READ_LATER -",
+    "late": "NOTHING late_s",
     "finished": "NOTHING -",
 }
 
@@ -327,10 +355,11 @@ def test_every_running_limit_has_a_row():
     for at, info in STEPS.items():
         if at is UpdateStep.FINISHED:
             continue
-        assert (at, Cue.STAGE_LIMIT) in TABLE
+        assert ((at, Cue.STAGE_LIMIT) in TABLE) is (at is not UpdateStep.LATE)
         assert ((at, Cue.TOTAL_LIMIT) in TABLE) is (info.stage is not UpdateStage.CLEANUP)
         assert ((at, Cue.SILENCE) in TABLE) is (info.limit is not None)
-        polled = info.ask in {Ask.LEARN, Ask.READ, Ask.READ_LATER, Ask.VERSION} or at is UpdateStep.PUSH
+        reads = {Ask.COMPONENTS, Ask.LEARN, Ask.READ, Ask.READ_LATER, Ask.VERSION}
+        polled = info.ask in reads or at in {UpdateStep.PUSH, UpdateStep.LATE}
         assert ((at, Cue.POLL) in TABLE) is polled
 
 
@@ -347,6 +376,7 @@ def test_every_code_of_the_table_has_a_text_and_every_text_a_use():
         "prepare.delivery-unread",
         "prepare.pushed-instead",
         "prepare.already-there",
+        "prepare.settings-differ",
         "execute.version-mismatch",
         "execute.version-unread",
         "cancel.too-late",

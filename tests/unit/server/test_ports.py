@@ -9,8 +9,9 @@ from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.errors import BlockwiseError, ContentError, PeerTimeoutError, ResponseError, TransportError
 from lwm2m_fota.lwm2m.registry import Registry
 from lwm2m_fota.machines.update_effects import Shown, StepChanged, Warned
+from lwm2m_fota.machines.update_limits import UpdateLimits
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Succeeded, TimedOut
-from lwm2m_fota.machines.update_policy import ObserveBy, ReadBy, ResetMethod, UpdateLimits, UpdatePlan, UpdatePolicy
+from lwm2m_fota.machines.update_policy import ObserveBy, ReadBy, ResetMethod, UpdatePlan, UpdatePolicy
 from lwm2m_fota.model.enums import UpdateResult
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.server.ports import Joined, Left
@@ -136,7 +137,7 @@ def test_field_a_device_that_cannot_show_its_instance_is_read_one_by_one(error):
     gateway = Gateway(errors={INSTANCE: error})
     assert isinstance(update(gateway), Succeeded)
     reads = [path for verb, path in gateway.asked if verb == "read"]
-    assert reads[:6] == ["/5/0", "/5/0/3", "/5/0/5", "/5/0/8", "/5/0/9", "/3/0/3"]
+    assert reads[:6] == ["/5/0", "/5/0/3", "/5/0/5", "/5/0/8", "/5/0/9", "/5/0/13"]
 
 
 @pytest.mark.parametrize("error", [answers(NOT_FOUND), ContentError("no")])

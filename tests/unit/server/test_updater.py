@@ -10,8 +10,9 @@ import pytest
 from lwm2m_fota.errors import SnapshotError, StorageError, UsageError
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.update_effects import Finished, Progressed, Shown, StepChanged
+from lwm2m_fota.machines.update_limits import UpdateLimits
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Succeeded, TimedOut, Undetermined
-from lwm2m_fota.machines.update_policy import Method, UpdateLimits, UpdatePlan
+from lwm2m_fota.machines.update_policy import Method, UpdatePlan
 from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.model.enums import DeliveryMethod, State, UpdateResult
 from lwm2m_fota.runtime.entropy import SeededEntropy
@@ -671,8 +672,8 @@ def test_an_update_that_had_ended_has_its_outcome_at_once():
         (b"[" * 100_000, SnapshotError),
         (b"null", SnapshotError),
         (b'{"schema": 2}', SnapshotError),
-        (b'{"schema": 1, "update": {}, "digest": "", "token": null}', SnapshotError),
-        (b'{"schema": 1, "update": {}, "digest": "", "token": 5}', SnapshotError),
+        (b'{"schema": 2, "update": {}, "digests": [""], "token": null}', SnapshotError),
+        (b'{"schema": 2, "update": {}, "digests": [""], "token": 5}', SnapshotError),
         (b"\xff\xfe", SnapshotError),
     ],
 )
@@ -695,7 +696,7 @@ def test_another_package_is_never_sent_in_place_of_the_first():
             with pytest.raises(UsageError, match="another package"):
                 bench.updater.resume("device", MemoryPackageSource(bytes(other)), state)
             stored = json.loads(state.load())
-            assert len(stored["digest"]) == 64
+            assert [len(each) for each in stored["digests"]] == [64]
 
     run(main())
 
