@@ -7,14 +7,16 @@ import random
 import attrs
 import pytest
 
-from lwm2m_fota.errors import SnapshotError, StorageError, UsageError
+from lwm2m_fota.errors import ResponseError, SnapshotError, StorageError, UsageError
+from lwm2m_fota.lwm2m.operations import Read
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.update_effects import Finished, Progressed, Shown, StepChanged
 from lwm2m_fota.machines.update_limits import UpdateLimits
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Succeeded, TimedOut, Undetermined
-from lwm2m_fota.machines.update_policy import Method, UpdatePlan
+from lwm2m_fota.machines.update_policy import DeviceSettings, Method, UpdatePlan
 from lwm2m_fota.machines.update_steps import UpdateStage
-from lwm2m_fota.model.enums import DeliveryMethod, State, UpdateResult
+from lwm2m_fota.model.enums import DeliveryMethod, Severity, State, UpdateResult
+from lwm2m_fota.model.paths import Path
 from lwm2m_fota.runtime.entropy import SeededEntropy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
@@ -747,3 +749,110 @@ def test_restarts_at_any_moment(seed):
     assert isinstance(outcome, Succeeded)
     assert image == PACKAGE
     assert boots == 2
+
+
+# -- settings of the plan ---------------------------------------------------------------------------------------
+
+
+def test_settings_are_written_before_the_update_and_stay():
+    settings = DeviceSettings(severity=Severity.OPTIONAL, max_defer_s=60)
+    outcome, bench = update(plan_of("push", settings=settings))
+    assert outcome == Succeeded(version_before="1.0.0", version_after="1.1.0")
+    assert [values(bench, each) for each in (11, 13)] == [2, 60]
+
+
+def values(bench, resource_id):
+    path = Path.of(5, 0, resource_id)
+    return bench.device.firmware.handle(Read(path), 0.0).entries[0][1]
+
+
+def test_with_automatic_upgrade_nothing_is_executed():
+    model = DeviceModel(profile=FirmwareProfile(version="1.2"))
+    outcome, bench = update(plan_of("pull", settings=DeviceSettings(auto_upgrade=True)), model=model)
+    assert outcome == Succeeded(version_before="1.0.0", version_after="1.1.0")
+    assert "execute" not in bench.steps()
+    assert bench.device.image == PACKAGE
+    assert bench.device.boots == 2
+
+
+def test_automatic_upgrade_that_is_switched_off_by_the_plan_is_executed():
+    model = DeviceModel(profile=FirmwareProfile(version="1.2"))
+
+    async def main():
+        async with Bench(model=model) as bench:
+            await bench.device.registered()
+            await bench.server.write("device", Path.of(5, 0, 14), value=True)
+            plan = plan_of("pull", settings=DeviceSettings(auto_upgrade=False))
+            return await bench.begin(plan).outcome(), bench.steps()
+
+    outcome, steps = run(main())
+    assert isinstance(outcome, Succeeded)
+    assert steps.count("execute") == 1
+    assert steps.index("configure") < steps.index("write-uri")
+
+
+def test_settings_that_the_object_has_not_are_a_warning():
+    model = DeviceModel(profile=FirmwareProfile(version="1.0"))
+    outcome, _ = update(plan_of("push", settings=DeviceSettings(severity=Severity.OPTIONAL)), model=model)
+    assert isinstance(outcome, Succeeded)
+    assert [each.code for each in outcome.warnings] == ["prepare.settings-differ"]
+
+
+def test_settings_that_the_device_refuses_are_a_warning():
+    async def main():
+        async with Bench() as bench:
+            await bench.device.registered()
+            write = bench.server.write
+
+            async def refusing(endpoint, path, value):
+                if path.ids[2] == 11:
+                    raise ResponseError("no", response_code=0x81)
+                await write(endpoint, path, value)
+
+            bench.server.write = refusing
+            settings = DeviceSettings(severity=Severity.OPTIONAL, max_defer_s=60)
+            outcome = await bench.begin(plan_of("push", settings=settings)).outcome()
+            return outcome, values(bench, 13)
+
+    outcome, period_s = run(main())
+    assert isinstance(outcome, Succeeded)
+    assert [each.code for each in outcome.warnings] == ["prepare.settings-differ"]
+    assert period_s == 60
+
+
+def test_a_deferral_is_bounded_by_what_the_device_may_take():
+    async def main():
+        async with Bench() as bench:
+            await bench.device.registered()
+            bench.device.firmware.defer_updates(defer=True)
+            running = bench.begin(plan_of("push", settings=DeviceSettings(max_defer_s=20_000)))
+            outcome = await running.outcome()
+            return outcome, asyncio.get_running_loop().time(), bench
+
+    outcome, seconds, bench = run(main())
+    assert outcome == Succeeded(version_before="1.0.0", version_after="1.1.0")
+    assert seconds > 20_000
+    assert bench.device.boots == 2
+
+
+def test_a_late_result_that_cannot_be_stored_is_shown_and_ends_the_listening(faults):
+    class Failing(MemoryStateStore):
+        broken = False
+
+        def save(self, data):
+            if self.broken:
+                raise StorageError("worn out")
+            super().save(data)
+
+    async def main():
+        async with Bench(model=DeviceModel(boot_s=500.0)) as bench:
+            state = Failing()
+            running = bench.begin(plan_of("push", limits=UpdateLimits(reboot_s=20.0)), state=state)
+            assert isinstance(await running.outcome(), TimedOut)
+            state.broken = True
+            while running.is_listening:  # noqa: ASYNC110 - virtual time
+                await asyncio.sleep(1.0)
+            return asyncio.get_running_loop().time()
+
+    assert run(main()) < 1000
+    assert len(faults) == 1
