@@ -7,8 +7,9 @@ import pytest
 
 from lwm2m_fota.lwm2m.dispatch import DispatchSettings
 from lwm2m_fota.machines.update_effects import Progressed
+from lwm2m_fota.machines.update_limits import limits_for
 from lwm2m_fota.machines.update_outcome import Succeeded
-from lwm2m_fota.machines.update_policy import ObserveBy, UpdatePlan, UpdatePolicy, Watch, limits_for
+from lwm2m_fota.machines.update_policy import ObserveBy, UpdatePlan, UpdatePolicy, Watch
 from lwm2m_fota.machines.update_sleep import with_sleeps
 from lwm2m_fota.model.formats import ContentFormat
 from lwm2m_fota.runtime.entropy import SeededEntropy

@@ -3,7 +3,7 @@
 import pytest
 
 from lwm2m_fota.errors import UsageError
-from lwm2m_fota.machines.update_policy import UpdateLimits, limits_for
+from lwm2m_fota.machines.update_limits import UpdateLimits, limits_for
 from lwm2m_fota.machines.update_sleep import with_sleeps
 
 
