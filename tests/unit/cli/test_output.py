@@ -148,6 +148,7 @@ def test_an_error_of_people_goes_to_stderr(monkeypatch):
 
 
 def test_lines_of_a_demo_begin_with_the_time_and_their_source(stdout, monkeypatch):
+    monkeypatch.setattr("time.monotonic", lambda: 5.0)
     say = Output("demo", as_json=False, timed=True)
     say("package", bytes=1, version="1")
     say.relay("device", "device", "rebooting", {}, hidden=False)
