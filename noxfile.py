@@ -145,7 +145,7 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure: `nox -s bench -- transfer --check`."""
+    """Measure: `nox -s bench -- transfer --check`, or `machines`."""
     install(session, "bench", package=True)
     session.install("--no-deps", "--force-reinstall", ".")
     session.run("python", "-m", "benchmarks", *session.posargs)

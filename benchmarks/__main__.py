@@ -8,19 +8,26 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from benchmarks import transfer
+from benchmarks import machines, transfer
 from benchmarks.harness import MIN_ROUNDS, header, missed, pin, table, to_json
+
+BENCHMARKS: Final = {
+    "transfer": (transfer, "push and pull over loopback, against aiocoap"),
+    "machines": (machines, "steps of the device machine, against transitions, and the memory of a million"),
+}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = parser.add_subparsers(dest="name", required=True)
-    each = names.add_parser("transfer", help="push and pull over loopback, against aiocoap")
-    each.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
-    each.add_argument("--check", action="store_true", help="exit with 1 if a goal is missed")
-    each.add_argument("--rounds", type=int, default=MIN_ROUNDS, help=f"at least {MIN_ROUNDS} with --check")
-    transfer.add_arguments(each)
+    for name, (benchmark, words) in BENCHMARKS.items():
+        each = names.add_parser(name, help=words)
+        each.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+        each.add_argument("--check", action="store_true", help="exit with 1 if a goal is missed")
+        each.add_argument("--rounds", type=int, default=MIN_ROUNDS, help=f"at least {MIN_ROUNDS} with --check")
+        benchmark.add_arguments(each)
     return parser
 
 
@@ -31,8 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.rounds < (MIN_ROUNDS if options.check else 1):
         parser.error(f"too few rounds: {options.rounds}")
     core = pin()
-    print("\n".join(header(core, options.rounds, transfer.PACKAGES)), flush=True)
-    figures = transfer.run(options)
+    benchmark, _ = BENCHMARKS[options.name]
+    print("\n".join(header(core, options.rounds, benchmark.PACKAGES)), flush=True)
+    figures = benchmark.run(options)
     print(table(figures))
     if options.json is not None:
         options.json.write_text(to_json(figures), encoding="utf-8")

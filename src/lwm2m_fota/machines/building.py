@@ -62,47 +62,43 @@ def _begin_install(_before: FirmwareMachine, after: FirmwareMachine, _event: _An
     return BeginInstall(after.attempt)
 
 
-def _changed(before: FirmwareMachine, after: FirmwareMachine) -> int:
-    """The resources whose value changed, as a mask over `NOTIFY_ORDER`. What was carried over is the same object."""
-    old_state, old_result, _, _, old_uri, old_name, old_version, old_settings, _, _, old_time, _ = before
-    state, result, _, _, uri, name, version, settings, _, _, time, _ = after
-    mask = 0
-    if result is not old_result:
-        mask = _RESULT
-    if state is not old_state:
-        mask |= _STATE
-        if time != old_time:
-            mask |= _TIME
-    if uri is not old_uri and uri != old_uri:
-        mask |= _URI
-    if name is not old_name and name != old_name:
-        mask |= _NAME
-    if version is not old_version and version != old_version:
-        mask |= _VERSION
-    if settings is not old_settings:
-        mask |= (settings.severity is not old_settings.severity) * _SEVERITY
-        mask |= (settings.max_defer_s != old_settings.max_defer_s) * _MAX_DEFER
-        mask |= (settings.auto_upgrade is not old_settings.auto_upgrade) * _AUTO_UPGRADE
-    return mask
-
-
 def _notification(mask: int) -> Notify | None:
     ids = tuple(resource for bit, resource in enumerate(NOTIFY_ORDER) if mask >> bit & 1)
     return Notify(ids) if ids else None
 
 
-_NOTIFICATIONS: Final = tuple(map(_notification, range(1 << len(NOTIFY_ORDER))))
-"""What to tell for each mask."""
+def _notifier(kept: int) -> Builder:
+    """Tells of the resources whose value changed, those of the mask `kept`."""
+    told = tuple(_notification(mask & kept) for mask in range(1 << len(NOTIFY_ORDER)))
+
+    def notify(before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect | None:
+        """What was carried over is the same object, so most comparisons are of identities."""
+        old_state, old_result, _, _, old_uri, old_name, old_version, old_settings, _, _, old_time, _ = before
+        state, result, _, _, uri, name, version, settings, _, _, time, _ = after
+        mask = 0
+        if result is not old_result:
+            mask = _RESULT
+        if state is not old_state:
+            mask |= _STATE
+            if time != old_time:
+                mask |= _TIME
+        if uri is not old_uri and uri != old_uri:
+            mask |= _URI
+        if name is not old_name and name != old_name:
+            mask |= _NAME
+        if version is not old_version and version != old_version:
+            mask |= _VERSION
+        if settings is not old_settings:
+            mask |= (settings.severity is not old_settings.severity) * _SEVERITY
+            mask |= (settings.max_defer_s != old_settings.max_defer_s) * _MAX_DEFER
+            mask |= (settings.auto_upgrade is not old_settings.auto_upgrade) * _AUTO_UPGRADE
+        return told[mask]
+
+    return notify
 
 
-def _notify(before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect | None:
-    return _NOTIFICATIONS[_changed(before, after)]
-
-
-def notify_without_time(before: FirmwareMachine, after: FirmwareMachine, _event: _AnyEvent) -> Effect | None:
-    """The builder of `Notify` for object version 1.0, which has no resource 12."""
-    return _NOTIFICATIONS[_changed(before, after) & ~_TIME]
-
+notify_without_time: Final = _notifier(~_TIME)
+"""The builder of `Notify` for object version 1.0, which has no resource 12."""
 
 BUILDERS: Final[Mapping[Do, Builder]] = MappingProxyType(
     {
@@ -111,24 +107,26 @@ BUILDERS: Final[Mapping[Do, Builder]] = MappingProxyType(
         Do.RESUME_PULL: _resume_pull,
         Do.VERIFY_IMAGE: _verify_image,
         Do.BEGIN_INSTALL: _begin_install,
-        Do.NOTIFY: _notify,
+        Do.NOTIFY: _notifier(~0),
     }
 )
 """How the others are made."""
 
 
 def maker(effects: Iterable[Do], builders: Mapping[Do, Builder] = BUILDERS) -> Maker:
-    """What makes these effects. Most rows have one at most that is not always the same, and that stands last."""
+    """What makes these effects: those that are always the same come first, one that is made each time stands last."""
     every = tuple(effects)
-    fixed = tuple(CONSTANT[do] for do in every if do in CONSTANT)
-    if len(fixed) == len(every):
+    first = next((index for index, do in enumerate(every) if do not in CONSTANT), len(every))
+    fixed = tuple(CONSTANT[do] for do in every[:first])
+    made = tuple(builders[do] if do in builders else _always(CONSTANT[do]) for do in every[first:])
+    if not made:
         return lambda _before, _after, _event: fixed
-    if len(fixed) == len(every) - 1 and every[-1] in builders:
-        return _with_last(fixed, builders[every[-1]])
-    return _one_by_one(tuple(builders[do] if do in builders else _always(CONSTANT[do]) for do in every))
+    if len(made) == 1:
+        return _with_one(fixed, made[0])
+    return _with_some(fixed, made)
 
 
-def _with_last(fixed: tuple[Effect, ...], build: Builder) -> Maker:
+def _with_one(fixed: tuple[Effect, ...], build: Builder) -> Maker:
     def make(before: FirmwareMachine, after: FirmwareMachine, event: _AnyEvent) -> tuple[Effect, ...]:
         last = build(before, after, event)
         return fixed if last is None else (*fixed, last)
@@ -136,9 +134,14 @@ def _with_last(fixed: tuple[Effect, ...], build: Builder) -> Maker:
     return make
 
 
-def _one_by_one(builders: tuple[Builder, ...]) -> Maker:
+def _with_some(fixed: tuple[Effect, ...], builders: tuple[Builder, ...]) -> Maker:
     def make(before: FirmwareMachine, after: FirmwareMachine, event: _AnyEvent) -> tuple[Effect, ...]:
-        return tuple(filter(None, [build(before, after, event) for build in builders]))
+        made = [*fixed]
+        for build in builders:
+            effect = build(before, after, event)
+            if effect is not None:
+                made.append(effect)
+        return tuple(made)
 
     return make
 

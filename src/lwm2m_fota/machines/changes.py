@@ -1,6 +1,7 @@
 """What each `Change` of the table does to the machine beside State and Result. Plain constructors: this is hot."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -16,6 +17,9 @@ Changer: TypeAlias = Callable[..., FirmwareMachine]
 _new: Final = tuple.__new__  # half the time of the class's own, which takes the fields one by one
 
 _SEVERITIES: Final = tuple(Severity)  # an enumeration by value takes twice as long as all the rest
+
+_settings: Final = lru_cache(maxsize=1024)(Settings)
+"""Many devices have the same settings: they share them."""
 
 _BYTES_A_CHARACTER: Final = 4  # the most that UTF-8 takes
 
@@ -44,20 +48,21 @@ def _made(
     deferral: Deferral | None,
 ) -> FirmwareMachine:
     """The same update in another state; a change of State is timed."""
+    state, result, delivery, _, uri, name, version, _, transfer, _, last_change, _ = machine
     return _new(
         FirmwareMachine,
         (
             row.target,
-            machine.result if row.result is None else row.result,
-            machine.delivery,
+            result if row.result is None else row.result,
+            delivery,
             received,
-            machine.uri,
-            machine.package_name,
-            machine.package_version,
+            uri,
+            name,
+            version,
             settings,
-            machine.transfer,
+            transfer,
             attempt,
-            machine.last_change if row.target is machine.state else wall,
+            last_change if row.target is state else wall,
             deferral,
         ),
     )
@@ -191,21 +196,21 @@ def _set_severity(
     machine: FirmwareMachine, row: Row, event: events.SeverityWritten, wall: float | None
 ) -> FirmwareMachine:
     old = machine.settings
-    return _set(machine, row, wall, Settings(_SEVERITIES[event.value], old.max_defer_s, old.auto_upgrade))
+    return _set(machine, row, wall, _settings(_SEVERITIES[event.value], old.max_defer_s, old.auto_upgrade))
 
 
 def _set_max_defer(
     machine: FirmwareMachine, row: Row, event: events.MaxDeferWritten, wall: float | None
 ) -> FirmwareMachine:
     old = machine.settings
-    return _set(machine, row, wall, Settings(old.severity, event.seconds, old.auto_upgrade))
+    return _set(machine, row, wall, _settings(old.severity, event.seconds, old.auto_upgrade))
 
 
 def _set_auto_upgrade(
     machine: FirmwareMachine, row: Row, event: events.AutoUpgradeWritten, wall: float | None
 ) -> FirmwareMachine:
     old = machine.settings
-    return _set(machine, row, wall, Settings(old.severity, old.max_defer_s, event.enabled))
+    return _set(machine, row, wall, _settings(old.severity, old.max_defer_s, event.enabled))
 
 
 CHANGES: Final[Mapping[Change, Changer]] = MappingProxyType(

@@ -55,11 +55,12 @@ def step(
         The machine as it will be, what to do, and what to answer.
     """
     case = _case_of(machine, event, profile, wall)
-    if case.plan is None:
+    plan = case.plan
+    if plan is None:
         return Step(machine, (), case.refusal, None)
-    row, change, make, answer = case.plan
-    after = change(machine, row, event, wall)
-    return _new(Step, (after, make(machine, after, event), answer, row))
+    row = plan.row
+    after = plan.change(machine, row, event, wall)
+    return _new(Step, (after, plan.make(machine, after, event), plan.answer, row))
 
 
 def kind_of(

@@ -74,7 +74,8 @@ class Answer:
 
 
 @final
-class Plan(NamedTuple):
+@attrs.frozen
+class Plan:
     """A row made ready to be carried out.
 
     Attributes:
@@ -91,7 +92,8 @@ class Plan(NamedTuple):
 
 
 @final
-class Case(NamedTuple):
+@attrs.frozen
+class Case:
     """A reading of an event in one state, and what it leads to there.
 
     Attributes:

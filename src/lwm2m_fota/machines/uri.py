@@ -1,6 +1,7 @@
 """What a Package URI is worth before anything is fetched (Object 5 resources 1 and 8; RFC 3986)."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from lwm2m_fota.model.enums import UpdateResult
@@ -20,6 +21,7 @@ _URI: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=16)  # several guards in a row ask the same
 def judge_uri(uri: str, schemes: frozenset[str]) -> UpdateResult | None:
     """Judge a Package URI by its text.
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from lwm2m_fota.machines.rows import ROWS
+
 LIMIT_S = 60
 
 
@@ -47,6 +49,38 @@ def test_the_transfer_benchmark_writes_its_figures(transfer, tmp_path):
     names = {figure["name"] for figure in figures}
     assert {"transfer.pull.3KiB.aiocoap.cost", "transfer.push.5000B.rate", "transfer.pull.3KiB.disk.cpu"} <= names
     assert "aiocoap 0." in done.stdout
+
+
+@pytest.fixture
+def machines(root):
+    pytest.importorskip("transitions")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+    return run
+
+
+def test_the_machines_benchmark_writes_its_figures(machines, tmp_path):
+    path = tmp_path / "figures.json"
+    few = ("--steps", "500", "--machines", "3000", "--rounds", "1")
+    done = machines("-m", "benchmarks", "machines", *few, "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    figures = {figure["name"]: figure for figure in json.loads(path.read_text())}
+    assert {name: figure["goal"] for name, figure in figures.items() if figure["goal"]} == {
+        "machines.step.rate": ">= 400,000",
+        "machines.step.speedup": ">= 3",
+        "machines.memory": "<= 250",
+    }
+    assert figures["machines.rows"]["value"] == sum(row.object_id != 33629 for row in ROWS)
+    assert all(figure["value"] > 0 for figure in figures.values())
+
+
+def test_every_machine_that_is_kept_is_another_one(machines):
+    script = "from benchmarks.machines_memory import device; print(len({device(number) for number in range(2000)}))"
+    done = machines("-c", script)
+    assert done.stdout == "2000\n", done.stderr
 
 
 def test_goals_are_not_judged_by_few_rounds(transfer):

@@ -76,10 +76,12 @@ MACHINES = {
     "resolving": at("resolving"),
     "resolving, no etag": at("resolving", **NO_ETAG),
     "resolving, last": at("resolving", attempts=2),
+    "resolving, last, no etag": at("resolving", attempts=2, **NO_ETAG),
     "resolving anew, last": at("resolving", attempts=2, **NEW),
     "fetching": at("fetching"),
     "fetching, no etag": at("fetching", attempts=1, **NO_ETAG),
     "fetching, last": at("fetching", attempts=2, restarts=1),
+    "fetching, last, no etag": at("fetching", attempts=2, restarts=1, **NO_ETAG),
     "fetching anew": at("fetching", **NEW),
     "fetching anew, last": at("fetching", attempts=2, restarts=1, **NEW),
     "waiting": at("waiting", attempts=1, retry=50.0),
@@ -88,9 +90,13 @@ MACHINES = {
     "resolving, stalled": at("resolving", progressed=-50.0),
     "stalled": at("fetching", progressed=-50.0),
     "stalled, no etag": at("fetching", progressed=-50.0, **NO_ETAG),
+    "resolving, stalled, no etag": at("resolving", progressed=-50.0, **NO_ETAG),
     "waiting, stalled": at("waiting", progressed=-50.0, retry=60.0),
+    "waiting, stalled, no etag": at("waiting", progressed=-50.0, retry=60.0, **NO_ETAG),
     "resolving, endless": at("resolving", started=-450.0, progressed=-50.0),
+    "resolving, endless, no etag": at("resolving", started=-450.0, **NO_ETAG),
     "fetching, endless": at("fetching", started=-450.0),
+    "fetching, endless, no etag": at("fetching", started=-450.0, **NO_ETAG),
     "endless": at("waiting", started=-450.0, progressed=-50.0),
     "endless, no etag": at("waiting", started=-450.0, **NO_ETAG),
     "done": at("done"),
@@ -229,6 +235,16 @@ def without_etag(wait):
 
 
 FETCHING = of_fetching(WAIT)
+LAST = {  # nothing new came of the last attempt that was left, nor of the last version
+    "first block": fails(4, "pull.connection-lost"),
+    **{name: fails(4, f"pull.unavailable: {code}") for name, code in RETRYABLE.items()},
+    "lost": LOST,
+    "unresolved": GONE,
+    "changed": CHANGES,
+}
+LAST_4_08 = fails(4, "pull.unavailable: 4.08 REQUEST_ENTITY_INCOMPLETE")
+BEGUN_ANEW = fails(4, "pull.body-changes: 4.08 REQUEST_ENTITY_INCOMPLETE")
+GONE_ANEW = fails(4, "pull.body-changes: 4.12 PRECONDITION_FAILED")
 EXPECTED = {
     "idle": {
         "start": BEGUN,
@@ -244,6 +260,7 @@ EXPECTED = {
     "resolving": of_resolving(WAIT),
     "resolving, no etag": of_resolving(WAIT_NEW),
     "resolving, last": {**of_resolving(None), "unresolved": GONE, "lost": LOST},
+    "resolving, last, no etag": {**of_resolving(None), "unresolved": GONE, "lost": LOST},
     "resolving anew, last": {
         **of_resolving(None),
         "resolved": ("fetching", {}, f"fetch:{URI}@0"),
@@ -252,17 +269,8 @@ EXPECTED = {
     },
     "fetching": FETCHING,
     "fetching, no etag": without_etag(WAIT_NO_ETAG),
-    "fetching, last": {
-        **FETCHING,
-        "first block": fails(4, "pull.connection-lost"),
-        "other etag": CHANGES,
-        **{name: fails(4, f"pull.unavailable: {code}") for name, code in RETRYABLE.items()},
-        "4.08": fails(4, "pull.body-changes: 4.08 REQUEST_ENTITY_INCOMPLETE"),
-        "4.12": fails(4, "pull.body-changes: 4.12 PRECONDITION_FAILED"),
-        "lost": LOST,
-        "unresolved": GONE,
-        "changed": CHANGES,
-    },
+    "fetching, last": {**FETCHING, **LAST, "other etag": CHANGES, "4.08": BEGUN_ANEW, "4.12": GONE_ANEW},
+    "fetching, last, no etag": {**without_etag(None), **LAST, "4.08": LAST_4_08},
     "fetching anew": {
         **dict.fromkeys(FETCHING, WAIT_NEW),
         **REFUSED,
@@ -287,7 +295,7 @@ EXPECTED = {
             {"etag": ETAG, "offset": 100, "furthest": 100, "attempts": 0, "progressed": 50.0},
             "",
         ),
-        "4.08": fails(4, "pull.unavailable: 4.08 REQUEST_ENTITY_INCOMPLETE"),
+        "4.08": LAST_4_08,
         "4.12": fails(7, "pull.refused: 4.12 PRECONDITION_FAILED"),
         "lost": LOST,
         "unresolved": fails(7, "pull.host-unresolved: no such name"),
@@ -299,9 +307,13 @@ EXPECTED = {
     "resolving, stalled": {**of_resolving(WAIT), "clock": NO_PROGRESS},
     "stalled": {**FETCHING, "clock": NO_PROGRESS},
     "stalled, no etag": {**without_etag(WAIT_NEW), "clock": NO_PROGRESS},
+    "resolving, stalled, no etag": {**of_resolving(WAIT_NEW), "clock": NO_PROGRESS},
     "waiting, stalled": {"clock": NO_PROGRESS, **ENDS},
+    "waiting, stalled, no etag": {"clock": NO_PROGRESS, **ENDS},
     "resolving, endless": {**of_resolving(WAIT), "clock": TOO_LONG},
+    "resolving, endless, no etag": {**of_resolving(WAIT_NEW), "clock": TOO_LONG},
     "fetching, endless": {**FETCHING, "clock": TOO_LONG},
+    "fetching, endless, no etag": {**without_etag(WAIT_NEW), "clock": TOO_LONG},
     "endless": {"clock": TOO_LONG, **ENDS},
     "endless, no etag": {"clock": TOO_LONG, **ENDS},
 }
@@ -353,6 +365,11 @@ def test_every_cell(name):
 def test_no_row_never_fires():
     steps = (step(before, event, POLICY, NOW) for before in MACHINES.values() for event in EVENTS.values())
     assert {taken.row for taken in steps} - {None} == set(PULL_ROWS)
+
+
+def test_what_becomes_durable_is_saved_and_nothing_else():
+    for row in PULL_ROWS:
+        assert (PullDo.SAVE in row.effects) == (row.change in {PullChange.TAKE_AND_SAVE, PullChange.WAIT}), row
 
 
 @pytest.mark.parametrize(
