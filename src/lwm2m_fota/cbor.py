@@ -1,14 +1,15 @@
 """The strict CBOR loader and its writer (RFC 8949): the only import of cbor2.
 
-cbor2 alone is too kind for data that strangers send: it ignores what follows the first item, resolves tags (shared
-references, dates, regular expressions), and hands out read-only containers within tags. Here the bytes are walked
-before cbor2 sees them, so that size, nesting and claimed lengths are known to be harmless, and tags stay tags.
+cbor2 is too kind for data that strangers send: it ignores what follows the first item, resolves tags (shared
+references, dates, regular expressions), and hands out read-only containers within tags. So it only writes; what is read
+here is checked byte by byte before anything is built of it, and tags stay tags.
 
 What `loads` returns is made of int, float, str, bytes, bool, None, list, dict and `Tag`. Keys of a dict are scalars
 or tuples of them. Undefined, other simple values, and keys that hold maps or tags are refused.
 """
 
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Iterator, Mapping
 from typing import Final, final
 
 import attrs
@@ -27,8 +28,12 @@ _ONE_BYTE: Final = 24
 _EIGHT_BYTES: Final = 27
 _INDEFINITE: Final = 31
 _BREAK: Final = 0xFF
-_SIMPLE: Final = frozenset({20, 21, 22})  # false, true, null
-_FLOATS: Final = frozenset({25, 26, 27})
+_SIMPLE: Final[Mapping[int | None, bool | None]] = {20: False, 21: True, 22: None}
+_FLOATS: Final = {25: struct.Struct(">e"), 26: struct.Struct(">f"), 27: struct.Struct(">d")}
+_MAY_BE_INDEFINITE: Final = frozenset({_BYTES, _TEXT, _ARRAY, _MAP})
+_NOT_SIMPLE: Final = "a break or a simple value other than false, true and null"
+_TWICE: Final = "a key comes twice"
+_ENDS_WITHIN: Final = "ends within an item"
 _SMALLEST: Final = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
 """The smallest argument that needs this many bytes."""
 
@@ -45,6 +50,10 @@ class Tag:
 
     number: int
     value: object
+
+
+class _EndsWithinError(CborError):
+    """More bytes might mend it."""
 
 
 def loads(
@@ -71,13 +80,37 @@ def loads(
             one key), text that is not UTF-8, or something outside of the list above.
         UsageError: `max_depth` is too large.
     """
-    scanner = _Scanner(
+    reader = _Reader(
         data, max_depth, max_items, max_bytes, canonical_ints=canonical_ints, allow_indefinite=allow_indefinite
     )
-    item = scanner.next_item()
-    if scanner.at != len(data):
-        raise CborError(f"{len(data) - scanner.at} bytes follow the item")
+    item = reader.item()
+    if reader.at != len(data):
+        raise CborError(f"{len(data) - reader.at} bytes follow the item")
     return item
+
+
+def item_end(
+    data: bytes, start: int = 0, *, max_depth: int = DEFAULT_MAX_DEPTH, max_items: int = DEFAULT_MAX_ITEMS
+) -> int | None:
+    """Where an item ends that begins somewhere in data that may still grow; None if it is not all there.
+
+    Args:
+        data: what is there.
+        start: where the item begins.
+        max_depth: as for `loads`.
+        max_items: as for `loads`.
+
+    Raises:
+        CborError: no item begins like this.
+        UsageError: `max_depth` is too large.
+    """
+    reader = _Reader(data, max_depth, max_items, len(data), canonical_ints=False, allow_indefinite=True)
+    reader.at = start
+    try:
+        reader.item()
+    except _EndsWithinError:
+        return None
+    return reader.at
 
 
 def loads_sequence(
@@ -102,12 +135,12 @@ def loads_sequence(
     Raises:
         CborError, UsageError: as `loads`.
     """
-    scanner = _Scanner(
+    reader = _Reader(
         data, max_depth, max_items, max_bytes, canonical_ints=canonical_ints, allow_indefinite=allow_indefinite
     )
     items: list[object] = []
-    while scanner.at < len(data):
-        items.append(scanner.next_item())
+    while reader.at < len(data):
+        items.append(reader.item())
     return items
 
 
@@ -150,19 +183,11 @@ def _head(major: int, argument: int) -> bytes:
     return bytes((major << 5 | plain[0], *plain[1:]))
 
 
-def _keep(number: int) -> Callable[[object, bool], Tag]:
-    def decoder(value: object, immutable: bool) -> Tag:  # noqa: FBT001 - cbor2 calls it so
-        del immutable
-        return Tag(number, value)
-
-    return decoder
-
-
 @final
-class _Scanner:
-    """Walks data items and checks everything that can be known without building them."""
+class _Reader:
+    """Reads data items, and checks everything before anything is built of it."""
 
-    __slots__ = ("_canonical_ints", "_data", "_indefinite", "_items_left", "_max_depth", "_tags", "at")
+    __slots__ = ("_canonical_ints", "_data", "_end", "_indefinite", "_items_left", "_max_depth", "at")
 
     def __init__(
         self,
@@ -179,101 +204,118 @@ class _Scanner:
         if len(data) > max_bytes:
             raise CborError(f"{len(data)} bytes of CBOR, at most {max_bytes} are read")
         self._data = data
+        self._end = len(data)
         self._max_depth = max_depth
         self._items_left = max_items
         self._canonical_ints = canonical_ints
         self._indefinite = allow_indefinite
-        self._tags: set[int] = set()
         self.at = 0
 
-    def next_item(self) -> object:
-        """Check and decode the item that starts here."""
-        start = self.at
-        self._item(1)
-        # every tag that occurs gets a decoder of ours, which takes precedence over those built in
-        decoders = {number: _keep(number) for number in self._tags}
-        try:
-            return cbor2.loads(
-                self._data[start : self.at],
-                semantic_decoders=decoders,
-                allow_duplicate_keys=False,
-                max_depth=self._max_depth + 1,
-            )
-        except cbor2.CBORError as error:
-            raise CborError(f"not valid CBOR: {error}") from error
-
-    def _item(self, depth: int, *, in_key: bool = False) -> None:
+    def item(self, depth: int = 1, *, in_key: bool = False) -> object:
+        """Read the item that starts here."""
         self._items_left -= 1
         if self._items_left < 0:
             raise CborError("too many data items")
         if depth > self._max_depth:
             raise CborError(f"nested deeper than {self._max_depth} levels")
-        major, argument = self._read_head()
-        if major in {_BYTES, _TEXT}:
-            self._string(major, argument)
-        elif major == _ARRAY:
-            self._array(argument, depth, in_key=in_key)
-        elif in_key and major in {_MAP, _TAG}:
-            raise CborError("a key holds a map or a tag")
-        elif major == _MAP:
-            self._map(argument, depth)
-        elif major == _TAG:
-            self._tags.add(_definite(argument))
-            self._item(depth + 1)
-
-    def _read_head(self) -> tuple[int, int | None]:
-        """The major type and the argument; None for an indefinite length."""
-        initial = self._take(1)[0]
+        at = self.at
+        if at >= self._end:
+            raise _EndsWithinError(_ENDS_WITHIN)
+        initial = self._data[at]
+        self.at = at + 1
         major, info = initial >> 5, initial & 0x1F
-        if major == _OTHER:
-            self._simple(info)
-            return major, 0
-        if info < _ONE_BYTE:
-            return major, info
+        if info < _ONE_BYTE:  # as in most items
+            argument: int | None = info
+        elif major == _OTHER:
+            return self._float(info)
+        else:
+            argument = self._argument(initial)
+        if argument is not None:
+            if major == _BYTES:
+                return self._string(argument)
+            if major < _BYTES:
+                return argument if major == _UINT else -1 - argument
+        return self._build(major, argument, depth, in_key=in_key)
+
+    def _build(self, major: int, argument: int | None, depth: int, *, in_key: bool) -> object:
+        """The value of an item that is no number and no byte string of one piece; None is an indefinite length."""
+        value: object
+        if major == _ARRAY:
+            items = self._array(argument, depth, in_key=in_key)
+            value = tuple(items) if in_key else items
+        elif major == _TEXT:
+            value = "".join(map(_text, self._chunks(_TEXT))) if argument is None else _text(self._string(argument))
+        elif major == _BYTES:
+            value = b"".join(self._chunks(_BYTES))
+        elif major == _OTHER:
+            value = _simple(argument)
+        elif in_key:
+            raise CborError("a key holds a map or a tag")
+        else:
+            value = self._map(argument, depth) if major == _MAP else self._tag(argument, depth)
+        return value
+
+    def _tag(self, number: int | None, depth: int) -> Tag:
+        return Tag(_definite(number), self.item(depth + 1))
+
+    def _argument(self, initial: int) -> int | None:
+        """What follows an initial byte that does not hold the argument itself."""
+        major, info = initial >> 5, initial & 0x1F
         if info <= _EIGHT_BYTES:
             size = 1 << info - _ONE_BYTE
-            argument = int.from_bytes(self._take(size), "big")
+            argument = int.from_bytes(self._string(size))
             if self._canonical_ints and argument < _SMALLEST[size]:
                 raise CborError("an argument is not in its shortest form")
-            return major, argument
-        if info != _INDEFINITE or major not in {_BYTES, _TEXT, _ARRAY, _MAP}:
+            return argument
+        if info != _INDEFINITE or major not in _MAY_BE_INDEFINITE:
             raise CborError(f"no such initial byte: {initial:#04x}")
         if not self._indefinite:
             raise CborError("indefinite length")
-        return major, None
+        return None
 
-    def _simple(self, info: int) -> None:
-        if info in _FLOATS:
-            self._take(1 << info - _ONE_BYTE)
-        elif info not in _SIMPLE:
-            raise CborError("a break or a simple value other than false, true and null")
+    def _float(self, info: int) -> float:
+        layout = _FLOATS.get(info)
+        if layout is None:
+            raise CborError(_NOT_SIMPLE)
+        value: float = layout.unpack(self._string(layout.size))[0]
+        return value
 
-    def _string(self, major: int, length: int | None) -> None:
-        if length is not None:
-            self._take(length)
-            return
+    def _string(self, size: int) -> bytes:
+        start = self.at
+        end = start + size
+        if end > self._end:
+            raise _EndsWithinError(_ENDS_WITHIN)
+        self.at = end
+        return self._data[start:end]
+
+    def _chunks(self, major: int) -> Iterator[bytes]:
         while not self._broken():
-            chunk_major, chunk_length = self._read_head()
-            if chunk_major != major:
+            initial = self._string(1)[0]
+            if initial >> 5 != major:
                 raise CborError("a chunk of another type within a string")
-            self._take(_definite(chunk_length))
+            info = initial & 0x1F
+            yield self._string(info if info < _ONE_BYTE else _definite(self._argument(initial)))
 
-    def _array(self, count: int | None, depth: int, *, in_key: bool) -> None:
-        while not self._broken() if count is None else count > 0:
-            self._item(depth + 1, in_key=in_key)
-            count = None if count is None else count - 1
+    def _array(self, count: int | None, depth: int, *, in_key: bool) -> list[object]:
+        items: list[object] = []
+        while not self._broken() if count is None else len(items) < count:
+            items.append(self.item(depth + 1, in_key=in_key))
+        return items
 
-    def _map(self, count: int | None, depth: int) -> None:
-        seen: set[bytes] = set()  # as written: two NaN are not equal once they are decoded
-        while not self._broken() if count is None else count > 0:
+    def _map(self, count: int | None, depth: int) -> dict[object, object]:
+        found: dict[object, object] = {}
+        written: set[bytes] = set()  # two NaN are not equal once they are read
+        while not self._broken() if count is None else len(found) < count:
             start = self.at
-            self._item(depth + 1, in_key=True)
-            key = self._data[start : self.at]
-            if key in seen:
-                raise CborError("a key comes twice")
-            seen.add(key)
-            self._item(depth + 1)
-            count = None if count is None else count - 1
+            key = self.item(depth + 1, in_key=True)
+            if type(key) is float or type(key) is tuple:
+                if self._data[start : self.at] in written:
+                    raise CborError(_TWICE)
+                written.add(self._data[start : self.at])
+            if key in found:
+                raise CborError(_TWICE)
+            found[key] = self.item(depth + 1)
+        return found
 
     def _broken(self) -> bool:
         """True, and past it, if a break comes next."""
@@ -282,13 +324,18 @@ class _Scanner:
         self.at += 1
         return True
 
-    def _take(self, size: int) -> bytes:
-        end = self.at + size
-        if end > len(self._data):
-            raise CborError("ends within an item")
-        taken = self._data[self.at : end]
-        self.at = end
-        return taken
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise CborError(f"text that is not UTF-8: {error}") from error
+
+
+def _simple(number: int | None) -> bool | None:
+    if number not in _SIMPLE:
+        raise CborError(_NOT_SIMPLE)
+    return _SIMPLE[number]
 
 
 def _definite(argument: int | None) -> int:

@@ -2,11 +2,12 @@
 
 import math
 
+import cbor2  # noqa: TID251 - what is compared with
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwm2m_fota.cbor import Tag, dumps, loads, loads_sequence
+from lwm2m_fota.cbor import Tag, dumps, item_end, loads, loads_sequence
 from lwm2m_fota.errors import CborError
 
 UINT64 = 2**64 - 1
@@ -119,3 +120,23 @@ def test_lengths_that_are_not_there_cost_nothing(size_power, major):
         return
     assert isinstance(value, int | float)
     assert not isinstance(value, float) or math.isfinite(value)
+
+
+@given(values)
+def test_cbor2_reads_what_we_read(value):
+    """Of what both know: cbor2 resolves tags, and gives containers in keys and tags other types."""
+    if "Tag" in repr(value):
+        return
+    data = dumps(value)
+    assert loads(data, max_depth=40) == cbor2.loads(data)
+    assert item_end(data + b"\0", max_depth=40) == len(data)
+
+
+@given(st.binary(max_size=40))
+def test_what_we_take_cbor2_takes_too(data):
+    try:
+        value = loads(data)
+    except CborError:
+        return
+    if "Tag" not in repr(value) and "nan" not in repr(value):
+        assert cbor2.loads(data) == value

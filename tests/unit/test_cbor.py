@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from lwm2m_fota.cbor import DEEPEST, Tag, dumps, loads, loads_sequence
+from lwm2m_fota.cbor import DEEPEST, Tag, dumps, item_end, loads, loads_sequence
 from lwm2m_fota.errors import CborError, UsageError
 from lwm2m_fota.model.enums import State
 
@@ -102,11 +102,11 @@ def test_containers_within_tags_are_plain():
         ("7f4161ff", "another type"),
         ("5f5f4161ffff", "indefinite chunk"),
         ("5f00ff", "another type"),
-        ("61ff", "not valid"),
-        ("7f61c361bcff", "not valid"),
+        ("61ff", "not UTF-8"),
+        ("7f61c361bcff", "not UTF-8"),
         ("a201020103", "comes twice"),
-        ("a20102180103", "not valid"),
-        ("a20102f503", "not valid"),
+        ("a20102180103", "comes twice"),
+        ("a20102f503", "comes twice"),
         ("bf01020103ff", "comes twice"),
         ("a1a1010203", "a key holds"),
         ("a1c10102", "a key holds"),
@@ -187,6 +187,35 @@ def test_indefinite_lengths_may_be_refused(data):
     loads(b(data))
     with pytest.raises(CborError, match="indefinite"):
         loads(b(data), allow_indefinite=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "start", "end"),
+    [
+        ("00", 0, 1),
+        ("0001", 1, 2),
+        ("8201", 0, None),
+        ("820102ff", 0, 3),
+        ("00a10102ff", 1, 4),
+        ("d284", 0, None),
+        ("", 0, None),
+        ("58", 0, None),
+        ("5803aabb", 0, None),
+        ("5f4101", 0, None),
+    ],
+)
+def test_where_an_item_ends_in_data_that_may_grow(data, start, end):
+    assert item_end(b(data), start) == end
+
+
+def test_what_begins_no_item_has_no_end():
+    for data in ("ff", "1c", "a1a1", "a2010201", "61ff"):
+        with pytest.raises(CborError):
+            item_end(b(data))
+    with pytest.raises(CborError, match="deeper"):
+        item_end(b("818101"), max_depth=2)
+    with pytest.raises(CborError, match="too many"):
+        item_end(b("820102"), max_items=2)
 
 
 def test_a_sequence():
