@@ -28,7 +28,7 @@ from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.enums import State
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.update import UpdateResource
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.storage.files import FileImageStore, FilePackageSource, FileStateStore
@@ -47,7 +47,7 @@ def _device(pump: Pump, package: FilePath, folder: FilePath) -> FirmwareDevice:
     folder.mkdir(exist_ok=True)
     return FirmwareDevice(
         profile=FirmwareProfile(),
-        trust=Trust.of_digest(hashlib.sha256(package.read_bytes()).digest()),
+        trust=TrustPolicy.of_digest(hashlib.sha256(package.read_bytes()).digest()),
         images=FileImageStore(folder / RECEIVED, _CAPACITY_BYTES),
         state=FileStateStore(folder / "firmware.json"),
         installer=SlotInstaller(

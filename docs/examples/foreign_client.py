@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 import aiocoap
 from aiocoap_bridge import Bridge, ask
 
-from lwm2m_fota import FirmwareDevice, FirmwareProfile, PublicKey, SlotInstaller, Trust
+from lwm2m_fota import FirmwareDevice, FirmwareProfile, PublicKey, SlotInstaller, TrustPolicy
 from lwm2m_fota.device.objects import DeviceIdentity, device_object
 from lwm2m_fota.lwm2m.dispatch import Dispatcher
 from lwm2m_fota.model.enums import DeliveryMethod
@@ -22,7 +22,7 @@ async def live(server_uri: str, key: PublicKey, folder: FilePath) -> None:
     print("running", installer.boot().version, flush=True)
     firmware = FirmwareDevice(
         profile=FirmwareProfile(delivery=DeliveryMethod.PUSH),
-        trust=Trust(keys=(key,)),
+        trust=TrustPolicy(keys=(key,)),
         images=FileImageStore(folder / "staged.bin"),
         state=FileStateStore(folder / "firmware.json"),
         installer=installer,

@@ -3,10 +3,10 @@
 import asyncio
 import secrets
 
-from lwm2m_fota import FirmwareDevice, FirmwareProfile, SlotInstaller, Trust
+from lwm2m_fota import FirmwareDevice, FirmwareProfile, SlotInstaller, TrustPolicy
 from lwm2m_fota.lwm2m.operations import Execute, Read, WriteBlock
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
 from lwm2m_fota.storage.memory import MemoryImageStore, MemoryStateStore
@@ -16,13 +16,13 @@ PACKAGE, UPDATE, STATE = Path.of(5, 0, 0), Path.of(5, 0, 2), Path.of(5, 0, 3)
 
 async def main() -> None:
     """What a server's requests come to: four blocks of a package, a read, an execute."""
-    key = PrivateKey.from_seed(KeyAlgorithm.ED25519, secrets.token_bytes(32))
+    key = PrivateKey.from_seed(KeyType.ED25519, secrets.token_bytes(32))
     package = create_mcuboot(bytes(3000), version=ImageVersion(1, 1, 0), key=key)
     installer = SlotInstaller(MemoryStateStore(), (MemoryImageStore(), MemoryImageStore()), "1.0.0")
     restart = asyncio.Event()
     firmware = FirmwareDevice(
         profile=FirmwareProfile(),
-        trust=Trust(keys=(key.public_key,)),
+        trust=TrustPolicy(keys=(key.public_key,)),
         images=MemoryImageStore(),
         state=MemoryStateStore(),
         installer=installer,

@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
     from lwm2m_fota.machines.update_policy import UpdatePlan
     from lwm2m_fota.model.enums import State, UpdateResult
     from lwm2m_fota.package.crypto import PublicKey
-    from lwm2m_fota.package.trust import Trust
+    from lwm2m_fota.package.trust import TrustPolicy
     from lwm2m_fota.package.types import VerifiedPackage
     from lwm2m_fota.server.lwm2m import Lwm2mServer
     from lwm2m_fota.server.updater import Updater
@@ -34,7 +34,7 @@ __all__ = [
     "PublicKey",
     "SlotInstaller",
     "State",
-    "Trust",
+    "TrustPolicy",
     "UpdatePlan",
     "UpdateResult",
     "Updater",
@@ -52,7 +52,7 @@ _HOMES: typing.Final = {
     "PublicKey": "package.crypto",
     "SlotInstaller": "device.slots",
     "State": "model.enums",
-    "Trust": "package.trust",
+    "TrustPolicy": "package.trust",
     "UpdatePlan": "machines.update_policy",
     "UpdateResult": "model.enums",
     "Updater": "server.updater",

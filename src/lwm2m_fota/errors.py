@@ -118,10 +118,20 @@ class BlockwiseError(FotaError):
 
 
 class PackageError(FotaError):
-    """A package that must not be installed."""
+    """A package that must not be installed.
+
+    Attributes:
+        reason: the stable code of the verdict, such as "package.bad-signature"; None where no verifier spoke.
+    """
 
     default_code = Code.BAD_REQUEST
     default_result = UpdateResult.INTEGRITY_FAILURE
+
+    def __init__(
+        self, message: str, *, code: int | None = None, result: UpdateResult | None = None, reason: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, result=result)
+        self.reason = reason
 
 
 class UnsupportedPackageError(PackageError):

@@ -21,17 +21,17 @@ from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.storage.memory import MemoryImageStore, MemoryPackageSource, MemoryStateStore
 from lwm2m_fota.transport.udp import UdpTransport
 
-KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
-STRANGER = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(32))
+KEY = PrivateKey.from_seed(KeyType.ED25519, bytes(range(32)))
+STRANGER = PrivateKey.from_seed(KeyType.ED25519, bytes(32))
 CAPACITY_BYTES = 16_384
 
 
@@ -155,7 +155,7 @@ class Site:
         self.rebooting.clear()
         self.device = FirmwareDevice(
             profile=FirmwareProfile(),
-            trust=Trust(keys=(KEY.public_key,)),
+            trust=TrustPolicy(keys=(KEY.public_key,)),
             images=self.images,
             state=self.state,
             installer=installer,

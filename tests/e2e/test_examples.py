@@ -17,10 +17,10 @@ from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.update_outcome import Failed, Succeeded
 from lwm2m_fota.model.enums import UpdateResult
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.server.updater import Updater
@@ -31,8 +31,8 @@ aiocoap = pytest.importorskip("aiocoap", reason="aiocoap is not installed (pip i
 
 pytestmark = pytest.mark.interop
 
-KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
-STRANGER = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(32))
+KEY = PrivateKey.from_seed(KeyType.ED25519, bytes(range(32)))
+STRANGER = PrivateKey.from_seed(KeyType.ED25519, bytes(32))
 IMAGE = create_mcuboot(bytes(range(256)) * 100, version=ImageVersion(1, 1, 0), key=KEY)
 VERSION = Path.of(3, 0, 3)
 LIMIT_S = 60
@@ -171,7 +171,7 @@ async def live(server_uri, installer, stores, restart):
     pump = Pump(UdpTransport("127.0.0.1"))
     firmware = FirmwareDevice(
         profile=FirmwareProfile(),
-        trust=Trust(keys=(KEY.public_key,)),
+        trust=TrustPolicy(keys=(KEY.public_key,)),
         images=stores[0],
         state=stores[1],
         installer=installer,

@@ -22,10 +22,10 @@ from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.resources import ObjectDefinition, Operations, ResourceDefinition, ValueType
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.storage.memory import MemoryImageStore, MemoryPackageSource, MemoryStateStore
@@ -37,7 +37,7 @@ try:
 except ImportError:  # the tests that need it say so
     aiocoap = None
 
-KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
+KEY = PrivateKey.from_seed(KeyType.ED25519, bytes(range(32)))
 ENDPOINT = "interop-device"
 LIMIT_S = 20
 LONG_TEXT = "".join(f"{number:04x}" for number in range(625))
@@ -167,7 +167,7 @@ class Board:
         fetchers = (CoapFetcher(self._pump), *self._fetchers)
         self.firmware = FirmwareDevice(
             profile=FirmwareProfile(protocols=protocols_of(fetchers)),
-            trust=Trust(keys=(KEY.public_key,)),
+            trust=TrustPolicy(keys=(KEY.public_key,)),
             images=self._images,
             state=self._state,
             installer=self.installer,

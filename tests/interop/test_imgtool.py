@@ -13,7 +13,7 @@ from lwm2m_fota.package.formats.mcuboot import McubootFormat
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
 from lwm2m_fota.package.formats.registry import default_formats
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Dependency
 from lwm2m_fota.package.verifier import PackageVerifier
 
@@ -65,15 +65,15 @@ def verify(trust, image, **limits):
 @pytest.mark.parametrize("header_size", [32, 128, 512, 1024])
 def test_its_images_verify_here(sign, key, header_size):
     image = sign(header_size=header_size)
-    package = verify(Trust(keys=(key.public_key,)), image)
+    package = verify(TrustPolicy(keys=(key.public_key,)), image)
     assert (package.version, package.security_counter, package.dependencies) == ("1.2.3+4", None, ())
-    assert package.signed_by == key.public_key.key_hash
+    assert package.signed_by == (key.public_key.key_hash,)
     assert image[header_size : header_size + len(BODY)] == BODY
 
 
 def test_its_protected_records_are_read(sign, key):
     image = sign("--security-counter", "9", "-d", "(1, 1.0.0+0)(2, 3.4.5+6)", "--boot-record", "app")
-    package = verify(Trust(keys=(key.public_key,)), image)
+    package = verify(TrustPolicy(keys=(key.public_key,)), image)
     assert package.security_counter == 9
     assert package.dependencies == (
         Dependency(name="1", minimum_version="1.0.0"),
@@ -94,13 +94,13 @@ def test_its_protected_records_are_read(sign, key):
     ],
 )
 def test_its_options_verify_here(sign, key, options):
-    assert verify(Trust(keys=(key.public_key,)), sign(*options)).signed_by == key.public_key.key_hash
+    assert verify(TrustPolicy(keys=(key.public_key,)), sign(*options)).signed_by == (key.public_key.key_hash,)
 
 
 @pytest.mark.parametrize("option", ["--pad", "--test", "--confirm"])
 def test_its_padding_is_refused_unless_allowed(sign, key, option):
     image = sign(option)
-    trust = Trust(keys=(key.public_key,))
+    trust = TrustPolicy(keys=(key.public_key,))
     assert len(image) == SLOT_BYTES
     with pytest.raises(IntegrityError, match="max_trailing_bytes"):
         verify(trust, image)
@@ -111,17 +111,17 @@ def test_its_padding_is_refused_unless_allowed(sign, key, option):
 
 def test_its_image_without_signature_needs_a_policy(sign, key):
     image = sign(signed=False)
-    assert verify(Trust.unsafe_accept_unsigned(), image).signed_by is None
+    assert verify(UnsafeTrustPolicy(), image).signed_by == ()
     with pytest.raises(IntegrityError, match="unsigned"):
-        verify(Trust(keys=(key.public_key,)), image)
+        verify(TrustPolicy(keys=(key.public_key,)), image)
 
 
 @pytest.mark.parametrize("pem", [VECTORS / "TEST-ONLY-ed25519.pem"])
 def test_its_ed25519_variants_verify_here(sign, key):
-    trust = Trust(keys=(key.public_key,))
-    assert verify(trust, sign("--sha", "512")).signed_by == key.public_key.key_hash
+    trust = TrustPolicy(keys=(key.public_key,))
+    assert verify(trust, sign("--sha", "512")).signed_by == (key.public_key.key_hash,)
     pure = sign("--pure")
-    assert verify(trust, pure, max_pure_bytes=SLOT_BYTES).signed_by == key.public_key.key_hash
+    assert verify(trust, pure, max_pure_bytes=SLOT_BYTES).signed_by == (key.public_key.key_hash,)
     with pytest.raises(UnsupportedPackageError, match="max_pure_bytes"):
         verify(trust, pure)
 
@@ -130,7 +130,7 @@ def test_its_ed25519_variants_verify_here(sign, key):
 def test_its_encrypted_image_is_not_supported(sign, key, tmp_path):
     (tmp_path / "recipient.pem").write_bytes(key.public_key.to_pem())
     with pytest.raises(UnsupportedPackageError, match="encrypted"):
-        verify(Trust(keys=(key.public_key,)), sign("-E", tmp_path / "recipient.pem"))
+        verify(TrustPolicy(keys=(key.public_key,)), sign("-E", tmp_path / "recipient.pem"))
 
 
 @pytest.mark.parametrize("header_size", [32, 512])

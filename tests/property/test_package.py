@@ -9,27 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwm2m_fota.errors import PackageError
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
-from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
+from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_read import inspect_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageHeader, ImageVersion, Tlv, decode_tlvs
 from lwm2m_fota.package.formats.registry import default_formats
-from lwm2m_fota.package.trust import Trust, UnknownTlv
+from lwm2m_fota.package.trust import TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Dependency, VerifiedPackage
 from lwm2m_fota.package.verifier import PackageVerifier
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "mcuboot"
-KEYS = tuple(PrivateKey.from_seed(algorithm, bytes(range(1, 33))) for algorithm in KeyAlgorithm)
-KEYS += (PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32))),)
-TRUST = Trust(keys=tuple(key.public_key for key in KEYS))
+SIGNERS = {KeyType.ED25519: 32, KeyType.P256: 32, KeyType.P384: 48}
+KEYS = tuple(PrivateKey.from_seed(kind, bytes(range(1, 1 + size))) for kind, size in SIGNERS.items())
+KEYS += (PrivateKey.from_seed(KeyType.ED25519, bytes(range(32))),)
+TRUST = TrustPolicy(keys=tuple(key.public_key for key in KEYS))
 POLICIES = [
     TRUST,
-    Trust(keys=TRUST.keys, max_package_bytes=900, unknown_protected_tlv=UnknownTlv.IGNORE),
-    Trust.of_digest(bytes(32)),
-    Trust.unsafe_accept_unsigned(),
+    UnsafeTrustPolicy(keys=TRUST.keys, max_package_bytes=900, choices={UnsafeChoice.IGNORE_UNKNOWN_RECORDS}),
+    TrustPolicy.of_digest(bytes(32)),
+    UnsafeTrustPolicy(),
 ]
-FORMATS = default_formats().with_format(McubootFormat(max_pure_bytes=400, max_trailing_bytes=16, max_tlv_bytes=300))
+FORMATS = default_formats().with_format(McubootFormat(max_held_bytes=400, max_trailing_bytes=16, max_tlv_bytes=300))
 
 versions = st.builds(
     ImageVersion,
@@ -151,15 +152,17 @@ def test_what_is_made_verifies_and_says_the_same(body, version, key, header_size
         body,
         version=version,
         key=key,
-        header_size=header_size,
-        security_counter=counter,
-        dependencies=tuple(ImageDependency(*need) for need in needs),
+        options=ImageOptions(
+            header_size=header_size,
+            security_counter=counter,
+            dependencies=tuple(ImageDependency(*need) for need in needs),
+        ),
     )
     (package,) = outcome(TRUST, cuts(image, places))
     assert isinstance(package, VerifiedPackage)
     assert package.version == str(version)
-    assert package.security_counter == counter
-    assert package.signed_by == key.public_key.key_hash
+    assert [each.value for each in package.counters] == ([] if counter is None else [counter])
+    assert package.signed_by == (key.public_key.key_hash,)
     assert package.dependencies == tuple(
         Dependency(name=str(image_id), minimum_version=str(minimum)) for image_id, minimum in needs
     )

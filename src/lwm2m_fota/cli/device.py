@@ -23,7 +23,7 @@ from lwm2m_fota.errors import FotaError, SnapshotError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.readings import Version
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.transport.udp import UdpTransport
 
@@ -52,7 +52,7 @@ class DeviceOptions:
     server: str
     endpoint: str
     state_dir: FilePath
-    trust: Trust
+    trust: TrustPolicy
     version: str = "1.0.0"
     object_version: Version = "1.1"
     components: tuple[ComponentOption, ...] = ()

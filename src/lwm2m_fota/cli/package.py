@@ -8,12 +8,12 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from lwm2m_fota.errors import PackageError, StorageError, UsageError
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey, PublicKey
-from lwm2m_fota.package.formats.mcuboot_make import mcuboot_parts
+from lwm2m_fota.package.crypto import Hash, KeyType, PrivateKey, PublicKey
+from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, mcuboot_parts
 from lwm2m_fota.package.formats.mcuboot_read import McubootImage, inspect_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion, TlvType
 from lwm2m_fota.package.formats.registry import default_formats
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.storage.base import PackageSource
 
@@ -54,7 +54,7 @@ def _key_file(path: FilePath) -> bytes:
 
 def new_key() -> PrivateKey:
     """A fresh Ed25519 key."""
-    return PrivateKey.from_seed(KeyAlgorithm.ED25519, secrets.token_bytes(32))
+    return PrivateKey.from_seed(KeyType.ED25519, secrets.token_bytes(32))
 
 
 def read_key(path: FilePath) -> PrivateKey:
@@ -71,15 +71,12 @@ def read_key(path: FilePath) -> PrivateKey:
         raise UsageError(f"{path}: {error}{hint}") from error
 
 
-def read_trust(paths: Sequence[FilePath], *, max_package_bytes: int = 1 << 30) -> Trust:
+def read_trust(paths: Sequence[FilePath], *, max_package_bytes: int = 1 << 30) -> TrustPolicy:
     """Trust in the keys of PEM files; without one, in nothing.
 
     Raises:
         UsageError: a file cannot be read, or holds no public key that is supported.
     """
-    if not paths:
-        # the digest of nothing that exists: every package is refused
-        return Trust.of_digest(bytes(32), max_package_bytes=max_package_bytes)
     keys = []
     for path in paths:
         data = _key_file(path)
@@ -87,7 +84,7 @@ def read_trust(paths: Sequence[FilePath], *, max_package_bytes: int = 1 << 30) -
             keys.append(PublicKey.from_pem(data))
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
-    return Trust(keys=tuple(keys), max_package_bytes=max_package_bytes)
+    return TrustPolicy(keys=tuple(keys), max_package_bytes=max_package_bytes)
 
 
 def public_path(path: FilePath) -> FilePath:
@@ -150,7 +147,7 @@ def make(
         body_bytes=size,
         version=ImageVersion.parse(version),
         key=key,
-        dependencies=dependencies,
+        options=ImageOptions(dependencies=dependencies),
     )
     unfinished = package.with_name(f"{package.name}.tmp")
     try:
@@ -236,7 +233,7 @@ def verify(package: FilePath, trusted: Sequence[FilePath]) -> Facts:
         "version": found.version,
         "bytes": found.size_bytes,
         "sha256": found.sha256.hex(),
-        "signed_by": None if found.signed_by is None else found.signed_by.hex(),
+        "signed_by": found.signers[0].key.name.hex() if found.signers else None,
     }
 
 
@@ -255,7 +252,8 @@ def inspect(package: FilePath) -> Facts:
     Raises:
         FotaError: it is no MCUboot image, or cannot be read.
     """
-    image = inspect_mcuboot(chunks(package))
+    found = inspect_mcuboot(chunks(package))
+    image = found.image
     return {
         "format": "mcuboot",
         "version": str(image.header.version),
@@ -263,8 +261,8 @@ def inspect(package: FilePath) -> Facts:
         "body_bytes": image.header.body_bytes,
         "image_bytes": image.image_bytes,
         "trailing_bytes": image.trailing_bytes,
-        "sha256": image.sha256.hex(),
-        "digest_holds": image.digest_holds,
+        "sha256": found.digests[Hash.SHA256].hex(),
+        "digest_holds": found.digest_holds,
         "key_hashes": [value.hex() for value in image.values(TlvType.KEYHASH)],
         "records": list(_records(image)),
     }

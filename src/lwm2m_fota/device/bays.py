@@ -40,6 +40,11 @@ class Bays:
         """What the stores show of the packages that are known."""
         return tuple((bay.stage, bay.found) for bay in self._bays.values() if bay.stage is not None)
 
+    def instance_in(self, area: int) -> int:
+        """For which instance the package in an area is; for its own, where there is none."""
+        stage = self._bays[area].stage
+        return area if stage is None else stage.instance
+
     def find(self, stage: Stage | None) -> Bay | None:
         """The bay of a package, if it is held."""
         return None if stage is None else next((bay for bay in self._bays.values() if bay.stage == stage), None)

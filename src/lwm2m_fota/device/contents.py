@@ -30,6 +30,16 @@ def requirements(package: VerifiedPackage) -> tuple[Requirement, ...]:
     return tuple(Requirement(each.name, each.minimum_version) for each in package.dependencies)
 
 
+def the_component(package: VerifiedPackage) -> Component:
+    """What a device with one firmware installs: the one part of a package; of one with several, the package as it is.
+
+    How a package of several parts is installed on such a device is its installer's to know.
+    """
+    if len(package.components) == 1:
+        return package.components[0]
+    return Component(name=WHOLE_PACKAGE, version=package.version, offset_bytes=0, length_bytes=package.size_bytes)
+
+
 def component_of(package: VerifiedPackage, is_meant: Callable[[str], bool]) -> Component:
     """The part of a package that is for one component.
 

@@ -12,6 +12,7 @@ from lwm2m_fota.device.bay import Bay, BayListener
 from lwm2m_fota.device.bays import Bays
 from lwm2m_fota.device.contents import checked
 from lwm2m_fota.device.fetch import PackageFetcher
+from lwm2m_fota.device.floor import floor_after, floor_for
 from lwm2m_fota.device.installation import BOOT_OUTCOMES, Installation, InstallationListener
 from lwm2m_fota.device.installer import BatchInstaller, BatchReport, BootStatus, Part
 from lwm2m_fota.device.laws import Law
@@ -44,7 +45,10 @@ from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.resources import ObjectDefinition
 from lwm2m_fota.package.formats.registry import FormatRegistry
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.rollback import RollbackFloor
+from lwm2m_fota.package.trust import TrustPolicy
+from lwm2m_fota.package.types import VerifiedPackage
+from lwm2m_fota.package.verdicts import Refusal, refusal_error
 from lwm2m_fota.storage.base import ImageStore, StateStore
 
 _SAVE_AGAIN_S: Final = 60.0
@@ -66,7 +70,7 @@ class Surroundings(TypedDict):
         offload: runs the installer's blocking calls, e.g. `asyncio.to_thread`; by default in the loop's thread.
     """
 
-    trust: Trust
+    trust: TrustPolicy
     state: StateStore
     reboot: Callable[[], None]
     formats: NotRequired[FormatRegistry]
@@ -90,14 +94,16 @@ class Engine(BayListener, InstallationListener):
         settings, offload = around.get("settings", FirmwareSettings()), around.get("offload", run_here)
         fetchers, chance = tuple(around.get("fetchers", ())), around.get("chance", random.random)
 
-        def bay(store: ImageStore) -> Bay:
-            return Bay(Staging(store, around["trust"], around.get("formats")), fetchers, settings, self, chance)
+        def bay(area: int, store: ImageStore) -> Bay:
+            staging = Staging(store, around["trust"], around.get("formats"), self._wall, lambda: self._floor_in(area))
+            return Bay(staging, fetchers, settings, self, chance)
 
         self._law = law
         self._state = around["state"]
         self._wall = around.get("wall_clock", time.time)
         self._finishes = settings.interrupted_install is InterruptedInstall.FINISH
-        self._bays = Bays({area: bay(store) for area, store in images.items()})
+        self._floor = RollbackFloor()
+        self._bays = Bays({area: bay(area, store) for area, store in images.items()})
         self._installation = Installation(installer, settings, offload, around["reboot"], self)
         self._deferral = WallAlarm(self._wall, self._deferral_due)
         self._listeners: list[ChangeListener] = []
@@ -205,6 +211,7 @@ class Engine(BayListener, InstallationListener):
         if data is not None:
             kept = self._law.decode(data)
             self._law.group = kept.group
+            self._floor = kept.floor
             self._bays.assign(kept.places)
             self._saved = data
         self._bays.sweep()
@@ -265,7 +272,7 @@ class Engine(BayListener, InstallationListener):
 
     def _save(self) -> None:
         places = self._bays.places(self._law.group)
-        data = self._law.encode(Kept(self._law.group, places))
+        data = self._law.encode(Kept(self._law.group, places, self._floor))
         if data != self._saved:
             self._saved = None  # if it fails, either one may stand
             self._state.save(data)
@@ -388,17 +395,30 @@ class Engine(BayListener, InstallationListener):
         self._report(On(stage.instance, TransferFailed(result, diagnosis, stage.transfer)))
 
     def part(self, instance: int) -> Part:
-        """What is to be installed in one component; after a restart it is verified anew first."""
+        """What is to be installed in one component; after a restart it is verified anew first.
+
+        From now on nothing older is taken: the floor is saved before the installer runs.
+        """
         package, image = self._bays.holding(self._law.group.component(instance).stage).contents()
         component = self._law.component(instance, package)
-        return Part(
-            instance=instance,
-            version=component.version or package.version or "",
-            package=package,
-            image=image,
-            offset_bytes=component.offset_bytes,
-            length_bytes=component.length_bytes,
-        )
+        self._raise_floor(package, instance)
+        version = component.version or package.version or ""
+        return Part(instance=instance, version=version, package=package, image=image, component=component)
+
+    def _floor_in(self, area: int) -> RollbackFloor:
+        return floor_for(self._floor, self._bays.instance_in(area))
+
+    def _raise_floor(self, package: VerifiedPackage, instance: int) -> None:
+        """What was verified before another package was installed may be too old by now."""
+        problem = floor_for(self._floor, instance).problem(package.counters)
+        if problem is not None:
+            raise refusal_error(Refusal.ROLLBACK, problem)
+        before, self._floor = self._floor, floor_after(self._floor, package, instance)
+        try:
+            self._save()
+        except StorageError:
+            self._floor = before
+            raise
 
     def batch_failed(self, instances: tuple[int, ...], failure: BatchFailed, diagnosis: str) -> None:
         """An installation failed; everything runs as before."""

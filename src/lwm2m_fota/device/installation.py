@@ -11,6 +11,7 @@ from lwm2m_fota.errors import DependencyError, FotaError, PackageError
 from lwm2m_fota.machines.coordinator_events import BatchFailed
 from lwm2m_fota.machines.events import BootOutcome
 from lwm2m_fota.model.enums import UpdateResult
+from lwm2m_fota.package.verdicts import Refusal, result_of
 
 BOOT_OUTCOMES: Final = {
     BootStatus.NORMAL: BootOutcome.NONE,
@@ -153,5 +154,7 @@ def _failure(error: Exception, blamed: tuple[int, ...], attempt: int) -> BatchFa
     if isinstance(error, DependencyError):
         return BatchFailed(UpdateResult.DEPENDENCY_ERROR, error.instances, attempt=attempt)
     if isinstance(error, PackageError):
-        return BatchFailed(UpdateResult.INTEGRITY_FAILURE, blamed, attempt=attempt)
+        is_old = error.reason == Refusal.ROLLBACK.value
+        result = result_of(Refusal.ROLLBACK, at_update=True) if is_old else UpdateResult.INTEGRITY_FAILURE
+        return BatchFailed(result, blamed, attempt=attempt)
     return BatchFailed(attempt=attempt)

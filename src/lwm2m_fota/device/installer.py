@@ -7,12 +7,13 @@ An `Installer` is for a device with one firmware, a `BatchInstaller` for one wit
 same way as a whole: what `apply` commits is on trial together, confirmed together, or goes back together.
 """
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Protocol, final
 
 import attrs
 
-from lwm2m_fota.package.types import VerifiedPackage
+from lwm2m_fota.package.types import Component, VerifiedPackage, component_pieces
 from lwm2m_fota.storage.base import SealedImage
 
 
@@ -77,16 +78,27 @@ class Part:
         version: of what is installed.
         package: the verified package that it comes in.
         image: the bytes of that package.
-        offset_bytes: where the component's bytes begin in the package.
-        length_bytes: how many they are.
+        component: which part of it.
     """
 
     instance: int
     version: str
     package: VerifiedPackage
     image: SealedImage
-    offset_bytes: int
-    length_bytes: int
+    component: Component
+
+    @property
+    def length_bytes(self) -> int:
+        """How many bytes are installed."""
+        return self.component.length_bytes
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes that are installed, decrypted if need be.
+
+        Raises:
+            IntegrityError: the image is not the one that was verified any more; what came before must not be used.
+        """
+        return component_pieces(self.component, self.image.read_at)
 
 
 class BootControl(Protocol):

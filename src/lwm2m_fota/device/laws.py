@@ -35,7 +35,7 @@ from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.resources import ObjectDefinition
-from lwm2m_fota.package.types import WHOLE_PACKAGE, Component, VerifiedPackage
+from lwm2m_fota.package.types import Component, VerifiedPackage
 
 THE_INSTANCE: Final = 0
 """Of Object 5."""
@@ -208,20 +208,20 @@ class FirmwareLaw:
         return firmware.next_deadline(self.object.machine)
 
     def component(self, instance: int, package: VerifiedPackage) -> Component:
-        """All of it: how a package of several parts is installed on such a device is its installer's to know."""
+        """What a device with one firmware installs."""
         del instance
-        return Component(name=WHOLE_PACKAGE, version=package.version, offset_bytes=0, length_bytes=package.size_bytes)
+        return contents.the_component(package)
 
     def encode(self, kept: Kept) -> bytes:
         """The bytes to store."""
         checkpoint = next((place.checkpoint for place in kept.places), None)
-        return record.encode(self.object.machine, checkpoint)
+        return record.encode(self.object.machine, checkpoint, kept.floor)
 
     def decode(self, data: bytes) -> Kept:
         """What `encode` was given."""
-        machine, checkpoint = record.decode(data)
+        machine, checkpoint, floor = record.decode(data)
         group = _group_of(machine)
-        return Kept(group, tuple(Place(THE_INSTANCE, stage, checkpoint) for stage in group.stages))
+        return Kept(group, tuple(Place(THE_INSTANCE, stage, checkpoint) for stage in group.stages), floor)
 
     def _effects(self, effects: Iterable[DeviceEffect], before: FirmwareMachine) -> tuple[AdvancedEffect, ...]:
         transfer = self.object.machine.transfer

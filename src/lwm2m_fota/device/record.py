@@ -11,6 +11,7 @@ from lwm2m_fota.machines.coordinator_state import ComponentGroup, Stage
 from lwm2m_fota.machines.download_words import Checkpoint
 from lwm2m_fota.machines.snapshot import restore, snapshot
 from lwm2m_fota.machines.state import FirmwareMachine
+from lwm2m_fota.package.rollback import RollbackFloor
 
 SCHEMA: Final = 1
 
@@ -32,27 +33,40 @@ class Place(NamedTuple):
 
 @final
 class Kept(NamedTuple):
-    """What is kept."""
+    """What is kept.
+
+    Attributes:
+        group: the machines.
+        places: where packages lie.
+        floor: what packages must not be older than.
+    """
 
     group: ComponentGroup
     places: tuple[Place, ...] = ()
+    floor: RollbackFloor = RollbackFloor()
 
 
-def encode(machine: FirmwareMachine, checkpoint: Checkpoint | None) -> bytes:
+def encode(machine: FirmwareMachine, checkpoint: Checkpoint | None, floor: RollbackFloor) -> bytes:
     """The bytes to store for Object 5."""
-    plain = {"schema": SCHEMA, "machine": snapshot(machine), "checkpoint": _plain(checkpoint)}
+    plain = {
+        "schema": SCHEMA,
+        "machine": snapshot(machine),
+        "checkpoint": _plain(checkpoint),
+        "floor": floor.to_plain(),
+    }
     return json.dumps(plain).encode()
 
 
-def decode(data: bytes) -> tuple[FirmwareMachine, Checkpoint | None]:
+def decode(data: bytes) -> tuple[FirmwareMachine, Checkpoint | None, RollbackFloor]:
     """What `encode` was given.
 
     Raises:
         SnapshotError: the bytes are damaged, or of another schema.
     """
-    match _parsed(data):
+    parsed = _parsed(data)
+    match parsed:
         case {"machine": dict(machine), "checkpoint": checkpoint}:
-            return restore(machine), _checkpoint(checkpoint)
+            return restore(machine), _checkpoint(checkpoint), _floor(parsed)
         case _:
             raise SnapshotError("the stored state is damaged: parts are missing")
 
@@ -60,8 +74,8 @@ def decode(data: bytes) -> tuple[FirmwareMachine, Checkpoint | None]:
 def encode_group(kept: Kept) -> bytes:
     """The bytes to store for Object 33629."""
     places = [[place.area, *place.stage, _plain(place.checkpoint)] for place in kept.places]
-    plain = {"schema": SCHEMA, "group": coordinator_snapshot.snapshot(kept.group), "places": places}
-    return json.dumps(plain).encode()
+    group, floor = coordinator_snapshot.snapshot(kept.group), kept.floor.to_plain()
+    return json.dumps({"schema": SCHEMA, "group": group, "places": places, "floor": floor}).encode()
 
 
 def decode_group(data: bytes, profile: AdvancedProfile) -> Kept:
@@ -70,11 +84,17 @@ def decode_group(data: bytes, profile: AdvancedProfile) -> Kept:
     Raises:
         SnapshotError: the bytes are damaged, or of another schema.
     """
-    match _parsed(data):
+    parsed = _parsed(data)
+    match parsed:
         case {"group": dict(group), "places": list(places)}:
-            return Kept(coordinator_snapshot.restore(group, profile), tuple(map(_place, places)))
+            return Kept(coordinator_snapshot.restore(group, profile), tuple(map(_place, places)), _floor(parsed))
         case _:
             raise SnapshotError("the stored state is damaged: parts are missing")
+
+
+def _floor(parsed: Mapping[str, object]) -> RollbackFloor:
+    """Records that were stored before there was a floor have none."""
+    return RollbackFloor.from_plain(parsed.get("floor", {}))
 
 
 def _place(plain: object) -> Place:

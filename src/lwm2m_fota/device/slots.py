@@ -11,12 +11,12 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.device.boot_record import BootRecord, Phase, Slots, decode, encode
+from lwm2m_fota.device.contents import the_component
 from lwm2m_fota.device.installer import BatchReport, BootReport, BootStatus, Part
 from lwm2m_fota.errors import IntegrityError, UsageError
 from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.storage.base import ImageStore, SealedImage, StateStore
 
-_COPY_BYTES: Final = 65536
 _STATUS: Final = {
     Phase.NORMAL: BootStatus.NORMAL,
     Phase.WRITTEN: BootStatus.UNAPPLIED,
@@ -183,12 +183,9 @@ class BatchSlotInstaller:
 def _copy(part: Part, slot: ImageStore) -> None:
     slot.open(part.length_bytes)
     done = 0
-    while done < part.length_bytes:
-        data = part.image.read_at(part.offset_bytes + done, min(_COPY_BYTES, part.length_bytes - done))
-        if not data:
-            raise IntegrityError("the staged image is shorter than the verified package")
-        slot.write_at(done, data)
-        done += len(data)
+    for piece in part.pieces():
+        slot.write_at(done, piece)
+        done += len(piece)
     slot.seal()
 
 
@@ -227,15 +224,10 @@ class SlotInstaller:
 
     def write(self, package: VerifiedPackage, image: SealedImage, attempt: int) -> None:
         """Copy the image to the slot that does not run, and seal it; raises as `BatchSlotInstaller.write`."""
-        whole = Part(
-            instance=0,
-            version=package.version or "",
-            package=package,
-            image=image,
-            offset_bytes=0,
-            length_bytes=package.size_bytes,
+        part = Part(
+            instance=0, version=package.version or "", package=package, image=image, component=the_component(package)
         )
-        self._batch.write(whole, attempt)
+        self._batch.write(part, attempt)
 
     def apply(self, attempt: int) -> None:
         """Ask for a trial boot of the written image.

@@ -1,10 +1,12 @@
 """The staging area of one package: stored and verified in the same pass, never held whole."""
 
+from collections.abc import Callable
 from typing import Final, final
 
 from lwm2m_fota.errors import IntegrityError, PackageTooLargeError, UsageError
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.rollback import RollbackFloor
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.storage.base import ImageStore, SealedImage
@@ -20,12 +22,23 @@ class Staging:
         images: where the bytes go.
         trust: what the package must show.
         formats: the formats that are understood; by default those of this library.
+        wall_clock: seconds since 1970, or None while the clock is not set.
+        floor: what a package must not be older than, beside what the policy says; asked for each package.
     """
 
-    def __init__(self, images: ImageStore, trust: Trust, formats: FormatRegistry | None = None) -> None:
+    def __init__(
+        self,
+        images: ImageStore,
+        trust: TrustPolicy,
+        formats: FormatRegistry | None = None,
+        wall_clock: Callable[[], float | None] = lambda: None,
+        floor: Callable[[], RollbackFloor] = RollbackFloor,
+    ) -> None:
         self._images = images
         self._trust = trust
         self._formats = formats or default_formats()
+        self._wall = wall_clock
+        self._floor = floor
         self._verifier: PackageVerifier | None = None
 
     @property
@@ -147,7 +160,7 @@ class Staging:
         return verifier.finish()
 
     def _new_verifier(self) -> PackageVerifier:
-        return PackageVerifier(self._trust, formats=self._formats)
+        return PackageVerifier(self._trust.with_floor(self._floor()), now=self._wall(), formats=self._formats)
 
     def _feed(self, verifier: PackageVerifier, size_bytes: int) -> None:
         for offset in range(0, size_bytes, _READ_BYTES):

@@ -1,16 +1,15 @@
 """The way from bytes to trust: one streaming pass over a package, in bounded memory."""
 
-import hashlib
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 from lwm2m_fota.errors import PackageError, UsageError
+from lwm2m_fota.package.crypto.secret import same
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
-from lwm2m_fota.package.trust import Trust
-from lwm2m_fota.package.types import Verdict, VerifiedPackage, _certify
+from lwm2m_fota.package.keyring import Signer
+from lwm2m_fota.package.stream import PackageStream
+from lwm2m_fota.package.trust import TrustPolicy
+from lwm2m_fota.package.types import Check, Component, Verdict, VerifiedPackage, _certify
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
-
-if TYPE_CHECKING:
-    from lwm2m_fota.package.formats.base import PackageFormat, PackageParser
 
 _DEFAULT_FORMATS: Final = default_formats()
 
@@ -19,11 +18,12 @@ _DEFAULT_FORMATS: Final = default_formats()
 class PackageVerifier:
     """Verifies one package while it arrives.
 
-    It keeps what the format needs to judge (for MCUboot the header and the records behind the body), never the body.
-    After an error it stays failed: each further call raises the same error.
+    It keeps what the format needs to judge (for MCUboot the header and the records behind the body), and the body only
+    up to a limit of the format that has a name. After an error it stays failed: each further call raises the same one.
 
     Args:
         trust: the policy.
+        now: seconds since 1970, for keys that are not valid for ever; None while the clock is not set.
         formats: the formats that are understood.
         expected_size_bytes: the length of the file, if the sender told it; then it must be exactly that.
 
@@ -33,35 +33,37 @@ class PackageVerifier:
     """
 
     __slots__ = (
-        "_bytes_fed", "_expected_size_bytes", "_failure", "_finished", "_format", "_formats", "_parser", "_prefix",
-        "_sha256", "_trust",
+        "_expected_size_bytes", "_failure", "_finished", "_free", "_granted", "_now", "_pass_by", "_stream", "_trust",
     )  # fmt: skip
 
     def __init__(
-        self, trust: Trust, *, formats: FormatRegistry = _DEFAULT_FORMATS, expected_size_bytes: int | None = None
+        self,
+        trust: TrustPolicy,
+        *,
+        now: float | None = None,
+        formats: FormatRegistry = _DEFAULT_FORMATS,
+        expected_size_bytes: int | None = None,
     ) -> None:
         if expected_size_bytes is not None and expected_size_bytes < 0:
             raise UsageError("a size is not negative")
         self._trust = trust
-        self._formats = formats
+        self._now = now
         self._expected_size_bytes = expected_size_bytes
         self._check_size(expected_size_bytes or 0)
-        self._sha256 = hashlib.sha256()
-        self._bytes_fed = 0
-        self._prefix = b""
-        self._format: PackageFormat | None = None
-        self._parser: PackageParser | None = None
+        self._stream = PackageStream(trust, now, formats, expected_size_bytes=expected_size_bytes)
+        self._pass_by = self._stream.digest.pass_by
+        self._granted = self._free = 0
         self._failure: PackageError | None = None
         self._finished = False
 
     @property
     def bytes_fed(self) -> int:
         """How many bytes of the package were taken."""
-        return self._bytes_fed
+        return self._stream.position + self._granted - self._free
 
     def digest_so_far(self) -> bytes:
         """SHA-256 of the bytes taken so far: with `bytes_fed`, a checkpoint to resume from."""
-        return self._sha256.copy().digest()
+        return self._stream.digest_so_far()
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take the next bytes.
@@ -76,22 +78,30 @@ class PackageVerifier:
             PackageError: its records are more than the verifier holds.
             UsageError: the package was finished.
         """
+        size = len(data)
+        if 0 < size <= self._free:  # the way of nearly all bytes: there is nothing in them for the format
+            self._free -= size
+            self._pass_by(data)
+            return
         self._check_open()
+        self._settle()
         try:
             self._take_up_to_limit(memoryview(data))
         except PackageError as error:
             self._failure = error
             raise
+        self._granted = self._free = min(self._stream.free_bytes, self._room)
 
     def finish(self) -> VerifiedPackage:
         """The package is complete: judge it.
 
         Raises:
-            UnsupportedPackageError: no format is recognised, or an algorithm is not supported.
-            IntegrityError: it is truncated, unsigned, or its digest, signature or key does not hold.
+            UnsupportedPackageError: no format is recognised, an algorithm is not supported, or it is for others.
+            IntegrityError: it is truncated, unsigned or too old, or its digest, signature or key does not hold.
             UsageError: the package was finished.
         """
         self._check_open()
+        self._settle()
         try:
             package = self._judge()
         except PackageError as error:
@@ -100,11 +110,21 @@ class PackageVerifier:
         self._finished = True
         return package
 
+    def _settle(self) -> None:
+        """Tell the stream what went by without it."""
+        self._stream.passed(self._granted - self._free)
+        self._granted = self._free = 0
+
     def _check_open(self) -> None:
         if self._failure is not None:
             raise self._failure
         if self._finished:
             raise UsageError("this package is finished; take a new verifier for the next")
+
+    @property
+    def _room(self) -> int:
+        told = self._expected_size_bytes
+        return (self._trust.max_package_bytes if told is None else told) - self._stream.position
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._trust.max_package_bytes:
@@ -114,54 +134,59 @@ class PackageVerifier:
 
     def _take_up_to_limit(self, data: memoryview) -> None:
         """Judge what lies within the limit before what is beyond it: the cuts do not change the verdict."""
-        told = self._expected_size_bytes
-        room = (self._trust.max_package_bytes if told is None else told) - self._bytes_fed
-        self._take(data[:room])
+        room = self._room
+        self._stream.feed(data[:room])
         if len(data) > room:
-            self._check_size(self._bytes_fed + 1)
-
-    def _take(self, data: memoryview) -> None:
-        self._sha256.update(data)
-        self._bytes_fed += len(data)
-        if self._parser is None:
-            missing = self._formats.prefix_bytes - len(self._prefix)
-            self._prefix += bytes(data[:missing])
-            data = data[missing:]
-            self._recognise(complete=False)
-        if self._parser is not None:
-            self._parser.feed(data)
-
-    def _recognise(self, *, complete: bool) -> None:
-        """Open the parser, if the first bytes tell which; it gets them at once."""
-        self._format = self._formats.recognise(self._prefix, complete=complete)
-        if self._format is not None:
-            self._parser = self._format.open(self._trust, expected_size_bytes=self._expected_size_bytes)
-            self._parser.feed(memoryview(self._prefix))
+            self._check_size(self._stream.position + 1)
 
     def _judge(self) -> VerifiedPackage:
-        if self._expected_size_bytes is not None and self._bytes_fed < self._expected_size_bytes:
-            raise refusal_error(Refusal.TRUNCATED, f"{self._bytes_fed} of {self._expected_size_bytes} bytes")
-        if self._parser is None:
-            self._recognise(complete=True)
-        if self._parser is None or self._format is None:
-            raise AssertionError
-        verdict = self._parser.finish()
-        sha256 = self._sha256.digest()
-        self._apply_policy(verdict, sha256)
-        return _certify(verdict, package_format=self._format.name, size_bytes=self._bytes_fed, sha256=sha256)
+        size, told = self._stream.position, self._expected_size_bytes
+        if told is not None and size < told:
+            raise refusal_error(Refusal.TRUNCATED, f"{size} of {told} bytes")
+        verdict = self._stream.finish()
+        sha256 = self._stream.digest_so_far()
+        signers = self._apply_policy(verdict, sha256, size)
+        return _certify(
+            verdict,
+            package_format=self._stream.format_name,
+            size_bytes=size,
+            sha256=sha256,
+            signers=signers,
+            checks=self._checks(verdict, signers),
+            limits={"max_package_bytes": self._trust.max_package_bytes, **verdict.limits},
+        )
 
-    def _apply_policy(self, verdict: Verdict, sha256: bytes) -> None:
+    def _apply_policy(self, verdict: Verdict, sha256: bytes, size: int) -> tuple[Signer, ...]:
         """What every format has to meet, checked here so that no format can forget it."""
         trust = self._trust
-        if trust.expected_sha256 not in {None, sha256}:
+        if trust.expected_sha256 is not None and not same(trust.expected_sha256, sha256):
             raise refusal_error(Refusal.DIGEST_MISMATCH, "the file is not the one that was expected")
-        if trust.require_signature and verdict.signed_by is None:
-            raise refusal_error(Refusal.UNSIGNED, "a signature is required")
-        if verdict.signed_by is not None and verdict.signed_by not in {key.key_hash for key in trust.keys}:
-            raise refusal_error(Refusal.UNTRUSTED_KEY, f"signed by {verdict.signed_by.hex()}")
-        minimum = trust.minimum_security_counter
-        if minimum is not None and (verdict.security_counter is None or verdict.security_counter < minimum):
-            raise refusal_error(Refusal.ROLLBACK, f"security counter {verdict.security_counter}, at least {minimum}")
+        signers = trust.judge(verdict.authentication, self._now)
+        trust.check_made_for(verdict.made_for)
+        trust.check_counters(verdict.counters)
         for part in verdict.components:
-            if not 0 <= part.offset_bytes <= part.offset_bytes + part.length_bytes <= self._bytes_fed:
-                raise refusal_error(Refusal.MALFORMED, f"component {part.name} lies outside of the package")
+            _check_place(part, size)
+        return signers
+
+    def _checks(self, verdict: Verdict, signers: tuple[Signer, ...]) -> frozenset[Check]:
+        """What was verified, by the format and here."""
+        made_for = verdict.made_for
+        found = {
+            Check.FILE_DIGEST: self._trust.expected_sha256 is not None,
+            Check.SIGNATURE: bool(signers),
+            Check.ROLLBACK: bool(self._trust.rollback_floor.marks),
+            Check.VENDOR: made_for.vendor_id is not None,
+            Check.CLASS: made_for.class_id is not None,
+            Check.DEVICE: made_for.device_id is not None,
+        }
+        return verdict.checks | {check for check, is_made in found.items() if is_made}
+
+
+def _check_place(part: Component, size: int) -> None:
+    """A component lies within the package, or within what an envelope of the package holds."""
+    envelope = part.envelope
+    places = [(part.offset_bytes, part.length_bytes, size if envelope is None else envelope.content_bytes)]
+    if envelope is not None:
+        places.append((envelope.offset_bytes, envelope.length_bytes, size))
+    if any(not 0 <= offset <= offset + length <= within for offset, length, within in places):
+        raise refusal_error(Refusal.MALFORMED, f"component {part.name} lies outside of the package")

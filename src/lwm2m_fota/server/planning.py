@@ -5,7 +5,7 @@ from typing import Final
 
 from lwm2m_fota.errors import PackageError, UsageError
 from lwm2m_fota.machines.update_policy import ComponentPlan, UpdatePlan
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.storage.base import PackageSource
 
@@ -79,7 +79,12 @@ def needs_of(source: PackageSource) -> tuple[str, ...]:
     Raises:
         StorageError: it cannot be read.
     """
-    verifier = PackageVerifier(Trust.unsafe_accept_unsigned(max_package_bytes=max(1, source.size_bytes)))
+    verifier = PackageVerifier(
+        UnsafeTrustPolicy(
+            max_package_bytes=max(1, source.size_bytes),
+            choices=[UnsafeChoice.ACCEPT_UNSIGNED, UnsafeChoice.ANY_DEVICE],  # it is only read here
+        )
+    )
     try:
         for offset in range(0, source.size_bytes, _READ_BYTES):
             verifier.feed(source.read_at(offset, _READ_BYTES))

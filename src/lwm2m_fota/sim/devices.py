@@ -24,7 +24,7 @@ from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
 from lwm2m_fota.runtime.entropy import SeededEntropy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.sim.flash import SimulatedFlash
@@ -80,7 +80,7 @@ class DeviceModel:
 
     factory_version: str = "1.0.0"
     profile: FirmwareProfile | AdvancedProfile = _PROFILE
-    trust: Trust = attrs.field(factory=Trust.unsafe_accept_unsigned)
+    trust: TrustPolicy = attrs.field(factory=UnsafeTrustPolicy)
     formats: FormatRegistry = attrs.field(factory=default_formats)
     capacity_bytes: int = 1 << 20
     lifetime_s: int = 300

@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, final
 
-from lwm2m_fota.package.crypto import PrivateKey
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.crypto import Algorithm, PrivateKey, PublicKey
+from lwm2m_fota.package.formats.base import PackageContext
+from lwm2m_fota.package.keyring import Authentication, Fault, KeyRing, Signer
 from lwm2m_fota.package.types import Component, Dependency, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
@@ -54,15 +55,15 @@ def make_bundle(
 class _BundleParser:
     """The header and the signature are kept, the rest is hashed."""
 
-    def __init__(self, trust: Trust) -> None:
-        self._trust = trust
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
         self._head = b""
         self._tail = b""
         self._digest = hashlib.sha256()
         self._signed_bytes = 0
         self._header: Mapping[str, Any] | None = None
 
-    def feed(self, data: memoryview) -> None:
+    def feed(self, data: memoryview) -> int:
         if self._header is None:
             self._head += bytes(data)
             data = memoryview(b"")
@@ -70,6 +71,7 @@ class _BundleParser:
         self._tail += bytes(data)
         signed, self._tail = self._tail[:-_SIGNATURE_BYTES], self._tail[-_SIGNATURE_BYTES:]
         self._sign(signed)
+        return 0
 
     def _read_header(self) -> None:
         begin = len(MAGIC) + _LENGTH_BYTES
@@ -98,17 +100,20 @@ class _BundleParser:
             offset += length
         if offset != self._signed_bytes:
             raise refusal_error(Refusal.MALFORMED, "the parts are not those of the header")
-        digest = self._digest.digest()
-        signer = next((key for key in self._trust.keys if key.verify_digest(self._tail, digest)), None)
-        if signer is None and self._trust.require_signature:
-            raise refusal_error(Refusal.BAD_SIGNATURE, "no trusted key has signed the bundle")
         return Verdict(
             components=tuple(components),
             name=header["name"],
             version=header["version"] or None,
             dependencies=tuple(Dependency(name=name, minimum_version=at) for name, at in header["needs"].items()),
-            signed_by=None if signer is None else signer.key_hash,
+            authentication=self._authentication(),
         )
+
+    def _authentication(self) -> Authentication:
+        digest = self._digest.digest()
+        for known in self._ring.keys:
+            if isinstance(known.key, PublicKey) and known.key.verify_digest(self._tail, digest):
+                return Authentication((Signer(known, Algorithm.ED25519),))
+        return Authentication(faults=(Fault(Refusal.UNTRUSTED_KEY, "no trusted key has signed the bundle"),))
 
 
 def _decode(data: bytes) -> Mapping[str, Any]:
@@ -144,7 +149,6 @@ class BundleFormat:
         """Whether it begins with the magic number."""
         return prefix == MAGIC
 
-    def open(self, trust: Trust, *, expected_size_bytes: int | None) -> _BundleParser:
+    def open(self, context: PackageContext) -> _BundleParser:
         """Begin a bundle."""
-        del expected_size_bytes
-        return _BundleParser(trust)
+        return _BundleParser(context.ring)

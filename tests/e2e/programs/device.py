@@ -13,7 +13,7 @@ from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.slots import SlotInstaller
 from lwm2m_fota.lwm2m.dispatch import Dispatcher
 from lwm2m_fota.machines.profile import FirmwareProfile
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.storage.files import FileImageStore, FileStateStore
 from lwm2m_fota.transport.udp import UdpTransport
@@ -24,7 +24,7 @@ async def main(folder: Path, sha256: bytes, ack_timeout_s: float) -> None:
     slots = (FileImageStore(folder / "a.bin"), FileImageStore(folder / "b.bin"))
     firmware = FirmwareDevice(
         profile=FirmwareProfile(),
-        trust=Trust.of_digest(sha256),
+        trust=TrustPolicy.of_digest(sha256),
         images=FileImageStore(folder / "staged.bin"),
         state=FileStateStore(folder / "state.json"),
         installer=SlotInstaller(FileStateStore(folder / "boot.json"), slots, "1.0.0"),

@@ -12,7 +12,7 @@ from lwm2m_fota.cli.state_dir import StateDir, running_images
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import UnsafeTrustPolicy
 from lwm2m_fota.sim.loop import run
 
 
@@ -25,7 +25,7 @@ def without_time(told):
 
 
 def around(made):
-    return {"trust": Trust.unsafe_accept_unsigned(), "state": made.state, "reboot": list}
+    return {"trust": UnsafeTrustPolicy(), "state": made.state, "reboot": list}
 
 
 def test_components_are_told_at_boot_and_with_each_change(tmp_path, capsys):

@@ -15,19 +15,19 @@ from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
 from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
-from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
+from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.storage.base import SealedImage
 from lwm2m_fota.storage.files import FileImageStore, FileStateStore
 from lwm2m_fota.storage.memory import MemoryImageStore, MemoryStateStore
 
-KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
-STRANGER = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(32))
-TRUST = Trust(keys=(KEY.public_key,), max_package_bytes=1 << 20)
+KEY = PrivateKey.from_seed(KeyType.ED25519, bytes(range(32)))
+STRANGER = PrivateKey.from_seed(KeyType.ED25519, bytes(32))
+TRUST = TrustPolicy(keys=(KEY.public_key,), max_package_bytes=1 << 20)
 BODY = bytes(range(256)) * 20
 URI = "coap://origin/fw"
 ETAG = bytes.fromhex("0a0b0c0d")
@@ -37,7 +37,7 @@ WALL_S = 1_700_000_000.0
 def signed(body=BODY, version="1.1.0", key=KEY, needs=()):
     """A package as bytes; without a key it is not signed; `needs` has image numbers and versions."""
     needed = tuple(ImageDependency(image, ImageVersion.parse(least)) for image, least in needs)
-    return create_mcuboot(body, version=ImageVersion.parse(version), key=key, dependencies=needed)
+    return create_mcuboot(body, version=ImageVersion.parse(version), key=key, options=ImageOptions(dependencies=needed))
 
 
 def verified(data):

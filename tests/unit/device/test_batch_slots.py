@@ -1,10 +1,12 @@
 """The installer with two slots for each of several components: together, or not at all."""
 
+import attrs
 import pytest
 
 from lwm2m_fota.device.installer import Alone, BatchReport, BootStatus, Part
 from lwm2m_fota.device.slots import BatchSlotInstaller, SlotInstaller
 from lwm2m_fota.errors import IntegrityError, StorageError, UsageError
+from lwm2m_fota.package.types import Component
 from lwm2m_fota.storage.memory import MemoryImageStore, MemoryStateStore
 
 FACTORY = {0: "1.0.0", 3: "5.0.0", 7: "9.0.0"}
@@ -30,8 +32,7 @@ class Flash:
             version=package.version,
             package=package,
             image=store.seal(),
-            offset_bytes=0,
-            length_bytes=len(data),
+            component=package.components[0],
         )
 
     def shows(self):
@@ -156,7 +157,8 @@ def test_only_part_of_a_package_is_installed(flash):
     data = flash.kit.signed(b"all of it")
     part = flash.part(3, data)
     installer = flash.installer()
-    slice_ = Part(instance=3, version="2", package=part.package, image=part.image, offset_bytes=4, length_bytes=10)
+    piece = Component(name="image", version=None, offset_bytes=4, length_bytes=10)
+    slice_ = Part(instance=3, version="2", package=part.package, image=part.image, component=piece)
     installer.write(slice_, 1)
     installer.apply(1, (3,))
     installer.boot()
@@ -167,7 +169,11 @@ def test_only_part_of_a_package_is_installed(flash):
 def test_a_part_that_is_not_in_the_image_is_refused(flash):
     part = flash.part(0)
     beyond = Part(
-        instance=0, version="", package=part.package, image=part.image, offset_bytes=1, length_bytes=part.length_bytes
+        instance=0,
+        version="",
+        package=part.package,
+        image=part.image,
+        component=attrs.evolve(part.component, offset_bytes=1),
     )
     with pytest.raises(IntegrityError):
         flash.installer().write(beyond, 1)

@@ -13,7 +13,7 @@ from lwm2m_fota.machines.events import TransferFailed
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.sim.loop import run
 
 IDLE, DOWNLOADING, DOWNLOADED, UPDATING = State
@@ -957,7 +957,7 @@ SETTLED = {
 @pytest.mark.parametrize("pulls", [False, True])
 def test_a_store_that_fails_at_any_one_call_leaves_no_device_stuck(kit, pulls, mode):
     data = kit.signed(bytes(range(256)) * 8)
-    trust = Trust(keys=kit.TRUST.keys)
+    trust = TrustPolicy(keys=kit.TRUST.keys)
 
     async def main(n):
         faults = kit.Faults()

@@ -12,7 +12,7 @@ from lwm2m_fota.errors import (
     UnsupportedPackageError,
     UsageError,
 )
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.storage.files import FileImageStore
 from lwm2m_fota.storage.memory import MemoryImageStore
 
@@ -54,7 +54,7 @@ def test_the_announced_size_is_held_against_trust_and_store(kit, images):
     assert staging.limit_bytes == 1 << 16
     with pytest.raises(PackageTooLargeError):
         staging.open((1 << 16) + 1)
-    strict = Staging(images, Trust(keys=kit.TRUST.keys, max_package_bytes=1000))
+    strict = Staging(images, TrustPolicy(keys=kit.TRUST.keys, max_package_bytes=1000))
     assert strict.limit_bytes == 1000
     with pytest.raises(PackageTooLargeError):
         strict.open(1001)

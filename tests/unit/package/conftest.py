@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lwm2m_fota.package.crypto import PrivateKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
+from lwm2m_fota.package.crypto.keys import SEED_BYTES
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "mcuboot"
+KEYS = Path(__file__).resolve().parents[2] / "vectors" / "keys"
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +20,26 @@ def vector():
 @pytest.fixture(scope="session")
 def ed25519_key(vector):
     return PrivateKey.from_pem(vector("TEST-ONLY-ed25519.pem"))
+
+
+@pytest.fixture(scope="session")
+def rsa_key():
+    return PrivateKey.from_pem((KEYS / "TEST-ONLY-rsa2048.pem").read_bytes())
+
+
+@pytest.fixture(scope="session")
+def large_rsa_key():
+    return PrivateKey.from_pem((KEYS / "TEST-ONLY-rsa3072.pem").read_bytes())
+
+
+@pytest.fixture(scope="session")
+def key_of(rsa_key):
+    """`key_of(kind)` is a private key of a type, always the same."""
+
+    def make(kind, number=0x11):
+        return rsa_key if kind is KeyType.RSA else PrivateKey.from_seed(kind, bytes([number]) * SEED_BYTES[kind])
+
+    return make
 
 
 @pytest.fixture(scope="session")

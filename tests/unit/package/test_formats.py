@@ -8,11 +8,13 @@ import attrs
 import pytest
 
 from lwm2m_fota.errors import IntegrityError, UnsupportedPackageError, UsageError
-from lwm2m_fota.package.crypto import PublicKey
+from lwm2m_fota.package.crypto import Algorithm, PublicKey
+from lwm2m_fota.package.formats.base import PackageContext
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
 from lwm2m_fota.package.formats.plain import PlainFormat
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.keyring import Authentication, KeyRing, Signer
+from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Component, Dependency, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -24,13 +26,14 @@ BUNDLE = b"TOYBUNDLE\nmodem 2.1 5\napp 3.0 4\nneeds radio 1.7\n\nMODEMAPP!"
 class BundleParser:
     """A text header up to an empty line, the parts one after the other, and a signature over SHA-256 of all that."""
 
-    trust: Trust
+    ring: KeyRing
     kept: bytearray = attrs.field(factory=bytearray)
 
-    def feed(self, data: memoryview) -> None:
+    def feed(self, data: memoryview) -> int:
         self.kept += data
         if len(self.kept) > 1000:
             raise refusal_error(Refusal.VERIFIER_MEMORY, "a bundle is short")
+        return 0
 
     def finish(self) -> Verdict:
         head, gap, rest = bytes(self.kept).partition(b"\n\n")
@@ -44,12 +47,12 @@ class BundleParser:
             parts.append(Component(name=name, version=words[0], offset_bytes=offset, length_bytes=int(words[1])))
             offset += int(words[1])
         signed, signature = bytes(self.kept)[:offset], rest[offset - len(head) - 2 :]
-        signer = next((key for key in self.trust.keys if key.verify(signature, signed)), None)
+        signers = [Signer(key, Algorithm.ED25519) for key in self.ring.keys if key.key.verify(signature, signed)]
         return Verdict(
             components=tuple(parts),
             name="toy",
             dependencies=tuple(needs),
-            signed_by=None if signer is None else signer.key_hash,
+            authentication=Authentication(tuple(signers)),
         )
 
 
@@ -60,8 +63,8 @@ class BundleFormat:
     def sniff(self, prefix: bytes) -> bool:
         return prefix == b"TOYBUNDLE\n"
 
-    def open(self, trust: Trust, *, expected_size_bytes: int | None) -> BundleParser:
-        return BundleParser(trust)
+    def open(self, context: PackageContext) -> BundleParser:
+        return BundleParser(context.ring)
 
 
 def verify(trust, data, formats, step):
@@ -75,21 +78,21 @@ def verify(trust, data, formats, step):
 def test_a_format_of_others_verifies_packages_of_several_components(ed25519_key, step):
     data = BUNDLE + ed25519_key.sign(BUNDLE)
     formats = default_formats().with_format(BundleFormat())
-    package = verify(Trust(keys=(ed25519_key.public_key,)), data, formats, step)
+    package = verify(TrustPolicy(keys=(ed25519_key.public_key,)), data, formats, step)
     assert package.format == "toy-bundle"
     assert package.name == "toy"
     assert [(part.name, part.version) for part in package.components] == [("modem", "2.1"), ("app", "3.0")]
     cut = [data[part.offset_bytes : part.offset_bytes + part.length_bytes] for part in package.components]
     assert cut == [b"MODEM", b"APP!"]
     assert package.dependencies == (Dependency(name="radio", minimum_version="1.7"),)
-    assert package.signed_by == ed25519_key.public_key.key_hash
+    assert package.signed_by == (ed25519_key.public_key.key_hash,)
 
 
 def test_a_format_of_others_is_held_to_the_policy(ed25519_key, p256_key):
     formats = default_formats().with_format(BundleFormat())
     for key in (ed25519_key, p256_key):
         with pytest.raises(IntegrityError):
-            verify(Trust(keys=(key.public_key,)), BUNDLE + ed25519_key.sign(BUNDLE[:-1]), formats, 9)
+            verify(TrustPolicy(keys=(key.public_key,)), BUNDLE + ed25519_key.sign(BUNDLE[:-1]), formats, 9)
 
 
 def test_the_format_of_others_needs_no_private_name():
@@ -105,7 +108,7 @@ def test_the_format_of_others_needs_no_private_name():
 
 
 def test_the_default_formats_are_these():
-    assert [known.name for known in default_formats().formats] == ["mcuboot", "plain"]
+    assert [known.name for known in default_formats().formats] == ["mcuboot", "cose", "plain"]
     assert default_formats().prefix_bytes == 4
     assert FormatRegistry(()).prefix_bytes == 0
 
@@ -113,7 +116,7 @@ def test_the_default_formats_are_these():
 def test_a_registry_does_not_change(ed25519_key: PublicKey):
     first = default_formats()
     second = first.with_format(BundleFormat())
-    assert [known.name for known in second.formats] == ["toy-bundle", "mcuboot", "plain"]
+    assert [known.name for known in second.formats] == ["toy-bundle", "mcuboot", "cose", "plain"]
     assert second.prefix_bytes == 10
     assert first == default_formats()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -123,7 +126,7 @@ def test_a_registry_does_not_change(ed25519_key: PublicKey):
 def test_a_format_replaces_the_one_of_its_name():
     wide = McubootFormat(max_tlv_bytes=1)
     formats = default_formats().with_format(wide)
-    assert [known.name for known in formats.formats] == ["mcuboot", "plain"]
+    assert [known.name for known in formats.formats] == ["mcuboot", "cose", "plain"]
     assert formats.formats[0] is wide
 
 
@@ -149,24 +152,24 @@ def test_a_format_waits_for_the_bytes_it_needs():
 @pytest.mark.parametrize("data", [b"a", b"\x00", b"\x3d\xb8\xf3", b"no image at all" * 5000])
 @pytest.mark.parametrize("step", [1, 1000, 100_000])
 def test_a_plain_image_is_taken_by_its_digest(data, step):
-    package = verify(Trust.of_digest(hashlib.sha256(data).digest()), data, default_formats(), step)
+    package = verify(TrustPolicy.of_digest(hashlib.sha256(data).digest()), data, default_formats(), step)
     assert (package.format, package.size_bytes) == ("plain", len(data))
     assert package.components == (Component(name="image", version=None, offset_bytes=0, length_bytes=len(data)),)
 
 
 def test_a_plain_image_with_another_digest_is_refused():
     with pytest.raises(IntegrityError, match="digest mismatch") as caught:
-        verify(Trust.of_digest(bytes(32)), b"image", default_formats(), 2)
+        verify(TrustPolicy.of_digest(bytes(32)), b"image", default_formats(), 2)
     assert caught.value.result == 5
 
 
 def test_a_plain_image_without_a_digest_needs_the_unsafe_policy(ed25519_key):
-    assert verify(Trust.unsafe_accept_unsigned(), b"image", default_formats(), 2).signed_by is None
+    assert verify(UnsafeTrustPolicy(), b"image", default_formats(), 2).signed_by == ()
     with pytest.raises(UnsupportedPackageError, match="holds no signature") as caught:
-        verify(Trust(keys=(ed25519_key.public_key,)), b"image", default_formats(), 2)
+        verify(TrustPolicy(keys=(ed25519_key.public_key,)), b"image", default_formats(), 2)
     assert caught.value.result == 6
 
 
 def test_an_empty_plain_image_is_refused():
     with pytest.raises(IntegrityError, match="empty"):
-        verify(Trust.of_digest(hashlib.sha256(b"").digest()), b"", default_formats(), 1)
+        verify(TrustPolicy.of_digest(hashlib.sha256(b"").digest()), b"", default_formats(), 1)

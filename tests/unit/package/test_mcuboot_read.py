@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from lwm2m_fota.errors import IntegrityError, PackageError, UnsupportedPackageError
+from lwm2m_fota.package.crypto import Hash
 from lwm2m_fota.package.formats.mcuboot_read import McubootReader, inspect_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion, Tlv, TlvType
 
@@ -16,7 +17,8 @@ def pieces(data, step):
 @pytest.mark.parametrize("step", [1, 5, 31, 32, 33, 512, 1000])
 def test_an_image_is_described(vector, step):
     data = vector("ed25519.bin")
-    image = inspect_mcuboot(pieces(data, step))
+    found = inspect_mcuboot(pieces(data, step))
+    image = found.image
     assert image.header.version == ImageVersion(1, 2, 3, 4)
     assert image.protected == (
         Tlv(0x50, bytes.fromhex("07000000")),
@@ -24,11 +26,13 @@ def test_an_image_is_described(vector, step):
     )
     assert [(record.type, len(record.value)) for record in image.records] == [(0x10, 32), (0x01, 32), (0x24, 64)]
     assert image.records[0].value.hex().startswith("34350d261df13c0377db98d5")
-    assert image.sha256 == image.records[0].value == hashlib.sha256(data[:840]).digest()
-    assert image.sha512 == hashlib.sha512(data[:840]).digest()
-    assert (image.image_bytes, image.trailing_bytes, image.hashed) == (984, 0, None)
-    assert image.digest_holds
-    assert image.values(TlvType.SHA256) == (image.sha256,)
+    assert found.digests[Hash.SHA256] == image.records[0].value == hashlib.sha256(data[:840]).digest()
+    assert found.digests[Hash.SHA384] == hashlib.sha384(data[:840]).digest()
+    assert found.digests[Hash.SHA512] == hashlib.sha512(data[:840]).digest()
+    assert (image.image_bytes, image.trailing_bytes) == (984, 0)
+    assert found.digest_holds
+    assert image.digests == ((Hash.SHA256, found.digests[Hash.SHA256]),)
+    assert image.values(TlvType.SHA256) == (found.digests[Hash.SHA256],)
     assert image.values(TlvType.SEC_CNT) == ()
     assert image.protected_values(TlvType.SEC_CNT) == (bytes.fromhex("07000000"),)
     assert image.protected_values(TlvType.SHA256) == ()
@@ -42,36 +46,51 @@ def test_the_digests_of_the_vectors_hold(vector, name):
 def test_a_damaged_image_can_be_described(vector):
     data = bytearray(vector("p256.bin"))
     data[600] ^= 1
-    image = inspect_mcuboot([bytes(data)])
-    assert not image.digest_holds
-    assert image.header.body_bytes == 300
+    found = inspect_mcuboot([bytes(data)])
+    assert not found.digest_holds
+    assert found.image.header.body_bytes == 300
 
 
 def test_what_follows_is_counted(vector):
-    image = inspect_mcuboot([vector("p256.bin") + bytes(7), bytes(1000)])
+    image = inspect_mcuboot([vector("p256.bin") + bytes(7), bytes(1000)]).image
     assert (image.image_bytes, image.trailing_bytes) == (963, 1007)
 
 
 def test_an_encrypted_image_can_be_described(forge):
-    image = inspect_mcuboot([forge(lambda _hashed: [], flags=0x4)])
-    assert image.header.is_encrypted
-    assert not image.digest_holds
+    found = inspect_mcuboot([forge(lambda _hashed: [], flags=0x4)])
+    assert found.image.header.is_encrypted
+    assert not found.digest_holds
 
 
-@pytest.mark.parametrize(("limit", "kept"), [(331, False), (332, True), (10_000, True)])
-def test_the_hashed_part_is_kept_up_to_the_limit(vector, limit, kept):
-    data = vector("ed25519-pure.bin")
-    for step in (1, 1000):
-        reader = McubootReader(max_kept_bytes=limit)
-        for piece in pieces(data, step):
-            reader.feed(memoryview(piece))
-        assert reader.finish().hashed == (data[:332] if kept else None)
+@pytest.mark.parametrize("name", ["ed25519.bin", "p256.bin", "nosig.bin"])
+@pytest.mark.parametrize("step", [1, 30, 33, 1000])
+def test_the_covered_part_goes_to_who_wants_it(vector, name, step):
+    taken, headers = bytearray(), []
+
+    def begin(header):
+        headers.append(header)
+        return taken.extend
+
+    reader = McubootReader(begin=begin)
+    for piece in pieces(vector(name), step):
+        assert reader.feed(memoryview(piece)) == 0
+    image = reader.finish()
+    assert headers == [image.header]
+    assert taken == vector(name)[: image.header.hashed_bytes]
 
 
-def test_what_was_kept_is_not_shown(vector):
-    reader = McubootReader(max_kept_bytes=332)
-    reader.feed(memoryview(vector("ed25519-pure.bin")))
-    assert "hashed" not in repr(reader.finish())
+@pytest.mark.parametrize("name", ["ed25519.bin", "p256.bin", "nosig.bin"])
+@pytest.mark.parametrize("step", [1, 30, 33, 700, 1000])
+def test_a_body_that_nobody_wants_is_left_out(vector, name, step):
+    data, reader, at, left_out = vector(name), McubootReader(), 0, 0
+    while at < len(data):
+        piece = data[at : at + step]
+        skipped = reader.feed(memoryview(piece))
+        left_out += skipped
+        at += len(piece) + skipped
+    image = reader.finish()
+    assert image == inspect_mcuboot([data]).image
+    assert left_out == max(0, image.header.header_size + image.header.body_bytes - max(32, -(-32 // step) * step))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x3d\xb8\xf3\x96"])
@@ -101,7 +120,7 @@ def test_a_protected_area_without_records_is_one(forge, vector):
         inspect_mcuboot([forge(lambda _hashed: [], protected_bytes=4)])
     hashed = bytearray(vector("nosig.bin")[:332] + bytes.fromhex("08690400"))
     hashed[10:12] = bytes([4, 0])
-    image = inspect_mcuboot([bytes(hashed) + bytes.fromhex("07690400")])
+    image = inspect_mcuboot([bytes(hashed) + bytes.fromhex("07690400")]).image
     assert (image.protected, image.records, image.image_bytes) == ((), (), 340)
 
 

@@ -3,44 +3,69 @@
 import pytest
 
 from lwm2m_fota.errors import IntegrityError, PackageError, PackageTooLargeError, UnsupportedPackageError
-from lwm2m_fota.package.verdicts import RESULTS, RESULTS_33629, RESULTS_AT_UPDATE, Refusal, refusal_error
+from lwm2m_fota.package.verdicts import ACCEPTED_CODE, VERDICTS, Refusal, refusal_error, result_of
 
-# name: (Result of /5 before Update, of /5 at Update, of /33629 if it differs)
+# code: (Result of /5 before Update, of /5 at Update, of /33629)
 TABLE = {
-    "UNKNOWN_FORMAT": (6, 6, None),
-    "UNSUPPORTED_ALGORITHM": (6, 6, None),
-    "WRONG_DEVICE": (6, 6, None),
-    "MALFORMED": (5, 5, None),
-    "TRUNCATED": (5, 5, None),
-    "DIGEST_MISMATCH": (5, 5, None),
-    "UNSIGNED": (5, 5, None),
-    "UNTRUSTED_KEY": (5, 5, None),
-    "BAD_SIGNATURE": (5, 5, None),
-    "ROLLBACK": (5, 8, None),
-    "TOO_LARGE": (2, 2, None),
-    "VERIFIER_MEMORY": (3, 3, None),
-    "MISSING_DEPENDENCY": (8, 8, 13),
-    "SIBLING_BUSY": (8, 8, 12),
+    "package.unknown-format": (6, 6, 6),
+    "package.unsupported-algorithm": (6, 6, 6),
+    "package.algorithm-not-allowed": (6, 6, 6),
+    "package.wrong-device": (6, 6, 6),
+    "package.no-decryption-key": (6, 6, 6),
+    "package.malformed": (5, 5, 5),
+    "package.truncated": (5, 5, 5),
+    "package.digest-mismatch": (5, 5, 5),
+    "package.decryption-failed": (5, 5, 5),
+    "package.unsigned": (5, 5, 5),
+    "package.untrusted-key": (5, 5, 5),
+    "package.key-not-valid": (5, 5, 5),
+    "package.bad-signature": (5, 5, 5),
+    "package.missing-authority": (5, 5, 5),
+    "package.rollback": (5, 8, 5),
+    "package.too-large": (2, 2, 2),
+    "package.verifier-memory": (3, 3, 3),
+    "package.missing-dependency": (8, 8, 13),
+    "package.sibling-busy": (8, 8, 12),
 }
 CLASSES = {6: UnsupportedPackageError, 5: IntegrityError, 2: PackageTooLargeError, 3: PackageError, 8: PackageError}
 
 
-def test_every_refusal_has_a_row():
-    assert {refusal.name for refusal in Refusal} == set(TABLE)
+def test_every_refusal_has_a_row_and_a_code():
+    assert {refusal.value for refusal in Refusal} == set(TABLE)
+    assert set(VERDICTS) == set(Refusal)
+    assert ACCEPTED_CODE == "package.verified"
+    assert ACCEPTED_CODE not in TABLE
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_a_refusal_has_the_result_of_the_table(name):
-    refusal = Refusal[name]
-    before, at_update, advanced = TABLE[name]
-    assert int(RESULTS[refusal]) == before
-    assert int(RESULTS_AT_UPDATE[refusal]) == at_update
-    assert RESULTS_33629.get(refusal) == advanced
+@pytest.mark.parametrize("code", TABLE)
+def test_a_refusal_has_the_results_of_the_table(code):
+    refusal = Refusal(code)
+    before, at_update, advanced = TABLE[code]
+    assert int(result_of(refusal)) == before
+    assert int(result_of(refusal, at_update=True)) == at_update
+    assert int(result_of(refusal, advanced=True)) == advanced
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_an_error_carries_result_and_reason(name):
-    error = refusal_error(Refusal[name], "because")
-    assert type(error) is CLASSES[TABLE[name][0]]
-    assert error.result == TABLE[name][0]
-    assert str(error) == f"{Refusal[name].value}: because"
+def test_a_rollback_at_update_is_8_whatever_the_object():
+    assert int(result_of(Refusal.ROLLBACK, at_update=True, advanced=True)) == 8
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_a_refusal_has_a_sentence(refusal):
+    sentence = VERDICTS[refusal].sentence
+    assert sentence[0].isupper()
+    assert sentence.endswith(".")
+    assert len({row.sentence for row in VERDICTS.values()}) == len(VERDICTS)
+
+
+@pytest.mark.parametrize("code", TABLE)
+def test_an_error_carries_result_code_and_reason(code):
+    error = refusal_error(Refusal(code), "because")
+    assert type(error) is CLASSES[TABLE[code][0]]
+    assert error.result == TABLE[code][0]
+    assert error.reason == code
+    assert str(error) == code.removeprefix("package.").replace("-", " ") + ": because"
+
+
+def test_an_error_that_no_verifier_made_has_no_reason():
+    assert IntegrityError("x").reason is None

@@ -16,8 +16,8 @@ from lwm2m_fota.machines.update_policy import ComponentPlan, Execution, UpdatePl
 from lwm2m_fota.machines.update_versions import OwnVersions
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
-from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
+from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
 from lwm2m_fota.package.formats.registry import default_formats
 from lwm2m_fota.server.lwm2m import Lwm2mServer
@@ -29,7 +29,7 @@ from lwm2m_fota.storage.memory import MemoryPackageSource, MemoryStateStore
 from lwm2m_fota.testing.bundle import BundleFormat, make_bundle
 from lwm2m_fota.transport.memory import MemoryNetwork
 
-KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
+KEY = PrivateKey.from_seed(KeyType.ED25519, bytes(range(32)))
 PROFILE = AdvancedProfile(
     components=tuple(ComponentSpec(at, name, (str(at),)) for at, name in enumerate(("app", "modem", "sensor")))
 )
@@ -39,7 +39,9 @@ MODEL = DeviceModel(profile=PROFILE, formats=default_formats().with_format(Bundl
 def image(body, version, *needs):
     """A package, as a source; `needs` has image numbers and versions."""
     needed = tuple(ImageDependency(number, ImageVersion.parse(least)) for number, least in needs)
-    data = create_mcuboot(body, version=ImageVersion.parse(version), key=None, dependencies=needed)
+    data = create_mcuboot(
+        body, version=ImageVersion.parse(version), key=None, options=ImageOptions(dependencies=needed)
+    )
     return MemoryPackageSource(data)
 
 

@@ -65,7 +65,7 @@ def test_an_update_without_an_end_hangs(monkeypatch):
 def test_a_package_has_its_size_and_its_version_and_its_seed():
     package = package_of(5000, "2.3.4+5", 1)
     assert len(package) == 5000
-    assert str(inspect_mcuboot([package]).header.version) == "2.3.4+5"
+    assert str(inspect_mcuboot([package]).image.header.version) == "2.3.4+5"
     assert package_of(5000, "2.3.4+5", 1) == package != package_of(5000, "2.3.4+5", 2)
 
 

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwm2m_fota.errors import PackageError
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.registry import default_formats
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Component, Dependency
 from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.testing.bundle import BundleFormat, make_bundle
 
-KEY = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
-STRANGER = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(32))
-TRUST = Trust(keys=(KEY.public_key,))
+KEY = PrivateKey.from_seed(KeyType.ED25519, bytes(range(32)))
+STRANGER = PrivateKey.from_seed(KeyType.ED25519, bytes(32))
+TRUST = TrustPolicy(keys=(KEY.public_key,))
 FORMATS = default_formats().with_format(BundleFormat())
 PARTS = {"app": ("2.0", b"APP!" * 50), "modem": ("3.1", b""), "sensor": ("1", b"S")}
 GOOD = make_bundle(KEY, PARTS, {"radio": "4.0"}, name="all", version="9")
@@ -40,12 +40,12 @@ def test_a_bundle_tells_its_parts_however_it_comes(step):
         Component(name="sensor", version="1", offset_bytes=begin + 200, length_bytes=1),
     )
     assert package.dependencies == (Dependency(name="radio", minimum_version="4.0"),)
-    assert package.signed_by == KEY.public_key.key_hash
+    assert package.signed_by == (KEY.public_key.key_hash,)
 
 
 def test_an_unsigned_one_is_taken_where_the_policy_says_so():
-    package = verify(make_bundle(STRANGER, PARTS), trust=Trust.unsafe_accept_unsigned())
-    assert (package.signed_by, package.version) == (None, None)
+    package = verify(make_bundle(STRANGER, PARTS), trust=UnsafeTrustPolicy())
+    assert (package.signed_by, package.version) == ((), None)
 
 
 def with_header(header):

@@ -1,23 +1,35 @@
-"""What a package format is: the interface for MCUboot, plain images, and formats of others.
+"""What a package format is: the interface for MCUboot, COSE, plain images, and formats of others.
 
 A format needs no private name of this library: it returns a `Verdict`, and the `PackageVerifier` that called it
 applies the policy and makes the `VerifiedPackage`.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol, final
 
-from lwm2m_fota.package.trust import Trust
+import attrs
+
+from lwm2m_fota.package.digest import NO_MARK, FileDigest
+from lwm2m_fota.package.keyring import KeyRing
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.types import Verdict
+
+EVERYTHING: Final = NO_MARK
+"""What `PackageParser.feed` returns if it needs to see nothing more of the package."""
 
 
 class PackageParser(Protocol):
     """Reads one package as a stream, in bounded memory. After an error it is not called again."""
 
-    def feed(self, data: memoryview) -> None:
+    def feed(self, data: memoryview) -> int:
         """Take the next bytes; how a package is cut into pieces must not matter.
 
         Args:
             data: valid during the call only, to be copied if it is kept.
+
+        Returns:
+            How many of the bytes that follow the parser can do without: they are hashed and not given to it. 0 to get
+            all of them.
 
         Raises:
             PackageError: the package will not be accepted, whatever follows. Raise it as early as it is known.
@@ -31,6 +43,47 @@ class PackageParser(Protocol):
             PackageError: it must not be installed.
         """
         ...
+
+
+class InnerPackage(Protocol):
+    """A package within a package, such as one that was encrypted: it is recognised and read like any other."""
+
+    def feed(self, data: memoryview) -> None:
+        """Take the next bytes.
+
+        Raises:
+            PackageError: the package will not be accepted.
+        """
+        ...
+
+    def finish(self) -> Verdict:
+        """The inner package is complete.
+
+        Raises:
+            PackageError: it must not be installed.
+        """
+        ...
+
+
+@final
+@attrs.frozen(kw_only=True)
+class PackageContext:
+    """What a format is given with a package.
+
+    Attributes:
+        trust: the policy.
+        ring: the keys to be tried, as the policy has them at this time; a `Signer` names one of them in the verdict.
+        digest: SHA-256 of the file. It runs behind the parser, so that a mark may be set anywhere in the bytes that the
+            parser was given last, or after them.
+        expected_size_bytes: the length of the file, if the sender told it.
+        open_inner: begins a package within this one; None in a package that is one already.
+    """
+
+    trust: TrustPolicy
+    ring: KeyRing
+    digest: FileDigest
+    expected_size_bytes: int | None
+    open_inner: Callable[[], InnerPackage] | None
 
 
 class PackageFormat(Protocol):
@@ -50,12 +103,8 @@ class PackageFormat(Protocol):
         """Whether a package that begins with these `prefix_bytes` bytes is of this format."""
         ...
 
-    def open(self, trust: Trust, *, expected_size_bytes: int | None) -> PackageParser:
+    def open(self, context: PackageContext) -> PackageParser:
         """Begin a package.
-
-        Args:
-            trust: the policy; a parser tries signatures against `trust.keys` and names the key in its verdict.
-            expected_size_bytes: the length of the file, if the sender told it.
 
         Raises:
             PackageError: the policy takes no package of this format.

@@ -42,6 +42,11 @@ class TlvType(IntEnum):
     RSA3072_PSS = 0x23
     ED25519 = 0x24
     SIG_PURE = 0x25
+    ENC_RSA2048 = 0x30
+    ENC_KW = 0x31
+    ENC_EC256 = 0x32
+    ENC_X25519 = 0x33
+    ENC_X25519_SHA512 = 0x34
     DEPENDENCY = 0x40
     SEC_CNT = 0x50
     BOOT_RECORD = 0x60
@@ -143,6 +148,13 @@ class ImageHeader:
     def is_encrypted(self) -> bool:
         """Whether the body is encrypted."""
         return bool(self.flags & (HeaderFlag.ENCRYPTED_AES128 | HeaderFlag.ENCRYPTED_AES256))
+
+    @property
+    def content_key_bytes(self) -> int:
+        """The length of the key that encrypts the body; 0 if it is not encrypted."""
+        if self.flags & HeaderFlag.ENCRYPTED_AES256:
+            return 32
+        return 16 if self.is_encrypted else 0
 
     @property
     def hashed_bytes(self) -> int:

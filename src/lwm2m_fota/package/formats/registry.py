@@ -6,6 +6,7 @@ import attrs
 
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.package.formats.base import PackageFormat
+from lwm2m_fota.package.formats.cose import CoseFormat
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
 from lwm2m_fota.package.formats.plain import PlainFormat
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
@@ -58,5 +59,5 @@ class FormatRegistry:
 
 
 def default_formats() -> FormatRegistry:
-    """MCUboot images, and plain images by their digest."""
-    return FormatRegistry((McubootFormat(), PlainFormat()))
+    """MCUboot images, COSE messages, and plain images by their digest."""
+    return FormatRegistry((McubootFormat(), CoseFormat(), PlainFormat()))
