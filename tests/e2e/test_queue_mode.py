@@ -3,18 +3,21 @@
 import asyncio
 import itertools
 
+import attrs
 import pytest
 
 from lwm2m_fota.lwm2m.dispatch import DispatchSettings
-from lwm2m_fota.machines.update_effects import Progressed
+from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
+from lwm2m_fota.machines.update_effects import Progressed, StepChanged
 from lwm2m_fota.machines.update_limits import limits_for
 from lwm2m_fota.machines.update_outcome import Succeeded
-from lwm2m_fota.machines.update_policy import ObserveBy, UpdatePlan, UpdatePolicy, Watch
+from lwm2m_fota.machines.update_policy import Execution, ObserveBy, UpdatePlan, UpdatePolicy, Watch
 from lwm2m_fota.machines.update_sleep import with_sleeps
 from lwm2m_fota.model.formats import ContentFormat
 from lwm2m_fota.runtime.entropy import SeededEntropy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
+from lwm2m_fota.server.planning import plan_for
 from lwm2m_fota.server.updater import Updater
 from lwm2m_fota.sim.devices import DeviceModel, SimulatedDevice
 from lwm2m_fota.sim.loop import run
@@ -68,7 +71,7 @@ def at_a_site(main, **model):
     return run(whole(), limit_s=1_000_000.0)
 
 
-def plan_for(method, **policy):
+def plan_of(method, **policy):
     return UpdatePlan(
         method=method,
         package_bytes=len(PACKAGE),
@@ -92,7 +95,7 @@ async def updated(site, plan, *listeners):
 @pytest.mark.parametrize("watch", list(Watch))
 def test_nothing_is_sent_to_a_sleeping_device(method, watch):
     async def main(site):
-        await updated(site, plan_for(method, watch=watch))
+        await updated(site, plan_of(method, watch=watch))
         assert site.sleeps() >= 1
         assert site.device.missed == 0
 
@@ -111,12 +114,47 @@ def test_an_update_that_is_interrupted_again_and_again_goes_on_after_each_sleep(
                 del cuts[0]
                 site.device.power_cut(1200.0)
 
-        await updated(site, plan_for(method), on_note)
+        await updated(site, plan_of(method), on_note)
         assert cuts == []
         assert site.device.boots == 5
         assert site.sleeps() >= 4
 
     at_a_site(main)
+
+
+@pytest.mark.parametrize("method", ["push", "pull"])
+@pytest.mark.parametrize("execution", Execution)
+def test_components_are_updated_across_sleeps(method, execution):
+    """Each package in its own transfer, with a sleep before the first one and wherever the power fails."""
+    names = ("app", "modem", "sensor")
+    profile = AdvancedProfile(components=tuple(ComponentSpec(at, name, (str(at),)) for at, name in enumerate(names)))
+    packages = {name: MemoryPackageSource(package_of(20_000, "1.1.0", seed)) for seed, name in enumerate(names)}
+
+    async def main(site):
+        steps, cut = [], set()
+
+        def on_note(note):
+            """The power fails once in the transfer of each component."""
+            if isinstance(note, StepChanged):
+                steps.append(note)
+            elif isinstance(note, Progressed) and note.bytes_done > 10_000 and steps[-1].component not in cut:
+                cut.add(steps[-1].component)
+                site.device.power_cut(1200.0)
+
+        plan = plan_for(packages)
+        limits = with_sleeps(plan.limits, LIFETIME_S)
+        policy = UpdatePolicy(execution=execution)
+        plan = attrs.evolve(plan, method=method, schemes=("coap",), limits=limits, policy=policy)
+        await asyncio.sleep(1000.0)
+        updater = Updater(site.server, site.server.packages)
+        outcome = await updater.update("device", packages, plan, listeners=(on_note,))
+        assert isinstance(outcome, Succeeded)
+        images = {at: source.read_at(0, source.size_bytes) for at, source in enumerate(packages.values())}
+        assert site.device.images == images
+        assert cut == set(names)
+        assert site.sleeps() >= 4
+
+    at_a_site(main, profile=profile)
 
 
 SPOKEN = (ContentFormat.TEXT, ContentFormat.OPAQUE)
@@ -155,7 +193,7 @@ def test_a_fleet_of_unlike_devices_that_sleep_and_that_do_not(loss):
             await asyncio.sleep(1000.0)
             outcomes = await asyncio.gather(
                 *(
-                    updater.update(f"device-{number}", MemoryPackageSource(PACKAGE), plan_for(method, observe_by=by))
+                    updater.update(f"device-{number}", MemoryPackageSource(PACKAGE), plan_of(method, observe_by=by))
                     for number, (_, by, method) in enumerate(kinds)
                 )
             )

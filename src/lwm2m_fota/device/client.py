@@ -1,33 +1,43 @@
-"""A LwM2M client over CoAP: it registers, answers its server, notifies observers, and hosts objects of yours."""
+"""A LwM2M client over CoAP: it registers, answers its servers, notifies observers, and hosts objects of yours."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from enum import Enum
-from typing import final
+from functools import partial
+from typing import cast, final
 
 import attrs
 
-from lwm2m_fota.coap.endpoint import Request, Response
+from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.events import RequestReceived
-from lwm2m_fota.coap.uri import CoapUri, parse_uri
 from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.firmware import FirmwareDevice
+from lwm2m_fota.device.membership import Membership, Party, ServerAccount
 from lwm2m_fota.device.objects import DeviceIdentity, device_object, security_object, server_object
-from lwm2m_fota.device.tasks import show_failure
-from lwm2m_fota.errors import FotaError, SnapshotError, StorageError, UnsupportedProtocolError
+from lwm2m_fota.device.ownership import OtherServer, Ownership
+from lwm2m_fota.device.reporting import Reporter
+from lwm2m_fota.errors import RefusedError, SnapshotError, StorageError, UsageError
+from lwm2m_fota.lwm2m.attributes import NO_ATTRIBUTES, Attributes
 from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchSettings
+from lwm2m_fota.lwm2m.instances import Instances
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
-from lwm2m_fota.lwm2m.registration import Phase, Registrar, RegistrationRequest, RegistrationSettings
-from lwm2m_fota.model.codes import Code, describe_code, is_success
+from lwm2m_fota.lwm2m.registration import RegistrationSettings
+from lwm2m_fota.lwm2m.value_object import ValueObject
+from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.resources import Operations
+from lwm2m_fota.model.server import SERVER_OBJECT_ID
 from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.storage.base import StateStore
 from lwm2m_fota.transport.base import Peer
+
+__all__ = ["ClientSettings", "Lwm2mClient", "OpenTo", "OtherServer", "ServerAccount"]
 
 
 @final
 class OpenTo(Enum):
-    """Whose requests a client answers: those of the server that it is registered at, or anyone's (for tests)."""
+    """Whose requests a client answers: those of the servers that it is registered at, or anyone's (for tests)."""
 
     SERVER = "server"
     ANYONE = "anyone"
@@ -39,10 +49,14 @@ class ClientSettings:
     """How a client behaves.
 
     Attributes:
-        registration: endpoint name, lifetime, retries.
+        registration: endpoint name, lifetime, retries; for every server whose account says nothing else.
         identity: what Object 3 tells.
-        server_id: the short server id of Object 1.
+        server_id: the short server id of Object 1, where no account says it.
         open_to: see `OpenTo`.
+        other_server: see `OtherServer`.
+        result_s: how long the server that has updated the device has it to itself after that, to look at the result.
+        reports: what is sent to servers without being asked (Send), when it changes and after a registration; to a
+            server only once that has allowed it (Object 1, resource 23).
         confirmable_notifications: CON, so that none is lost unnoticed; NON saves the acknowledgements, where the server
             has not asked for them (attribute `con`).
         leave_s: how long a deregistration may take when the client stops.
@@ -53,6 +67,9 @@ class ClientSettings:
     identity: DeviceIdentity = attrs.field(factory=DeviceIdentity)
     server_id: int = 1
     open_to: OpenTo = OpenTo.SERVER
+    other_server: OtherServer = OtherServer.BUSY
+    result_s: float = 60.0
+    reports: tuple[Path, ...] = ()
     confirmable_notifications: bool = True
     leave_s: float = 3.0
     dispatch: DispatchSettings = attrs.field(factory=DispatchSettings)
@@ -60,56 +77,89 @@ class ClientSettings:
 
 @final
 class Lwm2mClient:
-    """A device at one server: Objects 0 (never shown), 1 and 3, its firmware, and further objects.
+    """A device at its servers: Objects 0 (never shown), 1 and 3, its firmware, and further objects.
 
     Args:
-        pump: the CoAP endpoint; the client opens and closes it.
-        server_uri: `coap://HOST[:PORT]`, the factory's bootstrap information (Object 0); its scheme is what the
-            endpoint speaks.
-        firmware: Object 5 or 33629; the client starts and stops it, and calls its health check passed once registered.
-        reboot: what Object 3's Reboot does.
+        pump: the CoAP endpoint; the client opens and closes it, and those of the accounts.
+        servers: `coap://HOST[:PORT]`, the factory's bootstrap information (Object 0); its scheme is what the endpoint
+            speaks. Or an account for each server.
+        firmware: Object 5 or 33629; the client starts and stops it, and calls its health check passed once registered
+            at a server.
         settings: how it behaves.
+        reboot: what Object 3's Reboot does.
         objects: further objects.
-        on_trouble: hears, in words, why a registration message failed; the client tries on by itself.
+        owner: keeps whose update is under way across restarts; None if it need not be kept.
+        on_trouble: hears, in words, why a registration message failed, or something was not sent; the client tries on
+            by itself.
+
+    Raises:
+        UnsupportedProtocolError: an endpoint does not speak the scheme of its server.
+        UsageError: there is no account, or two are of the same server.
     """
 
     def __init__(
         self,
         pump: Pump,
-        server_uri: str,
+        servers: str | Sequence[ServerAccount],
         firmware: FirmwareDevice | AdvancedFirmwareDevice,
         settings: ClientSettings,
         *,
         reboot: Callable[[], None],
         objects: Iterable[Lwm2mObject] = (),
+        owner: StateStore | None = None,
         on_trouble: Callable[[str], None] | None = None,
     ) -> None:
         self._on_trouble = on_trouble
-        self._server: CoapUri = parse_uri(server_uri)
-        if self._server.scheme != pump.scheme:
-            raise UnsupportedProtocolError(f"{self._server.scheme} is not spoken here, but {pump.scheme}")
         self._pump = pump
         self._settings = settings
         self._firmware = firmware
-        self._peer: Peer | None = None
-        self._registrar: Registrar | None = None
-        self._registered = asyncio.Event()
-        self._wake = asyncio.Event()
-        self._main: asyncio.Task[None] | None = None
+        self._anywhere = asyncio.Event()
         self._notify_timer: asyncio.TimerHandle | None = None
-        account = server_object(
-            server_id=settings.server_id,
-            lifetime=self._lifetime,
-            set_lifetime=self._set_lifetime,
-            update_registration=self.update_registration,
+        if isinstance(servers, str):
+            servers = (ServerAccount(uri=servers, server_id=settings.server_id),)
+        self._places = tuple(map(self._place, servers))
+        self._reporters = {each.server_id: self._reporter(each) for each in self._places}
+        if not self._places or len({each.server_id for each in self._places}) < len(self._places):
+            raise UsageError("a client has a server, and one account at each")
+        self._pumps = tuple(dict.fromkeys((pump, *(each.pump for each in self._places))))
+        self._ownership = Ownership(firmware, settings.other_server, settings.result_s, owner)
+        self._dispatcher = Dispatcher(
+            (
+                Instances(*(security_object(number, each) for number, each in enumerate(self._places))),
+                Instances(*(self._account(number, each) for number, each in enumerate(self._places))),
+                device_object(settings.identity, lambda: firmware.version, reboot),
+                firmware,
+                *objects,
+            ),
+            settings.dispatch,
+            server_of=self._server_of,
+            defaults=self._defaults,
+            access=self._access,
         )
-        device = device_object(settings.identity, lambda: firmware.version, reboot)
-        security = security_object(str(self._server), settings.server_id)
-        self._dispatcher = Dispatcher((security, account, device, firmware, *objects), settings.dispatch)
         for each in self._dispatcher.objects.values():
             each.listen(self._changed)
-        pump.on_observer_lost = self._observer_lost
-        pump.on_ended = self._session_ended
+        for one in self._pumps:
+            one.on_observer_lost = partial(self._observer_lost, one)
+            one.on_ended = partial(self._session_ended, one)
+
+    def _place(self, account: ServerAccount) -> Membership:
+        return Membership(
+            account,
+            account.registration or self._settings.registration,
+            account.pump or self._pump,
+            forgotten=self._forgotten,
+            answered=self._answered,
+            trouble=self._trouble,
+        )
+
+    def _reporter(self, at: Membership) -> Reporter:
+        def body(paths: Sequence[Path]) -> bytes:
+            return self._dispatcher.report(at.server_id, paths, self._pump.now())
+
+        return Reporter(at, self._settings.reports, body, self._trouble)
+
+    def _account(self, number: int, at: Membership) -> ValueObject:
+        return server_object(number, at, self._reporters[at.server_id].all)
 
     async def __aenter__(self) -> "Lwm2mClient":
         await self.start()
@@ -119,145 +169,179 @@ class Lwm2mClient:
         await self.stop()
 
     async def start(self) -> None:
-        """Open the endpoint, take up what the firmware was doing, and register; returns before it is registered.
+        """Open the endpoints, take up what the firmware was doing, and register; returns before it is registered.
 
         Raises:
-            TransportError: the local address cannot be had.
-            StorageError, SnapshotError: what the firmware stored cannot be read; the endpoint is closed again.
+            TransportError: a local address cannot be had.
+            StorageError, SnapshotError: what the firmware stored cannot be read; the endpoints are closed again.
         """
-        self._pump.on_request = self._on_request
-        await self._pump.open()
         try:
+            for pump in self._pumps:
+                pump.on_request = partial(self._on_request, pump)
+                await pump.open()
             await self._firmware.start()
+            self._ownership.start()
         except BaseException:
-            await self._pump.close()
+            await self._close()
             raise
-        registrar = Registrar(self._settings.registration, self._dispatcher.object_links(), self._pump.now())
-        self._registrar = registrar
-        self._main = asyncio.get_running_loop().create_task(self._stay_registered(registrar))
-        self._main.add_done_callback(show_failure)
+        for each in self._places:
+            each.start(self._dispatcher.object_links())
 
     async def stop(self, *, deregister: bool = False) -> None:
         """Stop; what the firmware staged stays for the next start.
 
         Args:
-            deregister: tell the server first.
+            deregister: tell the servers first.
         """
-        if deregister and self._registrar is not None and self._main is not None:
-            self._registrar.leave(self._pump.now())
-            self._wake.set()
-            await asyncio.wait({self._main}, timeout=self._settings.leave_s)
-        if self._main is not None:
-            self._main.cancel()
-            await asyncio.gather(self._main, return_exceptions=True)
-        self._pump.on_request = _unavailable  # nothing begins any more
+        if deregister:
+            await asyncio.gather(*(each.leave(self._settings.leave_s) for each in self._places))
+        for each in self._places:
+            await each.stop()
+        for reporter in self._reporters.values():
+            await reporter.stop()
+        for pump in self._pumps:
+            pump.on_request = _unavailable  # nothing begins any more
         self._arm_notifications(None)
         await self._firmware.stop()
-        await self._pump.close()
+        await self._close()
 
-    async def registered(self) -> None:
-        """Wait until the server has accepted the registration."""
-        await self._registered.wait()
-
-    @property
-    def is_registered(self) -> bool:
-        """The server knows this client."""
-        return self._registrar is not None and self._registrar.is_registered
-
-    def update_registration(self) -> None:
-        """Send a registration update at once, e.g. after a change of address."""
-        if self._registrar is not None:
-            self._registrar.update_now(self._pump.now())
-            self._wake.set()
-
-    def _lifetime(self) -> int:
-        return self._settings.registration.lifetime_s if self._registrar is None else self._registrar.lifetime_s
-
-    def _set_lifetime(self, lifetime_s: int) -> None:
-        if self._registrar is not None:
-            self._registrar.set_lifetime(lifetime_s, self._pump.now())
-            self._wake.set()
+    async def _close(self) -> None:
+        for pump in self._pumps:
+            await pump.close()
 
     # -- registration
 
-    async def _stay_registered(self, registrar: Registrar) -> None:
-        while True:
-            self._wake.clear()
-            request = registrar.poll(self._pump.now())
-            if request is not None:
-                await self._send(registrar, request)
-                continue
-            deadline = registrar.next_deadline()
-            if deadline is None:
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
-                    await self._wake.wait()
+    async def registered(self, server_id: int | None = None) -> None:
+        """Wait until a server has accepted the registration.
 
-    async def _send(self, registrar: Registrar, request: RegistrationRequest) -> None:
-        before = registrar.phase
-        try:
-            peer = await self._connect()
-            if before is Phase.REGISTERING:  # the server may ask as soon as it has answered
-                self._dispatcher.observers.clear()
-            answer = await self._pump.call(peer, Request(request.code, request.options, request.payload))
-        except FotaError as error:
-            self._disconnect()
-            registrar.failed(self._pump.now())
-            self._trouble(str(error))
+        Args:
+            server_id: this one; None for any.
+
+        Raises:
+            UsageError: it has no account there.
+        """
+        await (self._anywhere.wait() if server_id is None else self._at(server_id).registered())
+
+    @property
+    def is_registered(self) -> bool:
+        """A server knows this client."""
+        return any(each.is_registered for each in self._places)
+
+    def is_registered_at(self, server_id: int) -> bool:
+        """This server knows this client.
+
+        Raises:
+            UsageError: it has no account there.
+        """
+        return self._at(server_id).is_registered
+
+    def update_registration(self) -> None:
+        """Send a registration update to every server at once."""
+        for each in self._places:
+            each.update()
+
+    def address_changed(self) -> None:
+        """Tell every server from where it is reached: by an update over a session, else by a new registration.
+
+        Without security a server cannot tell who moves a registration elsewhere (LwM2M Transport 1.2, 6.4.3).
+        """
+        for each in self._places:
+            if each.pump.sessions is None:
+                each.register_anew()
+            else:
+                each.update()
+
+    def objects_changed(self) -> None:
+        """An object has other instances now: tell every server."""
+        for each in self._places:
+            each.set_links(self._dispatcher.object_links())
+
+    def _at(self, server_id: int) -> Membership:
+        for each in self._places:
+            if each.server_id == server_id:
+                return each
+        raise UsageError(f"no account at server {server_id}")
+
+    def _answered(self, at: Membership, anew: bool) -> None:  # noqa: FBT001 - a callback
+        if anew:
+            self._reporters[at.server_id].all()
         else:
-            registrar.answered(answer, self._pump.now())
-            if not is_success(answer.code):
-                self._trouble(f"the server answered {describe_code(answer.code)}")
-        if registrar.is_registered:
-            self._registered.set()
-            with contextlib.suppress(StorageError, SnapshotError):  # the next answer tries again, or the trial ends
-                self._firmware.healthy()
-        else:
-            self._registered.clear()
+            self._reporters[at.server_id].again()
+        if not self.is_registered:
+            self._anywhere.clear()
+            return
+        self._anywhere.set()
+        with contextlib.suppress(StorageError, SnapshotError):  # the next answer tries again, or the trial ends
+            self._firmware.healthy()
 
-    async def _connect(self) -> Peer:
-        """The server, as it is reached now: over sessions the one that stands, or another one."""
-        peer = await self._pump.resolve(self._server.host, self._server.port)
-        if peer != self._peer:
-            self._pump.hold(peer)
-            self._peer = peer
-        return peer
+    def _forgotten(self, party: Party) -> None:
+        self._dispatcher.observers.clear(party)
 
-    def _disconnect(self) -> None:
-        """Give up the session with the server, if it is one: the server may have lost it."""
-        if self._peer is not None and self._pump.sessions is not None:
-            peer, self._peer = self._peer, None
-            self._pump.end(peer)
-
-    def _session_ended(self, peer: Peer) -> None:
-        """Without its session the server reaches this device no more: tell it at once where the next one is."""
-        if peer == self._peer:
-            self._peer = None
-            self._dispatcher.observers.clear()
-            self.update_registration()
+    def _session_ended(self, pump: Pump, peer: Peer) -> None:
+        for each in self._places:
+            if each.pump is pump:
+                each.ended(peer)
 
     def _trouble(self, message: str) -> None:
         if self._on_trouble is not None:
             self._on_trouble(message)
 
-    # -- requests and notifications
+    # -- which server it is, and what it may do
 
-    def _on_request(self, received: RequestReceived, now: float) -> Response:
-        if self._settings.open_to is OpenTo.SERVER and received.peer != self._peer:
+    def _server_of(self, party: Hashable) -> Hashable:
+        """The short id of a server; of a stranger the party."""
+        return next((each.server_id for each in self._places if each.party == party), party)
+
+    def _defaults(self, server: Hashable) -> Attributes:
+        return next((each.defaults for each in self._places if each.server_id == server), NO_ATTRIBUTES)
+
+    def _access(self, server: Hashable, path: Path, operation: Operations) -> None:
+        for number, each in enumerate(self._places):
+            own = path.object_id == SERVER_OBJECT_ID
+            if each.server_id == server and not (path.instance_id == number if own else operation & each.rights):
+                raise RefusedError("this server has no access", code=Code.UNAUTHORIZED)
+        if isinstance(server, int) and operation is not Operations.READ:
+            self._ownership.check(server, path)
+
+    def release_update(self) -> None:
+        """The server that owns the update is gone for good: it belongs to whichever moves it on."""
+        self._ownership.release()
+
+    # -- requests, notifications and what is sent without a request
+
+    async def send(self, server_id: int, paths: Sequence[Path]) -> None:
+        """Send a server the present values of paths, without being asked (Send).
+
+        Raises:
+            UsageError: there is no such account, or the server has not allowed it (Object 1, resource 23).
+            TransportError: this client is not registered there, or no answer came.
+            ResponseError: the server refused.
+            FotaError: nothing of it can be read.
+        """
+        await self._reporters[self._at(server_id).server_id].send(paths)
+
+    def _on_request(self, pump: Pump, received: RequestReceived, now: float) -> Response:
+        party = Party(pump, received.peer)
+        server = self._server_of(party)
+        server_id = server if isinstance(server, int) else None  # a stranger is no server
+        if self._settings.open_to is OpenTo.SERVER and server_id is None:
             return Response(Code.UNAUTHORIZED)
-        response = self._dispatcher.handle(received.message, received.peer, now)
+        with self._ownership.asked_by(server_id):
+            response = self._dispatcher.handle(received.message, party, now)
         self._arm_notifications(self._dispatcher.next_deadline())
         return response
 
     def _changed(self, paths: Sequence[Path]) -> None:
         self._dispatcher.changed(paths)
+        for reporter in self._reporters.values():
+            reporter.changed(paths)
         self._notify()
 
     def _notify(self) -> None:
         for each in self._dispatcher.notifications(self._pump.now()):
             confirmable = each.confirmable or self._settings.confirmable_notifications
-            self._pump.notify(each.peer, each.token, each.response, confirmable=confirmable)
+            party = cast("Party", each.peer)
+            party.pump.notify(party.peer, each.token, each.response, confirmable=confirmable)
         self._arm_notifications(self._dispatcher.next_deadline())
 
     def _arm_notifications(self, deadline: float | None) -> None:
@@ -267,8 +351,8 @@ class Lwm2mClient:
         if deadline is not None:
             self._notify_timer = asyncio.get_running_loop().call_at(deadline, self._notify)
 
-    def _observer_lost(self, peer: Peer, token: bytes) -> None:
-        self._dispatcher.observers.remove(peer, token)
+    def _observer_lost(self, pump: Pump, peer: Peer, token: bytes) -> None:
+        self._dispatcher.observers.remove(Party(pump, peer), token)
 
 
 def _unavailable(received: RequestReceived, now: float) -> Response:

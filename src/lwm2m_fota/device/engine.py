@@ -123,6 +123,16 @@ class Engine(BayListener, InstallationListener):
         return self._installation.report.versions[0]
 
     @property
+    def is_idle(self) -> bool:
+        """No update is under way: every component is in State Idle."""
+        return all(each.machine.state is State.IDLE for each in self._law.group.components)
+
+    @property
+    def has_result(self) -> bool:
+        """The end of an update can be seen: a component shows an Update Result."""
+        return any(each.machine.result is not UpdateResult.INITIAL for each in self._law.group.components)
+
+    @property
     def staged_bytes(self) -> int:
         """Bytes of packages that are staged."""
         return self._bays.size_bytes

@@ -1,16 +1,18 @@
 """The objects that every device has beside its firmware: Security (0), Server (1) and Device (3)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import final
 
 import attrs
 
+from lwm2m_fota.device.membership import Membership
 from lwm2m_fota.errors import ContentError
-from lwm2m_fota.lwm2m.value_object import ValueObject
+from lwm2m_fota.lwm2m.value_object import Reader, ValueObject, Writer
 from lwm2m_fota.model.device import DEVICE, DeviceResource
 from lwm2m_fota.model.resources import Value
 from lwm2m_fota.model.security import SECURITY, SecurityMode, SecurityResource
-from lwm2m_fota.model.server import SERVER, ServerResource
+from lwm2m_fota.model.server import SERVER, SERVER_1_1, ServerResource
 
 
 @final
@@ -29,16 +31,17 @@ class DeviceIdentity:
     serial: str = ""
 
 
-def security_object(server_uri: str, server_id: int) -> ValueObject:
+def security_object(instance: int, at: Membership) -> ValueObject:
     """Object 0: the account that the factory has put in. It is local: no server reads it, no registration shows it."""
     return ValueObject(
         definition=SECURITY,
         readers={
-            SecurityResource.SERVER_URI: lambda: server_uri,
+            SecurityResource.SERVER_URI: lambda: str(at.server),
             SecurityResource.BOOTSTRAP_SERVER: lambda: False,
             SecurityResource.SECURITY_MODE: lambda: int(SecurityMode.NO_SECURITY),
-            SecurityResource.SHORT_SERVER_ID: lambda: server_id,
+            SecurityResource.SHORT_SERVER_ID: lambda: at.server_id,
         },
+        instance=instance,
     )
 
 
@@ -58,28 +61,57 @@ def device_object(identity: DeviceIdentity, version: Callable[[], str], reboot: 
     )
 
 
-def server_object(
-    *,
-    server_id: int,
-    lifetime: Callable[[], int],
-    set_lifetime: Callable[[int], None],
-    update_registration: Callable[[], None],
-) -> ValueObject:
-    """Object 1: the account of the one server; a written lifetime takes effect at the next registration message."""
+def server_object(instance: int, at: Membership, allowed: Callable[[], None]) -> ValueObject:
+    """Object 1: the account at one server; a written lifetime takes effect at the next registration message.
+
+    Args:
+        instance: of the object.
+        at: the place at this server.
+        allowed: called when the server has allowed to send by oneself (resource 23, for LwM2M 1.1 and later).
+    """
 
     def write_lifetime(value: Value) -> None:
         if not isinstance(value, int) or value < 1:
             raise ContentError("a lifetime is at least one second")
-        set_lifetime(value)
+        at.set_lifetime(value)
 
+    def write_period(name: str, value: Value) -> None:
+        if not isinstance(value, int) or value < 0:
+            raise ContentError("a period is not negative")
+        at.defaults = at.defaults.changed({name: value})
+
+    def write_binding(value: Value) -> None:
+        if value != at.registration.binding:
+            raise ContentError(f"only {at.registration.binding} is spoken here")
+
+    def write_mute(value: Value) -> None:
+        at.is_muted = bool(value)
+        if not at.is_muted:
+            allowed()
+
+    is_first_version = at.registration.lwm2m_version == "1.0"
+    readers: dict[int, Reader] = {
+        ServerResource.SHORT_SERVER_ID: lambda: at.server_id,
+        ServerResource.LIFETIME: lambda: at.lifetime_s,
+        ServerResource.DEFAULT_MIN_PERIOD: lambda: at.defaults.pmin or 0,
+        ServerResource.DEFAULT_MAX_PERIOD: lambda: at.defaults.pmax or 0,
+        ServerResource.NOTIFICATION_STORING: lambda: False,
+        ServerResource.BINDING: lambda: at.registration.binding,
+        ServerResource.MUTE_SEND: lambda: at.is_muted,
+    }
+    writers: dict[int, Writer] = {
+        ServerResource.LIFETIME: write_lifetime,
+        ServerResource.DEFAULT_MIN_PERIOD: partial(write_period, "pmin"),
+        ServerResource.DEFAULT_MAX_PERIOD: partial(write_period, "pmax"),
+        ServerResource.BINDING: write_binding,
+        ServerResource.MUTE_SEND: write_mute,
+    }
+    if is_first_version:
+        del readers[ServerResource.MUTE_SEND], writers[ServerResource.MUTE_SEND]
     return ValueObject(
-        definition=SERVER,
-        readers={
-            ServerResource.SHORT_SERVER_ID: lambda: server_id,
-            ServerResource.LIFETIME: lifetime,
-            ServerResource.NOTIFICATION_STORING: lambda: False,
-            ServerResource.BINDING: lambda: "U",
-        },
-        writers={ServerResource.LIFETIME: write_lifetime},
-        executors={ServerResource.REGISTRATION_UPDATE_TRIGGER: lambda _: update_registration()},
+        definition=SERVER if is_first_version else SERVER_1_1,
+        readers=readers,
+        writers=writers,
+        executors={ServerResource.REGISTRATION_UPDATE_TRIGGER: lambda _: at.update()},
+        instance=instance,
     )

@@ -90,11 +90,11 @@ class CompositeRequests:
 
     # -- Write-Composite
 
-    def write(self, message: Message, body: bytes, now: float) -> Answer:
+    def write(self, message: Message, server: Hashable, body: bytes, now: float) -> Answer:
         """Write values of several objects: all or none, as far as the objects can be asked beforehand.
 
-        Before the first is written every target is known to exist and to be writable, every value to fit, and every
-        object that is a `CheckedObject` to take its part.
+        Before the first is written every target is known to exist and to be writable by this server, every value to
+        fit, and every object that is a `CheckedObject` to take its part.
 
         Raises:
             FotaError: with the code to answer; nothing has changed.
@@ -105,7 +105,7 @@ class CompositeRequests:
         entries = decode(body, content_format, _ROOT, self._definitions)
         if not entries:
             raise ContentError("there is nothing to write")
-        operations = self._operations(entries)
+        operations = self._operations(server, entries)
         for each, operation in operations:
             if isinstance(each, CheckedObject):
                 each.check(operation, now)
@@ -115,13 +115,14 @@ class CompositeRequests:
                 return answer
         return CHANGED
 
-    def _operations(self, entries: Entries) -> list[tuple[Lwm2mObject, Operation]]:
+    def _operations(self, server: Hashable, entries: Entries) -> list[tuple[Lwm2mObject, Operation]]:
         groups: dict[Path, Entries] = {}
         for path, value in entries:
             self._reader.check(path)
             definition = self._definitions.resource(path)
             if definition is None or Operations.WRITE not in definition.operations:
                 raise RefusedError(f"{path} cannot be written")
+            self._reader.permit(server, path, Operations.WRITE)
             validate(definition, value)
             groups.setdefault(Path(path.ids[:_INSTANCE_IDS]), []).append((path, value))
         return [

@@ -24,6 +24,7 @@ from lwm2m_fota.errors import (
     UnsupportedContentFormatError,
     UsageError,
 )
+from lwm2m_fota.lwm2m.access import Access, everything
 from lwm2m_fota.lwm2m.attributes import NO_ATTRIBUTES
 from lwm2m_fota.lwm2m.composite import CompositeRequests
 from lwm2m_fota.lwm2m.discovery import discover, object_links
@@ -110,6 +111,7 @@ class Dispatcher:
         settings: bounds and choices.
         server_of: tells which server a peer is; by default each peer is one. Notification attributes are a server's.
         defaults: the default periods of a server (Object 1, resources 2 and 3); by default none.
+        access: what each server may do; by default everything.
 
     Policies, where the documents leave a choice:
 
@@ -124,7 +126,16 @@ class Dispatcher:
     - Object instances are neither created nor deleted, and nor are resource instances (4.05).
     """
 
-    __slots__ = ("_composite", "_definitions", "_notifier", "_objects", "_reader", "_settings", "_transfers")
+    __slots__ = (
+        "_composite",
+        "_definitions",
+        "_notifier",
+        "_objects",
+        "_reader",
+        "_server_of",
+        "_settings",
+        "_transfers",
+    )
 
     def __init__(
         self,
@@ -133,13 +144,15 @@ class Dispatcher:
         *,
         server_of: ServerOf = lambda peer: peer,
         defaults: DefaultsOf = lambda _: NO_ATTRIBUTES,
+        access: Access = everything,
     ) -> None:
+        self._server_of = server_of
         self._objects: dict[int, Lwm2mObject] = {each.definition.id: each for each in objects}
         self._definitions = Definitions(each.definition for each in self._objects.values())
         self._settings = settings = settings or DispatchSettings()
         self._transfers = TransferTable(settings.max_transfers)
         self._reader = reader = ObjectReader(
-            self._objects, self._definitions, settings.default_format, settings.content
+            self._objects, self._definitions, settings.default_format, settings.content, access
         )
         self._notifier = Notifier(
             reader, self._definitions, settings.max_observers, settings.max_szx, server_of, defaults
@@ -178,6 +191,14 @@ class Dispatcher:
     def next_deadline(self) -> float | None:
         """When a notification may be due without a change, monotonic seconds; None if none will be."""
         return self._notifier.next_deadline()
+
+    def report(self, server: Hashable, paths: Iterable[Path], now: float) -> bytes:
+        """The present values of paths in SenML CBOR, as a client sends them by itself (Send; LwM2M Core 1.2, 6.4.6).
+
+        Raises:
+            FotaError: this server may read none of them, or none is there.
+        """
+        return self._reader.render_several(server, paths, ContentFormat.SENML_CBOR, now)[0]
 
     # -- requests
 
@@ -231,7 +252,7 @@ class Dispatcher:
                 now,
             )
             return cut(message, links, (content_format_option(ContentFormat.LINK),), self._settings.max_szx)
-        body, content_format = self._reader.render(path, accept, now)
+        body, content_format = self._reader.render(self._server_of(peer), path, accept, now)
         observer = Observer(peer, message.token, (path,), accept)
         return self._observed(message, observer, body, content_format, now)
 
@@ -257,7 +278,7 @@ class Dispatcher:
             return body
         try:
             if message.code == Code.IPATCH:
-                response = _response(self._composite.write(message, body, now))
+                response = _response(self._composite.write(message, self._server_of(peer), body, now))
             else:
                 response = self._fetch(message, peer, body, now)
         except FotaError as error:
@@ -268,7 +289,7 @@ class Dispatcher:
         self._cancelled(message, peer)
         paths = self._composite.paths(message, peer, body)
         accept = message.uint(Option.ACCEPT)
-        values, content_format = self._reader.render_several(paths, accept, now)
+        values, content_format = self._reader.render_several(self._server_of(peer), paths, accept, now)
         observer = Observer(peer, message.token, paths, accept, composite=True)
         return self._observed(message, observer, values, content_format, now)
 
@@ -286,6 +307,7 @@ class Dispatcher:
             each = self._object(path)
             definition = each.definition.resource(path.ids[2])
             if definition is not None and Operations.EXECUTE in definition.operations:
+                self._reader.permit(self._server_of(peer), path, Operations.EXECUTE)
                 return self._execute(message, path, now)
             if definition is not None and definition.multiple and Operations.WRITE in definition.operations:
                 return self._write(message, peer, path, WriteMode.UPDATE, now)
@@ -313,6 +335,7 @@ class Dispatcher:
         resource = None if path.resource_id is None else each.definition.resource(path.resource_id)
         if resource is not None and Operations.WRITE not in resource.operations:
             raise RefusedError("the resource cannot be written")
+        self._reader.permit(self._server_of(peer), path, Operations.WRITE)
         block = block_option(message, _BLOCK1)
         if block is not None:
             return self._write_block(message, peer, path, mode, block, now)

@@ -26,6 +26,7 @@ from lwm2m_fota.lwm2m.watching import Rules
 from lwm2m_fota.model.codes import is_success
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
+from lwm2m_fota.model.resources import Operations
 
 ServerOf = Callable[[Hashable], Hashable]
 """The server behind a peer: what it attaches counts for it alone, wherever it asks from."""
@@ -95,10 +96,13 @@ class Notifier:
 
         Raises:
             ContentError: they are not known, not for this path, or contradict each other; nothing has changed.
+            RefusedError: the server may not read it, or has attached to too many paths.
         """
+        server = self._server_of(peer)
+        self._reader.permit(server, path, Operations.READ)
         changes = parse_changes(queries)
         check_place(changes, path, self._definitions.resource(path))
-        self.attributes.write(self._server_of(peer), path, changes)
+        self.attributes.write(server, path, changes)
 
     def own_attributes(self, paths: tuple[Path, ...], queries: tuple[str, ...]) -> Changes:
         """The attributes that come with an Observe (LwM2M Core 1.2, 6.4.1); other parameters are passed over.
@@ -143,11 +147,12 @@ class Notifier:
         return int(Option.OBSERVE), pack_uint(self.observers.next_sequence())
 
     def _notification(self, observer: Observer, rules: Rules, now: float) -> Notification:
+        server = self._server_of(observer.peer)
         try:
             body, content_format = (
-                self._reader.render_several(observer.paths, observer.accept, now)
+                self._reader.render_several(server, observer.paths, observer.accept, now)
                 if observer.composite
-                else self._reader.render(observer.paths[0], observer.accept, now)
+                else self._reader.render(server, observer.paths[0], observer.accept, now)
             )
             options = (self.sequence_option(), content_format_option(content_format))
             response = cut(None, body, options, self._max_szx)

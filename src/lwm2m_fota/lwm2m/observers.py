@@ -94,9 +94,11 @@ class ObserverTable:
         """End one observation; True if it was there."""
         return self._observers.pop((peer, token), None) is not None
 
-    def clear(self) -> None:
-        """End all observations: a new registration begins without any (LwM2M Core 6.4.1)."""
-        self._observers.clear()
+    def clear(self, peer: Hashable) -> None:
+        """End all observations of a peer: a new registration begins without any (LwM2M Core 6.4.1)."""
+        for key in tuple(self._observers):
+            if key[0] == peer:
+                del self._observers[key]
 
     def changed(self, paths: Iterable[Path]) -> None:
         """Note what has new values, in the order in which observers must hear of it."""

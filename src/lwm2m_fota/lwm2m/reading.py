@@ -1,12 +1,13 @@
 """What a device shows of its objects: values in a content format, one path or several at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final, final
 
 from lwm2m_fota.content.codec import COMPOSITE, choose_format, encode
 from lwm2m_fota.content.policies import ContentPolicies
 from lwm2m_fota.content.values import Entries, is_single
 from lwm2m_fota.errors import ContentError, FotaError, NotAcceptableError, RefusedError, UsageError
+from lwm2m_fota.lwm2m.access import Access, everything
 from lwm2m_fota.lwm2m.attributes import Number
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.operations import Read
@@ -14,26 +15,28 @@ from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.formats import ContentFormat
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
-from lwm2m_fota.model.resources import Value
+from lwm2m_fota.model.resources import Operations, Value
 
 HIDDEN: Final = frozenset({0, 21, 23})
 """Security, OSCORE and COSE: no server may touch them (LwM2M Core 1.2, 6.3)."""
 
 _ROOT: Final = Path(())
+_INSTANCE_IDS: Final = 2
 
 
 @final
 class ObjectReader:
-    """Reads the objects of one client.
+    """Reads the objects of one client, for servers that may read them.
 
     Args:
         objects: by id.
         definitions: of these.
         several: the format of what has several values, where the server leaves the choice.
         policies: what is written where several forms are right.
+        access: what each server may do.
     """
 
-    __slots__ = ("_definitions", "_objects", "_policies", "_several")
+    __slots__ = ("_access", "_definitions", "_objects", "_policies", "_several")
 
     def __init__(
         self,
@@ -41,7 +44,9 @@ class ObjectReader:
         definitions: Definitions,
         several: ContentFormat,
         policies: ContentPolicies,
+        access: Access = everything,
     ) -> None:
+        self._access = access
         self._objects = objects
         self._definitions = definitions
         self._several = several
@@ -64,6 +69,28 @@ class ObjectReader:
             raise RefusedError("no such resource", code=Code.NOT_FOUND)
         return path
 
+    def permit(self, server: Hashable, path: Path, operation: Operations) -> Sequence[Path]:
+        """The part of a path that a server has access to: itself, or of an object those instances.
+
+        Raises:
+            RefusedError: it has access to nothing of it.
+        """
+        if len(path.ids) >= _INSTANCE_IDS:
+            self._access(server, path, operation)
+            return (path,)
+        instances = [path / each for each in self._objects[path.ids[0]].instances()]
+        permitted, refusal = [], None
+        for instance in instances:
+            try:
+                self._access(server, instance, operation)
+            except RefusedError as error:
+                refusal = refusal or error
+            else:
+                permitted.append(instance)
+        if refusal is not None and not permitted:
+            raise refusal
+        return permitted
+
     def entries(self, path: Path, now: float) -> Entries:
         """The present values at and below a path.
 
@@ -84,7 +111,15 @@ class ObjectReader:
         value = entries[0][1] if len(entries) == 1 else None
         return value if isinstance(value, int | float) else None
 
-    def render(self, path: Path, accept: int | None, now: float) -> tuple[bytes, int]:
+    def _permitted(self, server: Hashable, path: Path, now: float) -> Entries:
+        """Those of the entries that a server may read."""
+        permitted = self.permit(server, path, Operations.READ)
+        entries = self.entries(path, now)
+        if len(path.ids) >= _INSTANCE_IDS:
+            return entries
+        return [(each, value) for each, value in entries if Path(each.ids[:_INSTANCE_IDS]) in permitted]
+
+    def render(self, server: Hashable, path: Path, accept: int | None, now: float) -> tuple[bytes, int]:
         """The present value of a path and its content format.
 
         Raises:
@@ -94,9 +129,11 @@ class ObjectReader:
         resource = None if path.resource_id is None else each.definition.resource(path.resource_id)
         preferred = ContentFormat.TEXT if is_single(path, resource) else self._several
         content_format = choose_format(accept, path, each.definition, preferred)
-        return self._encode(self.entries(path, now), path, content_format), content_format
+        return self._encode(self._permitted(server, path, now), path, content_format), content_format
 
-    def render_several(self, paths: Iterable[Path], accept: int | None, now: float) -> tuple[bytes, int]:
+    def render_several(
+        self, server: Hashable, paths: Iterable[Path], accept: int | None, now: float
+    ) -> tuple[bytes, int]:
         """The present values of several paths, the root meaning every object; what cannot be read is left out.
 
         Raises:
@@ -111,7 +148,7 @@ class ObjectReader:
         readable = False
         for path in self._spread(paths):
             try:
-                values.update(self.entries(self.check(path), now))
+                values.update(self._permitted(server, self.check(path), now))
                 readable = True
             except FotaError as error:
                 failure = failure or error

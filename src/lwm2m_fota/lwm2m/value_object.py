@@ -1,4 +1,4 @@
-"""A single-instance object that is a table of values, such as Device (3) or Server (1)."""
+"""An object of one instance that is a table of values, such as Device (3)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,19 +21,23 @@ Executor = Callable[[bytes], None]
 
 
 def read_entries(
-    definition: ObjectDefinition, path: Path, values: Mapping[int, Value | Mapping[int, Value]]
+    definition: ObjectDefinition,
+    path: Path,
+    values: Mapping[int, Value | Mapping[int, Value]],
+    instance: int = 0,
 ) -> Entries:
     """The entries that a Read of `path` answers.
 
     Args:
         definition: of the object.
-        path: object, instance or resource; with an object path the instance is 0.
+        path: object, instance or resource.
         values: by resource id; a mapping for a multiple resource.
+        instance: the one that an object path leads to.
 
     Raises:
         RefusedError: 4.05 for a resource that cannot be read, 4.04 for one that is not there.
     """
-    base = path if path.instance_id is not None else path / 0
+    base = path if path.instance_id is not None else path / instance
     if path.resource_id is not None:
         if path.resource_id not in values:
             resource = definition.resource(path.resource_id)
@@ -60,7 +64,7 @@ def _select(path: Path, value: Value | Mapping[int, Value]) -> Entries:
 @final
 @attrs.frozen(kw_only=True)
 class ValueObject:
-    """One instance (0) whose resources are functions of yours.
+    """One instance whose resources are functions of yours; `Instances` joins several.
 
     Attributes:
         definition: what the object consists of.
@@ -69,6 +73,7 @@ class ValueObject:
             ContentError; what the ones before it wrote stays.
         array_writers: the same for multiple resources: given every value by resource instance id, as it is to be.
         executors: by resource id; called with the arguments.
+        instance: its id.
     """
 
     definition: ObjectDefinition
@@ -76,11 +81,12 @@ class ValueObject:
     writers: Mapping[int, Writer] = attrs.field(factory=dict)
     array_writers: Mapping[int, ArrayWriter] = attrs.field(factory=dict)
     executors: Mapping[int, Executor] = attrs.field(factory=dict)
+    instance: int = 0
     _listeners: list[ChangeListener] = attrs.field(factory=list, init=False)
 
     def instances(self) -> Sequence[int]:
-        """Always instance 0."""
-        return (0,)
+        """The one."""
+        return (self.instance,)
 
     def resources(self, instance_id: int) -> Sequence[int]:
         """Everything that has a function."""
@@ -98,7 +104,7 @@ class ValueObject:
 
     def changed(self, *resource_ids: int) -> None:
         """Say that resources have new values."""
-        paths = [Path.of(self.definition.id, 0, resource_id) for resource_id in resource_ids]
+        paths = [Path.of(self.definition.id, self.instance, resource_id) for resource_id in resource_ids]
         for listener in self._listeners:
             listener(paths)
 
@@ -112,7 +118,7 @@ class ValueObject:
         match operation:
             case Read(path):
                 values = {each: read() for each, read in self.readers.items() if path.resource_id in {None, each}}
-                return Answer(Code.CONTENT, read_entries(self.definition, path, values))
+                return Answer(Code.CONTENT, read_entries(self.definition, path, values, self.instance))
             case Write():
                 for resource_id, write in self._targets(operation):
                     write()

@@ -10,7 +10,7 @@ from lwm2m_fota.machines.update_limits import UpdateLimits
 SLEEPS_PER_STAGE: Final = 4
 """Sleeps that a stage may last beside its own limit: the device is asked, tidied, asked again, and watched."""
 
-_WAITS: Final = ("request_s", "no_progress_s", "busy_s", "reset_s", "reboot_s", "version_s")
+_WAITS: Final = ("request_s", "no_progress_s", "busy_s", "reset_s", "reboot_s", "version_s", "late_s")
 _STAGES: Final = ("preparing_s", "transferring_s", "executing_s", "cleanup_s")
 
 

@@ -8,7 +8,7 @@ from lwm2m_fota.model.device import DEVICE
 from lwm2m_fota.model.firmware import FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.resources import ObjectDefinition, ResourceDefinition, version_key
-from lwm2m_fota.model.server import SERVER
+from lwm2m_fota.model.server import SERVER, SERVER_1_1
 
 
 @final
@@ -46,7 +46,7 @@ class Definitions:
         return None if definition is None else definition.resource(path.resource_id)
 
 
-_STANDARD: Final = Definitions((SERVER, DEVICE, FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2, ADVANCED_1_0))
+_STANDARD: Final = Definitions((SERVER, SERVER_1_1, DEVICE, FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2, ADVANCED_1_0))
 
 
 def standard_definitions() -> Definitions:

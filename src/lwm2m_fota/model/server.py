@@ -1,10 +1,12 @@
 """Object 1, LwM2M Server: how a client keeps itself registered with a server.
 
-Source: LwM2M Core 1.0, object urn:oma:lwm2m:oma:1 (resources that came later are not used here).
+Source: LwM2M Core 1.0, object urn:oma:lwm2m:oma:1; and of version 1.1 (LwM2M 1.1) the one resource that Send needs.
 """
 
 from enum import IntEnum
 from typing import Final, final
+
+import attrs
 
 from lwm2m_fota.model.resources import ObjectDefinition, Operations, ResourceDefinition, ValueType
 
@@ -25,6 +27,7 @@ class ServerResource(IntEnum):
     NOTIFICATION_STORING = 6
     BINDING = 7
     REGISTRATION_UPDATE_TRIGGER = 8
+    MUTE_SEND = 23
 
 
 _RW: Final = Operations.READ | Operations.WRITE
@@ -98,6 +101,24 @@ SERVER: Final = ObjectDefinition(
             "Registration Update Trigger",
             "Makes the client update its registration at once.",
             mandatory=True,
+        ),
+    ),
+)
+
+SERVER_1_1: Final = attrs.evolve(
+    SERVER,
+    version="1.1",
+    urn="urn:oma:lwm2m:oma:1:1.1",
+    lwm2m_version="1.1",
+    resources=(
+        *SERVER.resources,
+        ResourceDefinition(
+            id=ServerResource.MUTE_SEND,
+            name="Mute Send",
+            operations=_RW,
+            type=ValueType.BOOLEAN,
+            meaning="Whether the client sends nothing by itself to this server.",
+            since="1.1",
         ),
     ),
 )

@@ -5,14 +5,14 @@ power-on does. It needs a running event loop, virtual (`sim.loop`) or real.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Final, final
 
 import attrs
 
 from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
-from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
+from lwm2m_fota.device.client import ClientSettings, Lwm2mClient, OtherServer, ServerAccount
 from lwm2m_fota.device.engine import Surroundings
 from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
@@ -23,6 +23,7 @@ from lwm2m_fota.lwm2m.dispatch import DispatchSettings
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.model.paths import Path
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
 from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
 from lwm2m_fota.runtime.entropy import SeededEntropy
@@ -71,8 +72,11 @@ class DeviceModel:
         capacity_bytes: of each staging area and of each slot.
         lifetime_s: of the registration.
         lwm2m_version: that it registers with.
+        leaves: it deregisters before it reboots; a power cut leaves no time for that.
         awake_s: it sleeps so long after its last message, seconds, and registers in queue mode; None if it never does.
         dispatch: which formats and operations it knows.
+        reports: what it sends by itself, to a server that allows it.
+        other_server: what another server may do during an update.
         boot_s: from a reboot until it is on the network again; a failed trial boot takes as long.
         firmware: times and policies of the firmware.
         faults: what is wrong with it.
@@ -85,8 +89,11 @@ class DeviceModel:
     capacity_bytes: int = 1 << 20
     lifetime_s: int = 300
     lwm2m_version: str = "1.1"
+    leaves: bool = False
     awake_s: float | None = None
     dispatch: DispatchSettings = attrs.field(factory=DispatchSettings)
+    reports: tuple[Path, ...] = ()
+    other_server: OtherServer = OtherServer.BUSY
     boot_s: float = 10.0
     firmware: FirmwareSettings = attrs.field(factory=FirmwareSettings)
     faults: frozenset[Fault] = attrs.field(default=frozenset(), converter=_faults)
@@ -103,7 +110,7 @@ class SimulatedDevice:
 
     Args:
         network: what it is attached to.
-        server_uri: `coap://HOST:PORT` of its server.
+        servers: `coap://HOST:PORT` of its server, or an account at each.
         endpoint: its endpoint name.
         model: what it is.
         host: its address; the network gives it a free port at every boot.
@@ -117,7 +124,7 @@ class SimulatedDevice:
     def __init__(
         self,
         network: MemoryNetwork,
-        server_uri: str,
+        servers: str | Sequence[ServerAccount],
         endpoint: str,
         model: DeviceModel | None = None,
         *,
@@ -127,7 +134,7 @@ class SimulatedDevice:
     ) -> None:
         self._network = network
         self._over = over
-        self._server_uri = server_uri
+        self._servers = servers
         self._endpoint = endpoint
         self._model = model or DeviceModel()
         self._host = host
@@ -138,6 +145,7 @@ class SimulatedDevice:
         self._slots = {each: (SimulatedFlash(capacity), SimulatedFlash(capacity)) for each in instances}
         self._state = MemoryStateStore()
         self._record = MemoryStateStore()
+        self._owner = MemoryStateStore()
         self._client: Lwm2mClient | None = None
         self._firmware: FirmwareDevice | AdvancedFirmwareDevice | None = None
         self._life: asyncio.Task[None] | None = None
@@ -167,8 +175,11 @@ class SimulatedDevice:
         await self._boot()
         self._life = asyncio.get_running_loop().create_task(self._live())
 
-    async def stop(self) -> None:
-        """Switch it off for good, without a word to the server; what it stored stays readable. Twice is harmless.
+    async def stop(self, *, leaves: bool = False) -> None:
+        """Switch it off for good; what it stored stays readable. Twice is harmless.
+
+        Args:
+            leaves: deregister first; by default without a word to the server.
 
         Raises:
             FotaError: what made an earlier reboot fail.
@@ -182,7 +193,7 @@ class SimulatedDevice:
         except asyncio.CancelledError:
             pass
         finally:
-            await self._halt()
+            await self._halt(leaves=leaves)
 
     def power_cut(self, off_s: float = 5.0) -> None:
         """The power fails now and comes back after `off_s` seconds; `boots` and `registered` tell how it goes on.
@@ -249,6 +260,17 @@ class SimulatedDevice:
         return {each: None if image is None else image.read_at(0, image.size_bytes) for each, image in running.items()}
 
     @property
+    def client(self) -> Lwm2mClient:
+        """The client of the present boot.
+
+        Raises:
+            UsageError: the device is off.
+        """
+        if self._client is None:
+            raise UsageError("the device is off")
+        return self._client
+
+    @property
     def firmware(self) -> FirmwareDevice:
         """Object 5 of the present boot, or of the last one.
 
@@ -280,7 +302,7 @@ class SimulatedDevice:
     async def _live(self) -> None:
         while True:
             await self._down.wait()
-            await self._halt()
+            await self._halt(leaves=self._model.leaves)
             if Fault.STAYS_OFF in self._model.faults:
                 return
             if Fault.FORGETS_STATE in self._model.faults:
@@ -296,10 +318,10 @@ class SimulatedDevice:
     def _reboot(self) -> None:
         self._go_down(self._model.boot_s)
 
-    async def _halt(self) -> None:
+    async def _halt(self, *, leaves: bool) -> None:
         self._up.clear()
         if self._client is not None:
-            await self._client.stop()
+            await self._client.stop(deregister=leaves and not self._loses_power)
             self._client = None
         if self._loses_power:
             for instance, staged in self._staged.items():
@@ -351,5 +373,10 @@ class SimulatedDevice:
             lwm2m_version=model.lwm2m_version,
             queue_mode=model.awake_s is not None,
         )
-        settings = ClientSettings(registration=registration, dispatch=model.dispatch)
-        return firmware, Lwm2mClient(pump, self._server_uri, firmware, settings, reboot=self._reboot)
+        settings = ClientSettings(
+            registration=registration,
+            dispatch=model.dispatch,
+            other_server=model.other_server,
+            reports=model.reports,
+        )
+        return firmware, Lwm2mClient(pump, self._servers, firmware, settings, reboot=self._reboot, owner=self._owner)

@@ -195,8 +195,8 @@ async def test_a_written_lifetime_and_a_trigger_lead_to_updates(site):
 async def test_before_it_is_started_nothing_is_sent_and_stopping_is_harmless(site):
     client = site.make()
     client.update_registration()
-    client._set_lifetime(5)
-    assert client._lifetime() == 100
+    client.address_changed()
+    client.objects_changed()
     await site.server.open()
     await client.stop(deregister=True)
     assert site.requests == []

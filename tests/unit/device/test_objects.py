@@ -2,14 +2,19 @@
 
 import pytest
 
+from lwm2m_fota.device.membership import Membership, ServerAccount
 from lwm2m_fota.device.objects import DeviceIdentity, device_object, security_object, server_object
-from lwm2m_fota.errors import ContentError, FotaError
+from lwm2m_fota.errors import ContentError, UsageError
+from lwm2m_fota.lwm2m.attributes import Attributes
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write
+from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.model.paths import Path
+from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.transport.memory import MemoryNetwork
 
 
 def values(each, object_id):
-    return {path.ids[2]: value for path, value in each.handle(Read(Path.of(object_id, 0)), 0.0).entries}
+    return {path.ids[2]: value for path, value in each.handle(Read(Path.of(object_id)), 0.0).entries}
 
 
 def test_the_device_tells_who_it_is_and_what_it_runs():
@@ -30,38 +35,79 @@ def test_reboot_restarts_the_device():
     assert reboots == [1]
 
 
+class Place:
+    """A membership that is never started, and what its account leads to."""
+
+    def __init__(self, *, version="1.1", server_id=7, instance=0, **account):
+        self.heard = []
+        self.at = Membership(
+            ServerAccount(uri="coap://server", server_id=server_id, **account),
+            RegistrationSettings(endpoint="dev", lwm2m_version=version),
+            Pump(MemoryNetwork().transport()),
+            forgotten=self.heard.append,
+            answered=self.heard.append,
+            trouble=self.heard.append,
+        )
+        self.object = server_object(instance, self.at, lambda: self.heard.append("allowed"))
+
+    def write(self, resource_id, value):
+        path = Path.of(1, *self.object.instances(), resource_id)
+        return self.object.handle(Write(path, [(path, value)]), 0.0).code
+
+    def values(self):
+        return values(self.object, 1)
+
+
 def test_the_security_object_names_the_server_and_no_security():
-    found = values(security_object("coap://server:5683", 7), 0)
-    assert (found[0], found[1], found[2], found[10]) == ("coap://server:5683", False, 3, 7)
+    found = values(security_object(0, Place().at), 0)
+    assert (found[0], found[1], found[2], found[10]) == ("coap://server", False, 3, 7)
 
 
-def account(lifetimes, updates):
-    return server_object(
-        server_id=7,
-        lifetime=lambda: lifetimes[-1],
-        set_lifetime=lifetimes.append,
-        update_registration=lambda: updates.append(1),
-    )
+def test_the_account_of_lwm2m_1_0():
+    place = Place(version="1.0")
+    assert place.object.definition.version == "1.0"
+    assert place.values() == {0: 7, 1: 300, 2: 0, 3: 0, 6: False, 7: "U"}
+    assert place.object.resources(0) == [0, 1, 2, 3, 6, 7, 8]
 
 
-def test_the_account_tells_lifetime_and_binding():
-    found = values(account([300], []), 1)
-    assert (found[0], found[1], found[6], found[7]) == (7, 300, False, "U")
+def test_the_account_of_later_versions_says_whether_it_may_be_sent_to():
+    place = Place(min_period_s=5, max_period_s=60)
+    assert place.object.definition.version == "1.1"
+    assert place.values() == {0: 7, 1: 300, 2: 5, 3: 60, 6: False, 7: "U", 23: True}
+    assert Place(may_report=True).values()[23] is False
 
 
-def test_a_written_lifetime_counts_and_is_at_least_a_second():
-    lifetimes = [300]
-    path = Path.of(1, 0, 1)
-    assert account(lifetimes, []).handle(Write(path, ((path, 60),)), 0.0).code == 0x44
-    assert lifetimes == [300, 60]
-    for wrong in (0, -1, "60"):
-        with pytest.raises(FotaError) as caught:
-            account(lifetimes, []).handle(Write(path, ((path, wrong),)), 0.0)
-        assert isinstance(caught.value, ContentError)
-    assert lifetimes == [300, 60]
+def test_the_server_may_allow_and_forbid_to_send():
+    place = Place()
+    assert place.write(23, value=False) == 0x44
+    assert (place.at.is_muted, place.heard) == (False, ["allowed"])
+    assert place.write(23, value=True) == 0x44
+    assert (place.at.is_muted, place.heard) == (True, ["allowed"])
 
 
-def test_the_server_may_ask_for_a_registration_update():
-    updates = []
-    assert account([300], updates).handle(Execute(Path.of(1, 0, 8)), 0.0).code == 0x44
-    assert updates == [1]
+def test_written_periods_count_for_notifications():
+    place = Place()
+    assert (place.write(2, 10), place.write(3, 90)) == (0x44, 0x44)
+    assert (place.values()[2], place.values()[3]) == (10, 90)
+    assert place.at.defaults == Attributes(pmin=10, pmax=90)
+
+
+@pytest.mark.parametrize(
+    ("resource_id", "value"), [(1, 0), (1, -1), (1, "60"), (2, -1), (3, -1), (3, "9"), (7, "UQ"), (7, "T"), (23, 1)]
+)
+def test_what_cannot_be_written(resource_id, value):
+    place = Place()
+    before = place.values()
+    with pytest.raises(ContentError):
+        place.write(resource_id, value)
+    assert place.values() == before
+
+
+def test_the_binding_may_be_written_as_it_is():
+    assert Place().write(7, "U") == 0x44
+
+
+@pytest.mark.parametrize("wrong", [{"server_id": 0}, {"server_id": 65535}, {"min_period_s": -1}, {"max_period_s": -1}])
+def test_accounts_that_cannot_be(wrong):
+    with pytest.raises(UsageError):
+        ServerAccount(uri="coap://server", **wrong)

@@ -120,7 +120,9 @@ def test_removing_and_clearing():
     assert bench.table.remove("server", b"1")
     bench.add(observer(b"1"), pmax=5)
     assert bench.deadline == 5.0
-    bench.table.clear()
+    bench.table.clear("elsewhere")
+    assert len(bench.table) == 1
+    bench.table.clear("server")
     assert len(bench.table) == 0
     assert bench.deadline is None
 

@@ -20,6 +20,7 @@ def test_every_limit_has_room_for_sleep():
         transferring_s=5800.0,
         executing_s=5800.0,
         cleanup_s=4420.0,
+        late_s=4600.0,
         total_s=19600.0,
     )
 

@@ -10,7 +10,7 @@ from lwm2m_fota.model.firmware import (
     FIRMWARE_VERSIONS,
 )
 from lwm2m_fota.model.resources import Operations, ValueType
-from lwm2m_fota.model.server import SERVER, ServerResource
+from lwm2m_fota.model.server import SERVER, SERVER_1_1, ServerResource
 from lwm2m_fota.model.update import UpdateResource
 
 R, W, RW, E = Operations.READ, Operations.WRITE, Operations.READ | Operations.WRITE, Operations.EXECUTE
@@ -52,6 +52,9 @@ SERVER_ROWS = [
     (7, RW, False, True, S, None, None, "1.0"),
     (8, E, False, True, N, None, None, "1.0"),
 ]
+
+
+MUTE_SEND_ROW = (23, RW, False, False, B, None, None, "1.1")
 
 
 def rows(definition):
@@ -99,7 +102,7 @@ def test_units():
 
 def test_names_of_ids():
     assert [*(each.value for each in UpdateResource), AUTOMATIC_UPGRADE] == [row[0] for row in FIRMWARE]
-    assert [each.value for each in ServerResource] == [row[0] for row in SERVER_ROWS]
+    assert [each.value for each in ServerResource] == [row[0] for row in (*SERVER_ROWS, MUTE_SEND_ROW)]
     assert [each.value for each in DeviceResource] == [each.id for each in DEVICE.resources]
 
 
@@ -107,6 +110,11 @@ def test_server():
     assert rows(SERVER) == SERVER_ROWS
     assert SERVER.multiple
     assert SERVER.mandatory
+
+
+def test_server_1_1_can_be_muted():
+    assert rows(SERVER_1_1) == [*SERVER_ROWS, MUTE_SEND_ROW]
+    assert (SERVER_1_1.version, SERVER_1_1.urn, SERVER_1_1.lwm2m_version) == ("1.1", "urn:oma:lwm2m:oma:1:1.1", "1.1")
 
 
 def test_device():
@@ -119,7 +127,7 @@ def test_device():
     assert [each.id for each in DEVICE.resources if each.mandatory] == [4, 11, 16]
 
 
-@pytest.mark.parametrize("definition", [SERVER, DEVICE, FIRMWARE_1_2])
+@pytest.mark.parametrize("definition", [SERVER_1_1, DEVICE, FIRMWARE_1_2])
 def test_every_resource_says_what_it_means(definition):
     assert all(each.meaning.endswith(".") for each in definition.resources)
     assert [each.id for each in definition.resources] == sorted(each.id for each in definition.resources)

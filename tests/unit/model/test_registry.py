@@ -5,7 +5,7 @@ from lwm2m_fota.model.device import DEVICE
 from lwm2m_fota.model.firmware import FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions, standard_definitions
-from lwm2m_fota.model.server import SERVER
+from lwm2m_fota.model.server import SERVER, SERVER_1_1
 
 
 def test_without_a_version_the_newest_is_meant_in_whatever_order_they_come():
@@ -22,7 +22,8 @@ def test_an_object_by_version():
 
 
 def test_the_standard_ones():
-    assert set(standard_definitions()) == {SERVER, DEVICE, FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2, ADVANCED_1_0}
+    servers, firmware = {SERVER, SERVER_1_1}, {FIRMWARE_1_0, FIRMWARE_1_1, FIRMWARE_1_2}
+    assert set(standard_definitions()) == {*servers, DEVICE, *firmware, ADVANCED_1_0}
 
 
 def test_none_at_all():
