@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from lwm2m_fota.cli import app
-from lwm2m_fota.cli.package import make, new_key
+from lwm2m_fota.cli.package import dependency, make, new_key
 
 COMMAND = (sys.executable, "-m", "lwm2m_fota.cli")
 LIMIT_S = 100
@@ -113,10 +113,10 @@ class Bench:
         self.public.write_bytes(self.key.public_key.to_pem())
         self.package = self.signed("firmware.signed.bin", bytes(range(256)) * 16)
 
-    def signed(self, name, firmware, *, version="1.1.0", key=None):
+    def signed(self, name, firmware, *, version="1.1.0", key=None, needs=()):
         raw = self.folder / f"{name}.raw"
         raw.write_bytes(firmware)
-        make(raw, self.folder / name, version, key or self.key)
+        make(raw, self.folder / name, version, key or self.key, tuple(map(dependency, needs)))
         return self.folder / name
 
     def file(self, name, data):
@@ -126,6 +126,10 @@ class Bench:
 
     def update(self, package=None, *options, listen="127.0.0.1:0"):
         return self._start("update", package or self.package, "--endpoint", "dev", "--listen", listen, *options)
+
+    def update_components(self, packages, *options):
+        named = [part for name, path in packages.items() for part in ("--component", f"{name}={path}")]
+        return self._start("update", *named, "--endpoint", "dev", "--listen", "127.0.0.1:0", *options)
 
     def device(self, port, *options, host="127.0.0.1", trust=True, state_dir="state"):
         trusted = ["--trust", self.public] if trust else []

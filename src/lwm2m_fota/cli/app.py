@@ -14,7 +14,17 @@ import click
 
 from lwm2m_fota import __version__
 from lwm2m_fota.cli.exits import Exit
-from lwm2m_fota.cli.options import Address, Named, address, endpoint_name, host, named, seconds, server_uri
+from lwm2m_fota.cli.options import (
+    Address,
+    Named,
+    address,
+    component_files,
+    endpoint_name,
+    host,
+    named,
+    seconds,
+    server_uri,
+)
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.errors import FotaError
 
@@ -26,6 +36,7 @@ _EXISTING = click.Path(exists=True, dir_okay=False, path_type=FilePath)
 _PATH = click.Path(path_type=FilePath)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 _MAX_DEMO_BYTES = 1 << 29
+_MAX_DEMO_COMPONENTS = 16
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,55 +55,108 @@ def cli() -> None:
     show_default=True,
     help="Bytes of random firmware, if there is no FILE.",
 )
+@click.option("--object", "object_id", type=click.Choice(["5", "33629"]), default="5", show_default=True)
+@click.option(
+    "--components",
+    type=click.IntRange(1, _MAX_DEMO_COMPONENTS),
+    default=3,
+    show_default=True,
+    help="Of Object 33629; the first one needs the second.",
+)
 @_JSON
-def demo_command(file: FilePath | None, method: str, size: int, as_json: bool) -> None:  # noqa: FBT001 - click calls it
+def demo_command(
+    file: FilePath | None,
+    method: str,
+    size: int,
+    object_id: str,
+    components: int,
+    as_json: bool,  # noqa: FBT001 - click calls it
+) -> None:
     """Update a simulated device on this machine, from a fresh key to equal bytes.
 
-    FILE is the firmware; without it, random bytes are made. Exit status 0 means that the device shows State 0 and
-    Result 1 and has installed the bytes that were sent.
+    FILE is the firmware, of each component if there are several; without it, random bytes are made. Exit status 0
+    means that the device shows State 0 and Result 1 and has installed the bytes that were sent.
     """
     from lwm2m_fota.cli.demo import DemoOptions, run_demo
 
     say = Output("demo", as_json=as_json, timed=True)
-    _run(say, lambda: run_demo(DemoOptions(file=file, size_bytes=size, method=method), say))
+    count = components if object_id == "33629" else 0
+    _run(say, lambda: run_demo(DemoOptions(file=file, size_bytes=size, method=method, components=count), say))
 
 
 @cli.command("update")
-@click.argument("file", type=_EXISTING)
+@click.argument("file", type=_EXISTING, required=False)
 @click.option("--endpoint", type=endpoint_name, metavar="NAME", required=True, help="The endpoint name of the device.")
 @click.option("--listen", type=address, metavar="HOST:PORT", default="0.0.0.0:5683", show_default=True)
 @click.option("--advertise", type=host, metavar="HOST", help="The host in package URIs, if devices need another one.")
 @click.option("--method", type=click.Choice(["pull", "push", "auto"]), default="auto", show_default=True)
-@click.option("--expect-version", metavar="V", help="The firmware version (/3/0/3) after the update.")
+@click.option(
+    "--component",
+    "components",
+    type=named,
+    metavar="NAME=FILE",
+    multiple=True,
+    help="In place of FILE: the package of a component (Object 33629).",
+)
+@click.option(
+    "--execute",
+    type=click.Choice(["listed", "linked", "each"]),
+    default="listed",
+    show_default=True,
+    help="How components are updated: once with a list, by the device's links, or one by one.",
+)
+@click.option("--expect-version", metavar="V", help="The firmware version after the update of FILE.")
+@click.option("--severity", type=click.IntRange(0, 2), help="Set resource 11 first: 0 critical to 2 optional.")
+@click.option("--max-defer", "max_defer_s", type=click.IntRange(0), help="Set resource 13 first, seconds.")
+@click.option("--auto-upgrade", type=click.Choice(["on", "off"]), help="Set resource 14 of Object 5 first.")
 @click.option(
     "--timeout", "timeout_s", type=seconds, metavar="SECONDS", help="For everything, the device's coming too."
 )
 @_JSON
-def update_command(
-    file: FilePath,
+def update_command(  # noqa: PLR0917 - click calls it by keyword
+    file: FilePath | None,
     endpoint: str,
     listen: Address,
     advertise: str | None,
     method: str,
+    components: tuple[Named, ...],
+    execute: str,
     expect_version: str | None,
+    severity: int | None,
+    max_defer_s: int | None,
+    auto_upgrade: str | None,
     timeout_s: float | None,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Wait for one device, update it, and exit.
 
+    FILE is a package for the device, or each --component has one for a component of it.
+
     Exit status: 0 updated, 1 failed, 2 wrong usage, 3 timed out, 4 cancelled, 5 undetermined, 6 the file cannot be
     sent, 7 the address to listen at cannot be had.
     """
     from lwm2m_fota.cli.update import UpdateOptions, run_update
-    from lwm2m_fota.machines.update_policy import Method
+    from lwm2m_fota.machines.update_policy import DeviceSettings, Execution, Method
+    from lwm2m_fota.model.enums import Severity
 
+    if (file is None) is not bool(components):
+        raise click.UsageError("Give FILE, or a --component, and not both.")
+    if components and expect_version is not None:
+        raise click.UsageError("--expect-version is of FILE.")
     options = UpdateOptions(
         file=file,
+        components=component_files(components),
         endpoint=endpoint,
         listen=listen,
         advertise=advertise,
         method=Method(method),
+        execution=Execution[execute.upper()],
         expect_version=expect_version,
+        settings=DeviceSettings(
+            severity=None if severity is None else Severity(severity),
+            max_defer_s=max_defer_s,
+            auto_upgrade=None if auto_upgrade is None else auto_upgrade == "on",
+        ),
         timeout_s=timeout_s,
     )
     say = Output("update", as_json=as_json)

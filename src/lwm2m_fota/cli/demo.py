@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import IO, Any, Final, final
 
@@ -17,13 +17,18 @@ import attrs
 
 from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.output import Output
-from lwm2m_fota.cli.package import make, new_key
-from lwm2m_fota.cli.state_dir import running_image
+from lwm2m_fota.cli.package import dependency, make, new_key
+from lwm2m_fota.cli.state_dir import running_image, running_images
 from lwm2m_fota.errors import FotaError, StorageError
+from lwm2m_fota.package.crypto import PrivateKey
+from lwm2m_fota.storage.base import SealedImage
 
 VERSION_BEFORE: Final = "1.0.0"
 VERSION_AFTER: Final = "1.1.0"
 ENDPOINT: Final = "demo-device"
+NAMES: Final = ("app", "modem", "sensor")
+"""Of the first components; the others have numbers."""
+
 _END_S: Final = 5.0
 _CHUNK_BYTES: Final = 1 << 20
 _HIDDEN: Final = frozenset({("server", "shown"), ("device", "stopped"), ("server", "gone")})
@@ -41,11 +46,23 @@ class DemoOptions:
         file: the firmware; None makes `size_bytes` random bytes.
         size_bytes: of the random firmware.
         method: push or pull.
+        components: how many, of Object 33629; 0 for Object 5.
     """
 
     file: FilePath | None
     size_bytes: int
     method: str
+    components: int = 0
+
+
+@final
+@attrs.frozen
+class _Package:
+    """What is sent: the name of its component, empty with Object 5; its file; its size in bytes."""
+
+    name: str
+    path: FilePath
+    size_bytes: int
 
 
 @final
@@ -81,10 +98,10 @@ class _Process:
             self.popen.stdout.close()
 
 
-def _firmware(options: DemoOptions, folder: FilePath) -> FilePath:
+def _firmware(options: DemoOptions, folder: FilePath, name: str) -> FilePath:
     if options.file is not None:
         return options.file
-    path = folder / "firmware.bin"
+    path = folder / f"firmware{name}.bin"
     left = options.size_bytes
     with path.open("wb") as stream:
         while left:
@@ -104,33 +121,52 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
     try:
         with tempfile.TemporaryDirectory(prefix="lwm2m-fota-demo-") as name:
             folder = FilePath(name)
-            firmware = _firmware(options, folder)
             key = new_key()
             public = folder / "public.pem"
             public.write_bytes(key.public_key.to_pem())
-            package = folder / "firmware.signed.bin"
-            size = make(firmware, package, VERSION_AFTER, key)
-            say("package", bytes=size, version=VERSION_AFTER)
-            return _Demo(options.method, folder / "device", package, public, say, started).run()
+            packages = [_package(options, folder, key, each) for each in _names(options.components)]
+            for each in packages:
+                say("package", bytes=each.size_bytes, version=VERSION_AFTER, component=each.name or None)
+            return _Demo(options.method, folder / "device", packages, public, say, started).run()
     except OSError as error:
         raise StorageError(f"cannot prepare the demo: {error}") from error
     finally:
         say.close()
 
 
+def _names(components: int) -> Sequence[str]:
+    return [*NAMES, *map(str, range(len(NAMES), components))][:components] or [""]
+
+
+def _package(options: DemoOptions, folder: FilePath, key: PrivateKey, name: str) -> _Package:
+    """The package of a component; the first one needs the second, so that both go together."""
+    path = folder / f"firmware{name}.signed.bin"
+    needs_next = name == NAMES[0] and options.components > 1
+    needed = (dependency(f"1={VERSION_AFTER}"),) if needs_next else ()
+    return _Package(name, path, make(_firmware(options, folder, name), path, VERSION_AFTER, key, needed))
+
+
 @final
 class _Demo:
     def __init__(
-        self, method: str, state_dir: FilePath, package: FilePath, public: FilePath, say: Output, started: float
+        self,
+        method: str,
+        state_dir: FilePath,
+        packages: Sequence[_Package],
+        public: FilePath,
+        say: Output,
+        started: float,
     ) -> None:
         self._method = method
         self._state_dir = state_dir
-        self._package = package
+        self._packages = packages
         self._public = public
         self._say = say
         self._started = started
         self._events: queue.Queue[tuple[str, Event | None]] = queue.Queue()
         self._last: dict[str, Event] = {}
+        self._shown: dict[str, tuple[int, int]] = {}
+        self._transfers_s: dict[str, float] = {}
         self._times: dict[str, float] = {}
 
     def run(self) -> Exit:
@@ -148,13 +184,17 @@ class _Demo:
         return self._judge()
 
     def _serve(self) -> _Process:
-        arguments = ["update", str(self._package), "--endpoint", ENDPOINT, "--listen", "127.0.0.1:0"]
-        arguments += ["--method", self._method, "--expect-version", VERSION_AFTER]
+        arguments = ["update", "--endpoint", ENDPOINT, "--listen", "127.0.0.1:0", "--method", self._method]
+        for each in self._packages:
+            named = ["--component", f"{each.name}={each.path}"]
+            arguments += named if each.name else [str(each.path), "--expect-version", VERSION_AFTER]
         return _Process("server", arguments, self._events)
 
     def _device(self, port: int) -> _Process:
         arguments = ["device", "--server", f"coap://127.0.0.1:{port}", "--endpoint", ENDPOINT]
         arguments += ["--state-dir", str(self._state_dir), "--trust", str(self._public), "--version", VERSION_BEFORE]
+        for each in self._packages:
+            arguments += ["--object", "33629", "--component", f"{each.name}={VERSION_BEFORE}"] if each.name else []
         return _Process("device", arguments, self._events)
 
     def _stream(self) -> Iterator[tuple[str, Event]]:
@@ -169,6 +209,11 @@ class _Demo:
         kind = event["event"]
         if source == "server":
             self._last[kind] = event
+            name = event.get("component") or ""
+            if kind == "shown":
+                self._shown[name] = event["state"], event["result"]
+            elif kind == "transferred":
+                self._transfers_s[name] = event["seconds"]
             self._times.setdefault(kind, time.monotonic())
         values = {key: value for key, value in event.items() if key not in {"event", "at"}}
         command = "update" if source == "server" else "device"
@@ -177,13 +222,16 @@ class _Demo:
     def _judge(self) -> Exit:
         ended = time.monotonic()
         outcome = self._last.get("outcome", {"status": int(Exit.FAILED), "line": "a process ended too soon"})
-        shown, transferred = self._last.get("shown", {}), self._last.get("transferred", {})
-        state, result = shown.get("state"), shown.get("result")
+        shown = [self._shown.get(each.name, (None, None)) for each in self._packages]
+        good = outcome["status"] == Exit.OK
+        state, result = next((each for each in shown if each != (0, 1)), (0, 1)) if good else shown[0]
         equal = self._equal()
         line = outcome["line"]
-        good = outcome["status"] == Exit.OK and equal and (state, result) == (0, 1)
-        if outcome["status"] == Exit.OK and not good:
+        if good and not (equal and (state, result) == (0, 1)):
+            good = False
             line = "State and Result are not 0 and 1" if equal else "the installed bytes are not those that were sent"
+        size, seconds = sum(each.size_bytes for each in self._packages), sum(self._transfers_s.values())
+        is_sent = len(self._transfers_s) == len(self._packages)
         self._say(
             "demo",
             ok=good,
@@ -191,29 +239,35 @@ class _Demo:
             state=state,
             result=result,
             equal=equal,
-            bytes=self._package.stat().st_size,
-            transfer_s=transferred.get("seconds"),
-            bytes_per_s=transferred.get("bytes_per_s"),
+            bytes=size,
+            transfer_s=round(seconds, 3) if is_sent else None,
+            bytes_per_s=round(size / max(seconds, 1e-6)) if is_sent else None,
             update_s=round(self._times.get("outcome", ended) - self._times.get("registered", ended), 3),
             total_s=round(time.monotonic() - self._started, 3),
         )
         return Exit.OK if good else Exit.FAILED
 
     def _equal(self) -> bool:
-        """Whether the device runs the bytes that were sent."""
+        """Whether the device, or each component, runs the bytes that were sent."""
         try:
-            image = running_image(self._state_dir)
-            if image is None or image.size_bytes != self._package.stat().st_size:
-                return False
-            return self._same(image.read_at)
+            images = self._images()
+            return all(self._same(each, image) for each, image in zip(self._packages, images, strict=True))
         except FotaError:
             return False
 
-    def _same(self, read_at: Callable[[int, int], bytes]) -> bool:
+    def _images(self) -> Sequence[SealedImage | None]:
+        if not self._packages[0].name:
+            return [running_image(self._state_dir)]
+        return list(running_images(self._state_dir, range(len(self._packages))).values())
+
+    @staticmethod
+    def _same(package: _Package, image: SealedImage | None) -> bool:
+        if image is None or image.size_bytes != package.size_bytes:
+            return False
         offset = 0
-        with self._package.open("rb") as stream:
+        with package.path.open("rb") as stream:
             while chunk := stream.read(_CHUNK_BYTES):
-                if read_at(offset, len(chunk)) != chunk:
+                if image.read_at(offset, len(chunk)) != chunk:
                     return False
                 offset += len(chunk)
         return True

@@ -64,30 +64,40 @@ def _nothing(_: Values) -> None:
     return None
 
 
+def _of(values: Values) -> str:
+    """The component that an event is of, in an update of components."""
+    return f"{values['component']}: " if values["component"] else ""
+
+
 def _shown(values: Values) -> Line:
     version = "" if values["version"] is None else f", version {values['version']}"
-    return Line(f"  {shown(values['state'], values['result'])}{version}")
+    return Line(f"  {_of(values)}{shown(values['state'], values['result'])}{version}")
 
 
 def _state(values: Values) -> Line:
     why = f": {values['diagnosis']}" if values["diagnosis"] else ""
-    which = f"{values['component']}: " if values["component"] else ""
-    return Line(f"{which}{shown(values['state'], values['result'])}{why}", "red" if why else "")
+    return Line(f"{_of(values)}{shown(values['state'], values['result'])}{why}", "red" if why else "")
 
 
 def _progress(values: Values) -> Line:
     speed = "" if values["bytes_per_s"] is None else f", {rate(values['bytes_per_s'])}"
-    return Line(f"  {values['bytes']:,} of {count(values['total'])}{speed}")
+    return Line(f"  {_of(values)}{values['bytes']:,} of {count(values['total'])}{speed}")
 
 
 def _transferred(values: Values) -> Line:
     speed = rate(values["bytes_per_s"])
-    return Line(f"  {count(values['bytes'])} in {values['seconds']:.2f} s, verified; {speed}")
+    return Line(f"  {_of(values)}{count(values['bytes'])} in {values['seconds']:.2f} s, verified; {speed}")
 
 
 def _outcome(values: Values) -> Line:
+    parts = "".join(f"\n  {_version(each)}" for each in values["components"])
     hint = f"\n{values['hint']}" if values["hint"] else ""
-    return Line(f"{values['line']}{hint}", "bold red" if values["status"] else "bold green")
+    return Line(f"{values['line']}{parts}{hint}", "bold red" if values["status"] else "bold green")
+
+
+def _version(component: Values) -> str:
+    before, after = component["before"] or "unknown version", component["after"] or "unknown version"
+    return f"{component['name']}: {before} -> {after}" if component["updated"] else f"{component['name']}: {before}"
 
 
 _BOOTS: Final = {"pending": ", on trial", "reverted": ": the new one was not confirmed"}
@@ -108,7 +118,7 @@ def _gone(values: Values) -> Line:
 
 
 def _package(values: Values) -> Line:
-    return Line(f"package: {count(values['bytes'])}, version {values['version']}, with a fresh key")
+    return Line(f"package: {_of(values)}{count(values['bytes'])}, version {values['version']}, with a fresh key")
 
 
 def _demo(values: Values) -> Line:
@@ -146,25 +156,25 @@ UPDATE_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
         "stage": EventKind(
             ("stage", "number"), lambda values: Line(f"{values['number']}/{STAGES} {values['stage']}", "bold")
         ),
-        "step": EventKind(("step",), _nothing),
+        "step": EventKind(("step", "component"), _nothing),
         "waiting": EventKind(
             ("step", "awaits", "limit_s", "then"),
             lambda values: Line(
                 f"  waiting for {values['awaits']}; in {values['limit_s']:,} s {values['then']}", "yellow"
             ),
         ),
-        "shown": EventKind(("state", "result", "version"), _shown),
+        "shown": EventKind(("state", "result", "version", "component"), _shown),
         "first-block": EventKind(
             ("peer", "num", "offset"),
             lambda values: Line(f"  {values['peer']} fetches the package from byte {values['offset']:,} on"),
         ),
-        "progress": EventKind(("bytes", "total", "bytes_per_s"), _progress),
-        "transferred": EventKind(("bytes", "seconds", "bytes_per_s"), _transferred),
+        "progress": EventKind(("bytes", "total", "bytes_per_s", "component"), _progress),
+        "transferred": EventKind(("bytes", "seconds", "bytes_per_s", "component"), _transferred),
         "warning": EventKind(
             ("code", "message"),
             lambda values: Line(f"  warning: {values['message'].removesuffix('.')} ({values['code']})", "yellow"),
         ),
-        "outcome": EventKind(("outcome", "status", "line", "hint"), _outcome),
+        "outcome": EventKind(("outcome", "status", "line", "hint", "components"), _outcome),
     }
 )
 
@@ -189,7 +199,7 @@ DEVICE_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
 
 DEMO_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
     {
-        "package": EventKind(("bytes", "version"), _package),
+        "package": EventKind(("bytes", "version", "component"), _package),
         "error": _ERROR,
         "demo": EventKind(
             (

@@ -1,6 +1,8 @@
 """Values that commands take: each function reads one, or raises click.BadParameter."""
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, final
 
 import attrs
@@ -105,6 +107,21 @@ def named(text: str | Named) -> Named:
     if not equals or not value or not name.isprintable() or not 1 <= len(name.encode()) <= _MAX_ENDPOINT_BYTES:
         raise click.BadParameter(f"{text!r} is not NAME=VALUE, with a name of 1 to {_MAX_ENDPOINT_BYTES} bytes")
     return Named(name, value)
+
+
+def component_files(components: Sequence[Named]) -> dict[str, Path]:
+    """The files of components; a name is given once.
+
+    Raises:
+        click.BadParameter: a name is given twice, or a file is not there.
+    """
+    files = {each.name: Path(each.value) for each in components}
+    if len(files) < len(components):
+        raise click.BadParameter("a component is given twice", param_hint="--component")
+    for name, path in files.items():
+        if not path.is_file():
+            raise click.BadParameter(f"the file {path} of {name} is not there", param_hint="--component")
+    return files
 
 
 def seconds(text: str) -> float:

@@ -2,36 +2,46 @@
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Final, final
 
 import attrs
 
-from lwm2m_fota.cli.events import authority
 from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.options import Address
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import format_of
+from lwm2m_fota.cli.update_log import UpdateLog
 from lwm2m_fota.errors import FotaError, TransportError
-from lwm2m_fota.lwm2m.registry import Registered, RegistryEvent, Removed
 from lwm2m_fota.machines.update_codes import DIAGNOSES
-from lwm2m_fota.machines.update_effects import CameLate, Finished, Note, Progressed, Shown, StepChanged, Warned
-from lwm2m_fota.machines.update_limits import UpdateLimits, limits_for
-from lwm2m_fota.machines.update_outcome import Cancelled, Diagnosis, Failed, Outcome, Succeeded, TimedOut, Undetermined
-from lwm2m_fota.machines.update_policy import Method, UpdatePlan
-from lwm2m_fota.machines.update_steps import UpdateStage
+from lwm2m_fota.machines.update_outcome import (
+    Cancelled,
+    ComponentEnd,
+    Diagnosis,
+    Failed,
+    Outcome,
+    Succeeded,
+    TimedOut,
+    Undetermined,
+)
+from lwm2m_fota.machines.update_policy import (
+    DeferralBound,
+    DeviceSettings,
+    Execution,
+    Method,
+    UpdatePlan,
+    UpdatePolicy,
+)
 from lwm2m_fota.server.lwm2m import Lwm2mServer, ServerSettings
-from lwm2m_fota.server.packages import BlockServed
+from lwm2m_fota.server.planning import Packages, plan_for
 from lwm2m_fota.server.reach import reached
 from lwm2m_fota.server.updater import RunningUpdate, Updater, check_package
+from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.storage.files import FilePackageSource
-from lwm2m_fota.transport.base import Peer
 from lwm2m_fota.transport.udp import UdpTransport, address_towards
 
-_STAGES: Final = tuple(UpdateStage)
 _NEVER_CAME: Final = DIAGNOSES["prepare.not-registered"]
-_WAIT_S: Final = 3.0
-"""A wait of this length is worth a word."""
 
 
 @final
@@ -40,131 +50,62 @@ class UpdateOptions:
     """What the command was given.
 
     Attributes:
-        file: the package.
+        file: the package; None if there are components.
+        components: packages by component of Object 33629; empty if there is a file.
         endpoint: the device.
         listen: where the server listens.
         advertise: the host in package URIs; None takes the listening host, or if that is a wildcard, the address
             from which this machine reaches the device.
         method: push, pull or auto.
-        expect_version: `/3/0/3` after the update.
+        execution: how Update is executed on components.
+        expect_version: what runs after the update, of a file.
+        settings: what is set on the device first.
         timeout_s: limit of the whole update, waiting for the device included.
     """
 
-    file: FilePath
+    file: FilePath | None = None
+    components: Mapping[str, FilePath] = attrs.field(factory=dict)
     endpoint: str
     listen: Address
     advertise: str | None = None
     method: Method = Method.AUTO
+    execution: Execution = Execution.LISTED
     expect_version: str | None = None
+    settings: DeviceSettings = attrs.field(factory=DeviceSettings)
     timeout_s: float | None = None
-
-
-@final
-class _Log:
-    """Turns what happens into events."""
-
-    def __init__(self, options: UpdateOptions, size_bytes: int, say: Output) -> None:
-        self._endpoint = options.endpoint
-        self._size_bytes = size_bytes
-        self._say = say
-        self._stage: UpdateStage | None = None
-        self._stage_at = 0.0
-        self._fetchers: set[Peer] = set()
-        self._reminder: asyncio.TimerHandle | None = None
-        self._running: RunningUpdate | None = None
-        self.peer: Peer | None = None
-
-    def follow(self, running: RunningUpdate) -> None:
-        """Explain the waits of this update."""
-        self._running = running
-        self._remind()
-
-    def note(self, note: Note) -> None:
-        match note:
-            case StepChanged(stage, step):
-                if stage is not self._stage:
-                    self._enter(stage)
-                self._say("step", step=step.value)
-                self._remind()
-            case Progressed(done, total):
-                elapsed = asyncio.get_running_loop().time() - self._stage_at
-                speed = round(done / elapsed) if elapsed > 0 else None
-                self._say("progress", bytes=done, total=total, bytes_per_s=speed)
-                self._remind()
-            case Shown(state, result, version):
-                if state is not None and result is not None:
-                    self._say("shown", state=int(state), result=int(result), version=version)
-            case Warned(diagnosis):
-                self._say("warning", code=diagnosis.code, message=diagnosis.text)
-            case Finished() | CameLate():
-                self.close()
-
-    def _enter(self, stage: UpdateStage) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._stage is UpdateStage.TRANSFERRING and stage is UpdateStage.EXECUTING:
-            seconds = now - self._stage_at
-            speed = round(self._size_bytes / max(seconds, 1e-6))
-            self._say("transferred", bytes=self._size_bytes, seconds=round(seconds, 3), bytes_per_s=speed)
-        self._stage, self._stage_at = stage, now
-        self._say("stage", stage=stage.value, number=_STAGES.index(stage) + 1)
-
-    def _remind(self) -> None:
-        self.close()
-        self._reminder = asyncio.get_running_loop().call_later(_WAIT_S, self._waiting)
-
-    def _waiting(self) -> None:
-        why = None if self._running is None else self._running.why()
-        if why is not None and why.deadline is not None:
-            limit_s = max(0, round(why.deadline - asyncio.get_running_loop().time()))
-            self._say("waiting", step=why.step.value, awaits=why.awaits, limit_s=limit_s, then=why.next)
-
-    def close(self) -> None:
-        """No reminder any more."""
-        if self._reminder is not None:
-            self._reminder.cancel()
-            self._reminder = None
-
-    def registry(self, event: RegistryEvent) -> None:
-        registration = event.registration
-        if isinstance(event, Registered):
-            if registration.endpoint == self._endpoint:
-                self.peer = registration.peer
-            peer, lwm2m = peer_name(reached(registration.peer).address), registration.lwm2m_version
-            self._say("registered", endpoint=registration.endpoint, peer=peer, lwm2m=lwm2m)
-        elif isinstance(event, Removed):
-            self._say("gone", endpoint=registration.endpoint, expired=event.expired)
-
-    def block(self, served: BlockServed) -> None:
-        """Only the first block of each requester is news: it shows whether a download began, or went on."""
-        if served.peer not in self._fetchers:
-            self._fetchers.add(served.peer)
-            self._say("first-block", peer=peer_name(reached(served.peer).address), num=served.num, offset=served.offset)
-
-
-def peer_name(address: Peer) -> str:
-    """A socket address, for people; an IPv4 address that an IPv6 socket saw is shown as such."""
-    if isinstance(address, tuple):
-        return authority(str(address[0]).removeprefix("::ffff:"), address[1])
-    return str(address)
 
 
 @final
 @attrs.frozen
 class End:
-    """How the command ends: exit status, the kind of outcome, one line that says why, and what to do about it."""
+    """How the command ends: exit status, the kind of outcome, one line that says why, and what to do about it.
+
+    `components` has name, version before, version after, and whether it was updated, of each component.
+    """
 
     status: Exit
     outcome: str
     line: str
     hint: str = ""
+    components: tuple[Mapping[str, object], ...] = ()
 
 
 def end_of(outcome: Outcome, *, came: bool = True) -> End:
     """The end that an outcome stands for; a device that never `came` is named, whatever limit passed."""
+    return attrs.evolve(_end_of(outcome, came=came), components=tuple(map(_component, outcome.components)))
+
+
+def _component(end: ComponentEnd) -> Mapping[str, object]:
+    return {"name": end.name, "before": end.version_before, "after": end.version_after, "updated": end.updated}
+
+
+def _end_of(outcome: Outcome, *, came: bool) -> End:
     kind = type(outcome).__name__.lower()
     if isinstance(outcome, TimedOut) and not came:
         outcome = attrs.evolve(outcome, diagnosis=_NEVER_CAME)
     match outcome:
+        case Succeeded(components=[_, *_] as components):
+            return End(Exit.OK, kind, f"updated: {', '.join(each.name for each in components)}")
         case Succeeded(version_before=before, version_after=after):
             return End(Exit.OK, kind, f"updated: {before or 'unknown version'} -> {after or 'unknown version'}")
         case Failed(stage=stage, result=result, diagnosis=diagnosis):
@@ -185,20 +126,26 @@ def _words(diagnosis: Diagnosis) -> str:
     return diagnosis.text.removesuffix(".")
 
 
-def _limits(size_bytes: int, timeout_s: float | None) -> UpdateLimits:
-    limits = limits_for(size_bytes)
+def _plan(options: UpdateOptions, source: PackageSource | Packages, schemes: tuple[str, ...]) -> UpdatePlan:
+    plan = attrs.evolve(
+        plan_for(source),
+        method=options.method,
+        expected_version=options.expect_version,
+        schemes=schemes,
+        settings=options.settings,
+    )
+    timeout_s = options.timeout_s
     if timeout_s is None:
-        return limits
+        return attrs.evolve(plan, policy=UpdatePolicy(execution=options.execution))
+    stages = ("total_s", "preparing_s", "transferring_s", "executing_s", "deferral_s")
     return attrs.evolve(
-        limits,
-        total_s=timeout_s,
-        preparing_s=timeout_s,
-        transferring_s=timeout_s,
-        executing_s=timeout_s,
+        plan,
+        policy=UpdatePolicy(execution=options.execution, deferral=DeferralBound.LIMIT),
+        limits=attrs.evolve(plan.limits, **dict.fromkeys(stages, timeout_s)),
     )
 
 
-def _advertised(options: UpdateOptions, log: _Log) -> str | None:
+def _advertised(options: UpdateOptions, log: UpdateLog) -> str | None:
     """The host in package URIs: a wildcard address is no place where a device could go."""
     if options.advertise is not None or options.listen.host not in {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
         return options.advertise
@@ -208,7 +155,7 @@ def _advertised(options: UpdateOptions, log: _Log) -> str | None:
         return None
 
 
-async def _end(running: RunningUpdate, log: _Log) -> End:
+async def _end(running: RunningUpdate, log: UpdateLog) -> End:
     """Wait for the outcome; a second signal does not wait for the device to be tidied up."""
     cancelled, hurry = asyncio.Event(), asyncio.Event()
 
@@ -230,18 +177,12 @@ async def _end(running: RunningUpdate, log: _Log) -> End:
     return End(Exit.CANCELLED, "cancelled", "cancelled; the device is left as it is")
 
 
-async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -> Exit:
-    log = _Log(options, source.size_bytes, say)
+async def _run(options: UpdateOptions, source: PackageSource | Packages, say: Output) -> Exit:
+    log = UpdateLog(options.endpoint, say)
     transport = UdpTransport(options.listen.host, options.listen.port)
     settings = ServerSettings(advertise_host=lambda: _advertised(options, log))
     async with Lwm2mServer(transport, settings, on_event=log.registry, on_block=log.block) as server:
-        plan = UpdatePlan(
-            method=options.method,
-            package_bytes=source.size_bytes,
-            expected_version=options.expect_version,
-            schemes=server.packages.schemes,
-            limits=_limits(source.size_bytes, options.timeout_s),
-        )
+        plan = _plan(options, source, server.packages.schemes)
         running = Updater(server, server.packages).start(options.endpoint, source, plan, listeners=(log.note,))
         log.follow(running)
         ending = asyncio.ensure_future(_end(running, log))
@@ -249,20 +190,37 @@ async def _run(options: UpdateOptions, source: FilePackageSource, say: Output) -
         host, port = server.local_address
         say("listening", host=host, port=port, endpoint=options.endpoint)
         end = await ending
+        running.close()
         log.close()
     return _close(end, say)
+
+
+def _source(options: UpdateOptions, say: Output) -> PackageSource | Packages:
+    """The package, or the packages; a file that is given for several components is one package.
+
+    Raises:
+        FotaError: one is no package, or cannot be read.
+    """
+    if options.file is not None:
+        return _package(options.file, say)
+    packages = {path: _package(path, say) for path in dict.fromkeys(options.components.values())}
+    return {name: packages[path] for name, path in options.components.items()}
+
+
+def _package(path: FilePath, say: Output) -> FilePackageSource:
+    source = FilePackageSource(path)
+    check_package(source)
+    if format_of(source) is None:
+        say("notice", message=f"{path} is of no format that is known here; it is sent as it is")
+    return source
 
 
 def run_update(options: UpdateOptions, say: Output) -> Exit:
     """Serve one update; the exit status."""
     try:
-        source = FilePackageSource(options.file)
-        check_package(source)
-        known = format_of(source) is not None
+        source = _source(options, say)
     except FotaError as error:
         return _close(End(Exit.PACKAGE, "refused", f"not sent: {error}"), say)
-    if not known:
-        say("notice", message=f"{options.file} is of no format that is known here; it is sent as it is")
     try:
         return asyncio.run(_run(options, source, say))
     except TransportError as error:
@@ -274,5 +232,12 @@ def run_update(options: UpdateOptions, say: Output) -> Exit:
 
 
 def _close(end: End, say: Output) -> Exit:
-    say("outcome", outcome=end.outcome, status=int(end.status), line=end.line, hint=end.hint)
+    say(
+        "outcome",
+        outcome=end.outcome,
+        status=int(end.status),
+        line=end.line,
+        hint=end.hint,
+        components=list(end.components),
+    )
     return end.status

@@ -10,25 +10,50 @@ from click.testing import CliRunner
 
 from lwm2m_fota import cli as room
 from lwm2m_fota.cli.app import cli
-from lwm2m_fota.cli.demo import _Demo
+from lwm2m_fota.cli.demo import _Demo, _Package
 from lwm2m_fota.cli.device import any_address_towards
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.state_dir import StateDir, running_image
-from lwm2m_fota.cli.update import end_of, peer_name
+from lwm2m_fota.cli.update import end_of
+from lwm2m_fota.cli.update_log import peer_name
 from lwm2m_fota.errors import MissingExtraError, StorageError
-from lwm2m_fota.machines.update_outcome import Cancelled, Diagnosis, Failed, Succeeded, TimedOut, Undetermined
+from lwm2m_fota.machines.update_outcome import (
+    Cancelled,
+    ComponentEnd,
+    Diagnosis,
+    Failed,
+    Succeeded,
+    TimedOut,
+    Undetermined,
+)
 from lwm2m_fota.machines.update_steps import UpdateStage
-from lwm2m_fota.model.enums import UpdateResult
+from lwm2m_fota.model.enums import State, UpdateResult
 
 ANY = "0.0.0.0"  # noqa: S104 - compared, not bound to
 WHY = Diagnosis("a.code", "Something happened.", "Do something.")
 TRANSFER = UpdateStage.TRANSFERRING
+APP, MODEM = (
+    ComponentEnd(
+        name=name,
+        instance=0,
+        version_before="1",
+        version_after="2",
+        state=State(0),
+        result=UpdateResult(1),
+        updated=done,
+    )
+    for name, done in (("app", True), ("modem", False))
+)
 
 
 @pytest.mark.parametrize(
     ("outcome", "status", "kind", "line", "hint"),
     [
         (Succeeded(version_before="1", version_after="2"), 0, "succeeded", "updated: 1 -> 2", ""),
+        (
+            Succeeded(version_before="1", version_after="2", components=(APP, MODEM)), 0, "succeeded",
+            "updated: app, modem", "",
+        ),
         (
             Succeeded(version_before=None, version_after=None), 0, "succeeded",
             "updated: unknown version -> unknown version", "",
@@ -53,6 +78,14 @@ TRANSFER = UpdateStage.TRANSFERRING
 def test_an_outcome_is_an_exit_status_and_a_line(outcome, status, kind, line, hint):
     end = end_of(outcome)
     assert (end.status, end.outcome, end.line, end.hint) == (status, kind, line, hint)
+
+
+def test_how_each_component_came_out_is_told():
+    end = end_of(Failed(stage=TRANSFER, result=None, diagnosis=WHY, components=(APP, MODEM)))
+    assert end.components == (
+        {"name": "app", "before": "1", "after": "2", "updated": True},
+        {"name": "modem", "before": "1", "after": "2", "updated": False},
+    )
 
 
 def test_a_device_that_never_came_is_named_whatever_limit_passed():
@@ -104,8 +137,9 @@ def test_a_device_without_an_update_runs_the_factory_image(tmp_path):
 class Verdict:
     """A demo whose processes have said these things and left these bytes."""
 
-    def __init__(self, folder, capsys):
+    def __init__(self, folder, capsys, names=("",)):
         self._capsys = capsys
+        self._names = names
         self._package = folder / "package"
         self._package.write_bytes(b"the package")
         self.state_dir = folder / "state"
@@ -123,7 +157,8 @@ class Verdict:
 
     def __call__(self):
         say = Output("demo", as_json=False)
-        demo = _Demo("push", self.state_dir, self._package, self._package, say, time.monotonic())
+        packages = [_Package(name, self._package, len(b"the package")) for name in self._names]
+        demo = _Demo("push", self.state_dir, packages, self._package, say, time.monotonic())
         for event in self._told:
             demo._tell("server", event)
         return int(demo._judge()), self._capsys.readouterr().out.splitlines()[-1]
@@ -136,9 +171,9 @@ def verdict(tmp_path, capsys):
 
 def succeed(verdict, state=0, result=1):
     verdict.told("registered", endpoint="d", peer="p", lwm2m="1.1")
-    verdict.told("transferred", bytes=11, seconds=1.0, bytes_per_s=11)
-    verdict.told("shown", state=state, result=result, version=None)
-    verdict.told("outcome", outcome="succeeded", status=0, line="updated", hint="")
+    verdict.told("transferred", bytes=11, seconds=1.0, bytes_per_s=11, component=None)
+    verdict.told("shown", state=state, result=result, version=None, component=None)
+    verdict.told("outcome", outcome="succeeded", status=0, line="updated", hint="", components=[])
 
 
 def test_equal_bytes_and_0_and_1_are_a_success(verdict):
@@ -174,8 +209,33 @@ def test_another_state_or_result_is_a_failure(verdict, state, result):
 
 
 def test_a_failed_update_is_a_failure_for_its_own_reason(verdict):
-    verdict.told("outcome", outcome="failed", status=1, line="it broke", hint="")
+    verdict.told("outcome", outcome="failed", status=1, line="it broke", hint="", components=[])
     assert verdict() == (1, "FAILED: it broke")
+
+
+@pytest.mark.parametrize(
+    ("modem", "data", "line"),
+    [
+        ((0, 1), b"the package", "success"),
+        ((2, 13), b"the package", "FAILED: State and Result are not 0 and 1"),
+        (None, b"the package", "FAILED: State and Result are not 0 and 1"),
+        ((0, 1), b"THE package", "FAILED: the installed bytes are not those that were sent"),
+    ],
+)
+def test_every_component_of_a_demo_counts(tmp_path, capsys, modem, data, line):
+    verdict = Verdict(tmp_path, capsys, ("app", "modem"))
+    state_dir = StateDir(verdict.state_dir)
+    images = [pair[0] for pair in state_dir.batch_installer({0: "1", 1: "1"})._slots.values()]
+    for image, installed in zip(images, (b"the package", data), strict=True):
+        image.write_at(0, installed)
+        image.seal()
+    state_dir.close()
+    for name, shown in (("app", (0, 1)), ("modem", modem)):
+        verdict.told("transferred", bytes=11, seconds=1.0, bytes_per_s=11, component=name)
+        if shown:
+            verdict.told("shown", state=shown[0], result=shown[1], version=None, component=name)
+    verdict.told("outcome", outcome="succeeded", status=0, line="updated", hint="", components=[])
+    assert verdict() == (0 if line == "success" else 1, line)
 
 
 def test_a_process_that_ends_too_soon_is_a_failure(verdict):

@@ -12,7 +12,7 @@ from lwm2m_fota.cli.events import EVENTS, authority, count, shown
 from lwm2m_fota.cli.output import Output
 
 VALUES = {
-    "at": 0, "awaits": "an answer", "boot": "pending", "bytes": 1000, "bytes_per_s": 2000, "code": "x.y", "component": None,
+    "at": 0, "awaits": "an answer", "boot": "pending", "bytes": 1000, "bytes_per_s": 2000, "code": "x.y", "component": None, "components": [],
     "diagnosis": "it is late", "endpoint": "dev", "equal": True, "expired": True, "hint": "Look.", "host": "::1",
     "instance": 1, "name": "modem",
     "limit_s": 1200, "line": "because", "lwm2m": "1.1", "message": "a word", "num": 3, "number": 2, "offset": 3072,
@@ -104,6 +104,19 @@ def test_every_event_has_its_line():
         ("device", "started", {"staged_bytes": 0}, "started"),
         ("device", "state", {"diagnosis": "", "result": 99}, "State 0 idle, Result 99 unknown 99"),
         ("device", "state", {"diagnosis": "", "component": "app"}, "app: State 0 idle, Result 1 success"),
+        ("update", "shown", {"component": "app"}, "  app: State 0 idle, Result 1 success, version 1.0"),
+        ("update", "progress", {"component": "app", "bytes_per_s": None}, "  app: 1,000 of 2,000 bytes"),
+        (
+            "update",
+            "outcome",
+            {
+                "components": [
+                    {"name": "app", "before": "1", "after": "2", "updated": True},
+                    {"name": "modem", "before": None, "after": None, "updated": False},
+                ],
+            },
+            "because\n  app: 1 -> 2\n  modem: unknown version\nLook.",
+        ),
         ("update", "gone", {"expired": False}, "dev is gone: it deregistered"),
         ("update", "outcome", {"hint": ""}, "because"),
         ("update", "progress", {"bytes_per_s": None}, "  1,000 of 2,000 bytes"),
@@ -150,7 +163,7 @@ def test_an_error_of_people_goes_to_stderr(monkeypatch):
 def test_lines_of_a_demo_begin_with_the_time_and_their_source(stdout, monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: 5.0)
     say = Output("demo", as_json=False, timed=True)
-    say("package", bytes=1, version="1")
+    say("package", bytes=1, version="1", component=None)
     say.relay("device", "device", "rebooting", {}, hidden=False)
     assert (
         stdout.getvalue()
@@ -163,15 +176,15 @@ def test_progress_without_a_terminal_is_a_line_a_second(stdout, monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: now)
     say = Output("update", as_json=False)
     for now in (100.0, 100.9, 101.0, 101.9, 102.5):
-        say("progress", bytes=round(now * 10), total=2000, bytes_per_s=None)
+        say("progress", bytes=round(now * 10), total=2000, bytes_per_s=None, component=None)
     assert stdout.getvalue() == "  1,010 of 2,000 bytes\n  1,025 of 2,000 bytes\n"
 
 
 def test_on_a_terminal_a_bar_shows_the_progress_and_goes(terminal):
     say = Output("update", as_json=False)
-    say("progress", bytes=500_000, total=1_000_000, bytes_per_s=1)
-    say("progress", bytes=750_000, total=1_000_000, bytes_per_s=1)
-    say("transferred", bytes=1_000_000, seconds=1.0, bytes_per_s=1_000_000)
+    say("progress", bytes=500_000, total=1_000_000, bytes_per_s=1, component=None)
+    say("progress", bytes=750_000, total=1_000_000, bytes_per_s=1, component=None)
+    say("transferred", bytes=1_000_000, seconds=1.0, bytes_per_s=1_000_000, component=None)
     text = terminal.getvalue()
     shown, hidden, after = text.partition("\x1b[?25h")  # the cursor is back
     assert "\x1b[?25l" in shown
