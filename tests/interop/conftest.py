@@ -509,6 +509,12 @@ def origin():
 
 
 @pytest.fixture
+def origin_of():
+    """`async with origin_of(site) as endpoint` is an endpoint of aiocoap with this site."""
+    return Context
+
+
+@pytest.fixture
 def met(request, record_property):
     """`met(peer, scheme, operation, outcome)` is called when all is proven; docs/reference/interop.md must say so too.
 

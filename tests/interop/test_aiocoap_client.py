@@ -30,7 +30,7 @@ async def read(context, uri, **options):
     return answer.payload
 
 
-def test_it_reads_our_device(run, board, host, theirs):
+def test_it_reads_our_device(run, board, host, theirs, met):
     async def main():
         async with board(host) as device, theirs() as context:
             assert await read(context, device.uri("/5/0/3")) == b"0"
@@ -43,6 +43,7 @@ def test_it_reads_our_device(run, board, host, theirs):
             assert (await read(context, device.uri("/5"), accept=LINK)).startswith(b"</5>;ver=1.1,</5/0>,")
 
     run(main())
+    met("aiocoap client", "coap", "reads in each format, over IPv4 and IPv6", "equal values")
 
 
 @pytest.mark.parametrize(
@@ -58,15 +59,16 @@ def test_it_reads_our_device(run, board, host, theirs):
         (aiocoap.GET, "/5/0/3", {"if_none_match": True}, aiocoap.BAD_OPTION),
     ],
 )
-def test_it_hears_what_is_wrong(run, board, theirs, code, path, options, expected):
+def test_it_hears_what_is_wrong(run, board, theirs, code, path, options, expected, met):
     async def main():
         async with board() as device, theirs() as context:
             assert (await ask(context, code, device.uri(path), **options)).code == expected
 
     run(main())
+    met("aiocoap client", "coap", "bad requests", "the code for each")
 
 
-def test_it_writes_confirmably_or_not(run, board, theirs):
+def test_it_writes_confirmably_or_not(run, board, theirs, met):
     async def main():
         async with board() as device, theirs() as context:
             for tuning in (aiocoap.Reliable, aiocoap.Unreliable):
@@ -78,11 +80,12 @@ def test_it_writes_confirmably_or_not(run, board, theirs):
                 device.kept = ""
 
     run(main())
+    met("aiocoap client", "coap", "writes, CON and NON", "equal values")
 
 
 @pytest.mark.parametrize("content_format", [SENML_JSON, SENML_CBOR, ETCH_JSON, ETCH_CBOR])
 @pytest.mark.parametrize("szx", [0, 6])
-def test_it_reads_and_writes_several_paths(run, board, theirs, long_text, content_format, szx):
+def test_it_reads_and_writes_several_paths(run, board, theirs, long_text, content_format, szx, met):
     """Its FETCH leaves the paths out of requests for later blocks."""
     paths = [Path.parse(text) for text in ("/5/0/3", "/3/0/3", "/32768/0/0")]
     values = dict(zip(paths, (0, "1.0.0", long_text), strict=True))
@@ -102,9 +105,10 @@ def test_it_reads_and_writes_several_paths(run, board, theirs, long_text, conten
             assert await read(context, device.uri("/5/0/11")) == b"2"
 
     run(main())
+    met("aiocoap client", "coap", "Read-Composite (FETCH), Write-Composite (iPATCH)", "equal values")
 
 
-def test_it_observes_several_paths_at_once(run, board, package_server, theirs, package):
+def test_it_observes_several_paths_at_once(run, board, package_server, theirs, package, met):
     async def main():
         async with package_server() as server, board(server_uri=server.uri("")) as device, theirs() as context:
             await device.client.registered()  # a device begins a registration without observers
@@ -129,10 +133,11 @@ def test_it_observes_several_paths_at_once(run, board, package_server, theirs, p
             await asyncio.gather(following, return_exceptions=True)
 
     run(main())
+    met("aiocoap client", "coap", "Observe-Composite", "every state")
 
 
 @pytest.mark.parametrize("szx", SZX)
-def test_it_reads_and_writes_a_long_value_in_blocks(run, board, theirs, long_text, szx):
+def test_it_reads_and_writes_a_long_value_in_blocks(run, board, theirs, long_text, szx, met):
     size = 16 << szx
 
     async def main():
@@ -146,10 +151,11 @@ def test_it_reads_and_writes_a_long_value_in_blocks(run, board, theirs, long_tex
             assert len(device.blocks(BLOCK1)) == -(-len(long_text) // size)
 
     run(main())
+    met("aiocoap client", "coap", "reads and writes in blocks of each size", "equal bytes")
 
 
 @pytest.mark.parametrize("szx", SZX)
-def test_it_pushes_a_package_in_blocks_of_each_size_and_has_it_installed(run, board, theirs, package, szx):
+def test_it_pushes_a_package_in_blocks_of_each_size_and_has_it_installed(run, board, theirs, package, szx, met):
     size = 16 << szx
     image = package(max(500, 10 * size + 7))
 
@@ -166,9 +172,10 @@ def test_it_pushes_a_package_in_blocks_of_each_size_and_has_it_installed(run, bo
             assert device.running == image
 
     run(main())
+    met("aiocoap client", "coap", "pushes and installs, blocks of each size", "equal bytes")
 
 
-def test_it_observes_state_and_result_while_it_pushes(run, board, package_server, theirs, package):
+def test_it_observes_state_and_result_while_it_pushes(run, board, package_server, theirs, package, met):
     image = package(5000)
 
     async def main():
@@ -193,10 +200,11 @@ def test_it_observes_state_and_result_while_it_pushes(run, board, package_server
             await asyncio.gather(following, return_exceptions=True)
 
     run(main())
+    met("aiocoap client", "coap", "observes", "every state")
 
 
 @pytest.mark.parametrize("szx", SZX)
-def test_it_fetches_a_published_package(run, package_server, host, theirs, package, szx):
+def test_it_fetches_a_published_package(run, package_server, host, theirs, package, szx, met):
     image = package(max(500, 10 * (16 << szx) + 7))
 
     async def main():
@@ -210,9 +218,10 @@ def test_it_fetches_a_published_package(run, package_server, host, theirs, packa
             assert (await ask(context, aiocoap.GET, uri)).code == aiocoap.NOT_FOUND
 
     run(main())
+    met("aiocoap client", "coap", "fetches a package, blocks of each size", "equal bytes")
 
 
-def test_it_registers_updates_and_leaves_with_a_long_object_list(run, package_server, theirs):
+def test_it_registers_updates_and_leaves_with_a_long_object_list(run, package_server, theirs, met):
     """The list of 300 objects comes in blocks."""
     links = ",".join(f"</{number}/0>" for number in range(1, 301)).encode()
 
@@ -232,3 +241,4 @@ def test_it_registers_updates_and_leaves_with_a_long_object_list(run, package_se
             assert server.registrations() == ()
 
     run(main())
+    met("aiocoap client", "coap", "registers with a long list, updates, leaves", "known, and gone")

@@ -66,7 +66,7 @@ class Slow(resource.Resource):
 
 
 @pytest.mark.parametrize("szx", SZX)
-def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, origin, pump, sink, package, host, szx):
+def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, origin, pump, sink, package, host, szx, met):
     size = 16 << szx
     image = package(max(500, 10 * size + 7))
 
@@ -84,9 +84,10 @@ def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, origin, pum
             assert sink.is_complete
 
     run(main())
+    met("aiocoap server", "coap", "we upload and fetch, blocks of each size", "equal bytes")
 
 
-def test_we_resume_there_at_an_offset(run, origin, pump, sink, package):
+def test_we_resume_there_at_an_offset(run, origin, pump, sink, package, met):
     image = package(5000)
 
     async def main():
@@ -100,9 +101,10 @@ def test_we_resume_there_at_an_offset(run, origin, pump, sink, package):
             assert (sink.data, sink.restarts, sink.is_complete) == (image, 0, True)
 
     run(main())
+    met("aiocoap server", "coap", "we resume a fetch", "equal bytes")
 
 
-def test_a_package_that_changed_there_is_begun_anew(run, origin, pump, sink, package):
+def test_a_package_that_changed_there_is_begun_anew(run, origin, pump, sink, package, met):
     old, new = package(5000), package(6000, "2.0.0")
 
     async def main():
@@ -118,9 +120,10 @@ def test_a_package_that_changed_there_is_begun_anew(run, origin, pump, sink, pac
             assert (sink.data, sink.restarts) == (new, 1)
 
     run(main())
+    met("aiocoap server", "coap", "the package changes in mid-fetch", "the new one, whole")
 
 
-def test_what_is_not_there_is_an_error_with_its_code(run, origin, pump, sink):
+def test_what_is_not_there_is_an_error_with_its_code(run, origin, pump, sink, met):
     async def main():
         async with origin() as server, pump() as ours:
             with pytest.raises(ResponseError) as caught:
@@ -128,9 +131,10 @@ def test_what_is_not_there_is_an_error_with_its_code(run, origin, pump, sink):
             assert caught.value.response_code == Code.NOT_FOUND
 
     run(main())
+    met("aiocoap server", "coap", "we fetch what is not there", "4.04")
 
 
-def test_we_observe_there_and_cancel(run, origin, pump):
+def test_we_observe_there_and_cancel(run, origin, pump, met):
     async def main():
         held = Package(b"one")
         async with origin(fw=held) as server, pump() as ours:
@@ -149,9 +153,10 @@ def test_we_observe_there_and_cancel(run, origin, pump):
             assert held._observations == set()
 
     run(main())
+    met("aiocoap server", "coap", "we observe and cancel", "notified, then not")
 
 
-def test_its_separate_response_is_awaited(run, origin, pump):
+def test_its_separate_response_is_awaited(run, origin, pump, met):
     async def main():
         slow = Slow()
         async with origin(slow=slow) as server, pump() as ours:
@@ -161,13 +166,14 @@ def test_its_separate_response_is_awaited(run, origin, pump):
             assert bytes(answer.payload) == b"at last"
 
     run(main())
+    met("aiocoap server", "coap", "separate response", "awaited")
 
 
 def write_uri(device, uri):
     device.firmware.handle(Write(PACKAGE_URI, [(PACKAGE_URI, uri)]), asyncio.get_running_loop().time())
 
 
-def test_our_device_pulls_from_there(run, origin, board, package):
+def test_our_device_pulls_from_there(run, origin, board, package, met):
     image = package(50_000)
 
     async def main():
@@ -178,9 +184,10 @@ def test_our_device_pulls_from_there(run, origin, board, package):
             assert device.firmware.staged_bytes == len(image)
 
     run(main())
+    met("aiocoap server", "coap", "our device pulls", "verified package")
 
 
-def test_our_device_begins_anew_where_it_cannot_resume(run, origin, board, package):
+def test_our_device_begins_anew_where_it_cannot_resume(run, origin, board, package, met):
     """aiocoap answers 4.08 to whoever asks for the rest without having asked for the beginning."""
     image = package(100_000)
 
@@ -201,3 +208,4 @@ def test_our_device_begins_anew_where_it_cannot_resume(run, origin, board, packa
             assert held.asked[anew:] == list(range(98))
 
     run(main())
+    met("aiocoap server", "coap", "our device cannot resume", "begins anew")

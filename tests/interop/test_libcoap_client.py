@@ -32,7 +32,7 @@ def file(tmp_path):
     return write
 
 
-def test_it_reads_our_device(run, board, host, coap_client):
+def test_it_reads_our_device(run, board, host, coap_client, met):
     async def main():
         async with board(host) as device:
             assert (await coap_client(device.uri(STATE))).body == b"0"
@@ -41,10 +41,11 @@ def test_it_reads_our_device(run, board, host, coap_client):
             assert (await coap_client("-N", device.uri(STATE))).body == b"0"
 
     run(main())
+    met("coap-client-notls", "coap", "reads, over IPv4 and IPv6", "the value")
 
 
 @pytest.mark.parametrize("content_format", [11542, 110, 112, 11544])
-def test_it_reads_a_whole_instance_in_the_format_that_it_accepts(run, board, coap_client, content_format):
+def test_it_reads_a_whole_instance_in_the_format_that_it_accepts(run, board, coap_client, content_format, met):
     async def main():
         async with board() as device:
             answer = await coap_client("-A", content_format, device.uri("/5/0"))
@@ -54,6 +55,7 @@ def test_it_reads_a_whole_instance_in_the_format_that_it_accepts(run, board, coa
         }  # fmt: skip
 
     run(main())
+    met("coap-client-notls", "coap", "reads an instance in TLV, SenML JSON and CBOR, LwM2M CBOR", "equal values")
 
 
 PATHS = b'[{"n":"/5/0/3"},{"n":"/3/0/3"},{"n":"/32768/0/0"},{"n":"/9/0"}]'
@@ -61,7 +63,7 @@ PATHS = b'[{"n":"/5/0/3"},{"n":"/3/0/3"},{"n":"/32768/0/0"},{"n":"/9/0"}]'
 
 @pytest.mark.parametrize("accept", [110, 112, 11544])
 @pytest.mark.parametrize("size", [16, 64, 1024])
-def test_it_reads_several_paths_with_fetch(run, board, coap_client, file, long_text, accept, size):
+def test_it_reads_several_paths_with_fetch(run, board, coap_client, file, long_text, accept, size, met):
     """The request and the answer go in blocks of one size."""
 
     async def main():
@@ -77,10 +79,11 @@ def test_it_reads_several_paths_with_fetch(run, board, coap_client, file, long_t
         }
 
     run(main())
+    met("coap-client-notls", "coap", "Read-Composite (FETCH)", "equal values")
 
 
 @pytest.mark.parametrize("content_format", [110, 320])
-def test_it_writes_several_paths_with_ipatch(run, board, coap_client, file, content_format):
+def test_it_writes_several_paths_with_ipatch(run, board, coap_client, file, content_format, met):
     async def main():
         async with board() as device:
             patch = file(b'[{"n":"/5/0/11","v":2},{"n":"/32768/0/1","vs":"patched"}]')
@@ -94,9 +97,10 @@ def test_it_writes_several_paths_with_ipatch(run, board, coap_client, file, cont
             assert device.kept == "patched"
 
     run(main())
+    met("coap-client-notls", "coap", "Write-Composite (iPATCH)", "equal values")
 
 
-def test_it_attaches_attributes_and_finds_them(run, board, coap_client):
+def test_it_attaches_attributes_and_finds_them(run, board, coap_client, met):
     async def main():
         async with board() as device:
             assert (await coap_client("-m", "put", device.uri("/5/0/3?pmin=10&pmax=60&gt=1"))).said == ""
@@ -109,9 +113,10 @@ def test_it_attaches_attributes_and_finds_them(run, board, coap_client):
             assert answer.body == b"</5/0/3>;pmin=5;gt=2"
 
     run(main())
+    met("coap-client-notls", "coap", "Write-Attributes, Discover", "shown")
 
 
-def test_it_discovers_our_objects(run, board, coap_client):
+def test_it_discovers_our_objects(run, board, coap_client, met):
     async def main():
         async with board() as device:
             answer = await coap_client("-A", 40, device.uri("/5"))
@@ -119,6 +124,7 @@ def test_it_discovers_our_objects(run, board, coap_client):
         assert b",</5/0/0>,</5/0/1>,</5/0/2>,</5/0/3>,</5/0/5>," in answer.body
 
     run(main())
+    met("coap-client-notls", "coap", "Discover", "every link")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +142,7 @@ def test_it_discovers_our_objects(run, board, coap_client):
         (("-O", "65001,x"), STATE, "4.02"),  # a critical option that nobody knows
     ],
 )
-def test_it_hears_what_is_wrong(run, board, coap_client, arguments, path, code):
+def test_it_hears_what_is_wrong(run, board, coap_client, arguments, path, code, met):
     async def main():
         async with board() as device:
             answer = await coap_client(*arguments, device.uri(path))
@@ -145,10 +151,11 @@ def test_it_hears_what_is_wrong(run, board, coap_client, arguments, path, code):
             assert (await coap_client(device.uri(STATE))).body == b"0"
 
     run(main())
+    met("coap-client-notls", "coap", "bad requests", "the code for each")
 
 
 @pytest.mark.parametrize(("uri", "result"), [("not a uri", b"7"), ("ftp://192.0.2.1/fw", b"9")])
-def test_it_writes_a_uri_that_leads_nowhere_and_reads_why(run, board, coap_client, uri, result):
+def test_it_writes_a_uri_that_leads_nowhere_and_reads_why(run, board, coap_client, uri, result, met):
     """The Write itself succeeds: what is wrong shows in Update Result alone."""
 
     async def main():
@@ -160,9 +167,10 @@ def test_it_writes_a_uri_that_leads_nowhere_and_reads_why(run, board, coap_clien
             assert (await coap_client(device.uri("/5/0/5"))).body == result
 
     run(main())
+    met("coap-client-notls", "coap", "writes bad URIs", "the result for each")
 
 
-def test_it_writes_values_confirmably_or_not(run, board, coap_client):
+def test_it_writes_values_confirmably_or_not(run, board, coap_client, met):
     async def main():
         async with board() as device:
             for text, options in (("acknowledged", ()), ("not acknowledged", ("-N",))):
@@ -171,11 +179,12 @@ def test_it_writes_values_confirmably_or_not(run, board, coap_client):
                 assert (await coap_client(device.uri("/32768/0/1"))).body == text.encode()
 
     run(main())
+    met("coap-client-notls", "coap", "writes, CON and NON", "equal values")
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("options", [(), ("-N",)], ids=["con", "non"])
-def test_it_reads_a_long_value_in_blocks(run, board, coap_client, long_text, size, options):
+def test_it_reads_a_long_value_in_blocks(run, board, coap_client, long_text, size, options, met):
     async def main():
         async with board() as device:
             answer = await coap_client("-b", size, *options, device.uri("/32768/0/0"))
@@ -184,9 +193,10 @@ def test_it_reads_a_long_value_in_blocks(run, board, coap_client, long_text, siz
             assert {16 << block.szx for block in device.blocks(BLOCK2)} == {size}
 
     run(main())
+    met("coap-client-notls", "coap", "reads in blocks of each size", "equal bytes")
 
 
-def test_it_writes_a_long_value_in_blocks(run, board, coap_client, file, long_text):
+def test_it_writes_a_long_value_in_blocks(run, board, coap_client, file, long_text, met):
     async def main():
         async with board() as device:
             answer = await coap_client("-m", "put", "-b", 64, "-f", file(long_text.encode()), device.uri("/32768/0/1"))
@@ -195,10 +205,13 @@ def test_it_writes_a_long_value_in_blocks(run, board, coap_client, file, long_te
             assert len(device.blocks(BLOCK1)) == 40
 
     run(main())
+    met("coap-client-notls", "coap", "writes in blocks", "equal bytes")
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_it_pushes_a_package_in_blocks_of_each_size_and_has_it_installed(run, board, coap_client, file, package, size):
+def test_it_pushes_a_package_in_blocks_of_each_size_and_has_it_installed(
+    run, board, coap_client, file, package, size, met
+):
     image = package(max(500, 10 * size + 7))
 
     async def main():
@@ -218,10 +231,11 @@ def test_it_pushes_a_package_in_blocks_of_each_size_and_has_it_installed(run, bo
             assert device.running == image
 
     run(main())
+    met("coap-client-notls", "coap", "pushes and installs, blocks of each size", "equal bytes")
 
 
 @pytest.mark.parametrize("size", [64, 1024])
-def test_it_pushes_a_package_without_confirmation(run, board, coap_client, file, package, size):
+def test_it_pushes_a_package_without_confirmation(run, board, coap_client, file, package, size, met):
     image = package(5000)
 
     async def main():
@@ -231,9 +245,10 @@ def test_it_pushes_a_package_without_confirmation(run, board, coap_client, file,
             assert device.firmware.staged_bytes == len(image)
 
     run(main())
+    met("coap-client-notls", "coap", "pushes without confirmation", "equal bytes")
 
 
-def test_its_repeated_block_is_taken_once(run, board, coap_client, file, package):
+def test_its_repeated_block_is_taken_once(run, board, coap_client, file, package, met):
     """It loses the third datagram that it sends, and repeats it after two to three seconds."""
     image = package(3000)
 
@@ -244,9 +259,10 @@ def test_its_repeated_block_is_taken_once(run, board, coap_client, file, package
             assert device.firmware.staged_bytes == len(image)
 
     run(main())
+    met("coap-client-notls", "coap", "repeats a block", "taken once")
 
 
-def test_its_broken_package_is_refused_and_the_device_goes_on(run, board, coap_client, file, package):
+def test_its_broken_package_is_refused_and_the_device_goes_on(run, board, coap_client, file, package, met):
     image = package()
     broken = image[:-1] + bytes([image[-1] ^ 1])
 
@@ -261,10 +277,11 @@ def test_its_broken_package_is_refused_and_the_device_goes_on(run, board, coap_c
             assert (await coap_client(device.uri(STATE))).body == b"2"
 
     run(main())
+    met("coap-client-notls", "coap", "pushes a broken package", "refused")
 
 
 @pytest.mark.parametrize("reset", [(PACKAGE_URI, "-e", ""), (PACKAGE, "-e", "%00", "-t", OPAQUE)], ids=["uri", "nul"])
-def test_it_resets_a_staged_package(run, board, coap_client, file, package, reset):
+def test_it_resets_a_staged_package(run, board, coap_client, file, package, reset, met):
     path, *arguments = reset
 
     async def main():
@@ -277,10 +294,11 @@ def test_it_resets_a_staged_package(run, board, coap_client, file, package, rese
             assert device.firmware.staged_bytes == 0
 
     run(main())
+    met("coap-client-notls", "coap", "resets a staged package", "idle")
 
 
 def test_it_observes_the_state_while_a_push_runs_and_an_update_follows(
-    run, board, package_server, coap_client, coap_observer, file, package
+    run, board, package_server, coap_client, coap_observer, file, package, met
 ):
     async def main():
         async with package_server() as server, board(server_uri=server.uri("")) as device:
@@ -294,9 +312,10 @@ def test_it_observes_the_state_while_a_push_runs_and_an_update_follows(
                 assert await observer.end(signal.SIGINT) == b"\n"
 
     run(main())
+    met("coap-client-notls", "coap", "observes", "every state")
 
 
-def test_its_written_uri_makes_our_device_pull(run, board, package_server, coap_client, package):
+def test_its_written_uri_makes_our_device_pull(run, board, package_server, coap_client, package, met):
     image = package(5000)
 
     async def main():
@@ -310,10 +329,13 @@ def test_its_written_uri_makes_our_device_pull(run, board, package_server, coap_
             assert device.firmware.staged_bytes == len(image)
 
     run(main())
+    met("coap-client-notls", "coap", "writes a URI", "our device pulls")
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_it_fetches_a_published_package_in_blocks_of_each_size(run, package_server, host, coap_client, package, size):
+def test_it_fetches_a_published_package_in_blocks_of_each_size(
+    run, package_server, host, coap_client, package, size, met
+):
     image = package(max(500, 10 * size + 7))
 
     async def main():
@@ -323,10 +345,11 @@ def test_it_fetches_a_published_package_in_blocks_of_each_size(run, package_serv
             assert server.offsets(size) == list(range(0, len(image), size))
 
     run(main())
+    met("coap-client-notls", "coap", "fetches a package, blocks of each size", "equal bytes")
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_it_fetches_one_block_from_the_middle(run, package_server, coap_client, package, size):
+def test_it_fetches_one_block_from_the_middle(run, package_server, coap_client, package, size, met):
     """When it is told where to begin, libcoap 4.3.1 asks for that one block."""
     image = package(5 * size)
 
@@ -337,10 +360,11 @@ def test_it_fetches_one_block_from_the_middle(run, package_server, coap_client, 
             assert [(each.num, each.offset) for each in server.served] == [(3, 3 * size)]
 
     run(main())
+    met("coap-client-notls", "coap", "fetches one block", "equal bytes")
 
 
 def test_it_fetches_a_package_without_confirmation_and_without_asking_for_a_size(
-    run, package_server, coap_client, package
+    run, package_server, coap_client, package, met
 ):
     image = package(5000)
 
@@ -352,9 +376,10 @@ def test_it_fetches_a_package_without_confirmation_and_without_asking_for_a_size
             assert (await coap_client("-N", "-b", 128, uri)).body == image
 
     run(main())
+    met("coap-client-notls", "coap", "fetches a package without confirmation", "equal bytes")
 
 
-def test_it_finds_nothing_at_an_unknown_or_withdrawn_path(run, package_server, coap_client, package):
+def test_it_finds_nothing_at_an_unknown_or_withdrawn_path(run, package_server, coap_client, package, met):
     async def main():
         async with package_server() as server:
             uri = server.publish(package())
@@ -365,9 +390,10 @@ def test_it_finds_nothing_at_an_unknown_or_withdrawn_path(run, package_server, c
             assert (await coap_client(uri)).said.startswith("4.04")
 
     run(main())
+    met("coap-client-notls", "coap", "fetches what is not there", "4.04")
 
 
-def test_it_registers_updates_and_leaves(run, package_server, coap_client, file):
+def test_it_registers_updates_and_leaves(run, package_server, coap_client, file, met):
     """libcoap's client as a very simple LwM2M client: three requests of the registration interface."""
 
     async def main():
@@ -388,3 +414,4 @@ def test_it_registers_updates_and_leaves(run, package_server, coap_client, file)
             assert (await coap_client("-m", "delete", f"{root}/{registration.id}")).said.startswith("4.04")
 
     run(main())
+    met("coap-client-notls", "coap", "registers, updates, leaves", "known, and gone")

@@ -35,7 +35,7 @@ async def upload(ours, server, image, szx=6):
 
 
 @pytest.mark.parametrize("szx", SZX)
-def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server, pump, sink, package, host, szx):
+def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server, pump, sink, package, host, szx, met):
     size = 16 << szx
     image = package(max(500, 10 * size + 7))
 
@@ -58,10 +58,11 @@ def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server
             assert (await ours.call(peer, get("fw"))).payload == image[::-1]
 
     run(main())
+    met("coap-server-notls", "coap", "we upload and fetch, blocks of each size", "equal bytes")
 
 
 @pytest.mark.parametrize("szx", [0, 3, 6])
-def test_we_resume_there_at_an_offset(run, coap_server, pump, sink, package, szx):
+def test_we_resume_there_at_an_offset(run, coap_server, pump, sink, package, szx, met):
     image = package(5000)
 
     async def main():
@@ -83,11 +84,12 @@ def test_we_resume_there_at_an_offset(run, coap_server, pump, sink, package, szx
             assert (sink.restarts, sink.is_complete) == (0, True)
 
     run(main())
+    met("coap-server-notls", "coap", "we resume a fetch", "equal bytes")
 
 
 @pytest.mark.parametrize("asks_as_another", [False, True])
 def test_a_package_that_changed_there_is_begun_anew_or_ended_as_it_was(
-    run, coap_server, pump, sink, package, asks_as_another
+    run, coap_server, pump, sink, package, asks_as_another, met
 ):
     """libcoap goes on serving what a session began to fetch; another session gets the new version. Never both."""
     old, new = package(5000), package(6000, "2.0.0")
@@ -106,9 +108,10 @@ def test_a_package_that_changed_there_is_begun_anew_or_ended_as_it_was(
             assert (sink.data, sink.restarts) == expected
 
     run(main())
+    met("coap-server-notls", "coap", "the package changes in mid-fetch", "the new one, or the old, whole")
 
 
-def test_what_is_not_there_is_an_error_with_its_code(run, coap_server, pump, sink):
+def test_what_is_not_there_is_an_error_with_its_code(run, coap_server, pump, sink, met):
     async def main():
         async with coap_server() as server, pump() as ours:
             with pytest.raises(ResponseError) as caught:
@@ -116,9 +119,10 @@ def test_what_is_not_there_is_an_error_with_its_code(run, coap_server, pump, sin
             assert caught.value.response_code == Code.NOT_FOUND
 
     run(main())
+    met("coap-server-notls", "coap", "we fetch what is not there", "4.04")
 
 
-def test_lost_answers_are_asked_for_again(run, coap_server, pump, sink, package):
+def test_lost_answers_are_asked_for_again(run, coap_server, pump, sink, package, met):
     """It loses its third, fifth and sixth datagram; our endpoint is tuned to repeat itself soon."""
     image = package(5000)
     soon = TransmissionParameters(ack_timeout_s=0.1)
@@ -130,9 +134,10 @@ def test_lost_answers_are_asked_for_again(run, coap_server, pump, sink, package)
             assert sink.data == image
 
     run(main())
+    met("coap-server-notls", "coap", "answers get lost", "equal bytes")
 
 
-def test_we_observe_the_time_there_and_cancel(run, coap_server, pump):
+def test_we_observe_the_time_there_and_cancel(run, coap_server, pump, met):
     async def main():
         async with coap_server() as server, pump() as ours:
             peer = await ours.resolve(*server.address)
@@ -150,9 +155,10 @@ def test_we_observe_the_time_there_and_cancel(run, coap_server, pump):
             assert heard.empty()
 
     run(main())
+    met("coap-server-notls", "coap", "we observe and cancel", "notified, then not")
 
 
-def test_its_separate_response_is_awaited(run, coap_server, pump):
+def test_its_separate_response_is_awaited(run, coap_server, pump, met):
     async def main():
         async with coap_server() as server, pump() as ours:
             answer = await ours.call(await ours.resolve(*server.address), get("async", b"1"))
@@ -161,9 +167,10 @@ def test_its_separate_response_is_awaited(run, coap_server, pump):
             assert await server.told("t:ACK", "c:0.00")
 
     run(main())
+    met("coap-server-notls", "coap", "separate response", "awaited")
 
 
-def test_our_device_pulls_from_there(run, coap_server, pump, board, package):
+def test_our_device_pulls_from_there(run, coap_server, pump, board, package, met):
     image = package(5000)
 
     async def main():
@@ -176,3 +183,4 @@ def test_our_device_pulls_from_there(run, coap_server, pump, board, package):
             assert device.firmware.staged_bytes == len(image)
 
     run(main())
+    met("coap-server-notls", "coap", "our device pulls", "verified package")
