@@ -10,6 +10,7 @@ import pytest
 from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import path_options
 from lwm2m_fota.coap.numbers import Option
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.errors import ResponseError
 from lwm2m_fota.lwm2m.operations import Write
@@ -88,6 +89,18 @@ def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, origin, pum
 
 
 def test_we_resume_there_at_an_offset(run, origin, pump, sink, package, met):
+def test_without_q_block_there_we_fall_back_to_block2(run, origin, pump, sink, package):
+    image = package(20_000)
+
+    async def main():
+        async with origin(fw=Package(image)) as server, pump() as ours:
+            await CoapFetcher(ours, q_block=QBlock()).fetch(server.uri("/fw"), sink, offset=0, etag=None)
+            assert (sink.data, sink.restarts, sink.is_complete) == (image, 0, True)
+
+    run(main())
+
+
+def test_we_resume_there_at_an_offset(run, origin, pump, sink, package):
     image = package(5000)
 
     async def main():

@@ -8,6 +8,7 @@ from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import path_options, sort_options
 from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.coap.params import TransmissionParameters
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.errors import ResponseError
 from lwm2m_fota.lwm2m.operations import Write
@@ -59,6 +60,21 @@ def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server
 
     run(main())
     met("coap-server-notls", "coap", "we upload and fetch, blocks of each size", "equal bytes")
+
+
+def test_without_q_block_there_we_fall_back_to_block2(run, coap_server, pump, sink, package):
+    image = package(5000)
+
+    async def main():
+        async with coap_server() as server, pump() as ours:
+            await upload(ours, server, image)
+            await CoapFetcher(ours, q_block=QBlock()).fetch(server.uri("/fw"), sink, offset=0, etag=None)
+            assert (sink.data, sink.restarts, sink.is_complete) == (image, 0, True)
+            sink.data = image[:2048]
+            await CoapFetcher(ours, q_block=QBlock()).fetch(server.uri("/fw"), sink, offset=2048, etag=sink.etags[0])
+            assert (sink.data, sink.restarts, sink.is_complete) == (image, 0, True)
+
+    run(main())
 
 
 @pytest.mark.parametrize("szx", [0, 3, 6])

@@ -93,7 +93,7 @@ class Store:
         if isinstance(event, ObserverLost):
             return
         if isinstance(event, BodyWanted):
-            server.give(event, event.body.block(event.offset, event.length))
+            server.give(event, event.body.block(event.offset, event.length), self.network.now)
             return
         assert isinstance(event, RequestReceived)
         answer = self.answer(event.message)

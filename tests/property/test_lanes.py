@@ -55,7 +55,7 @@ class Wire:
     def serve(self, event):
         server = self.ends["server"]
         if isinstance(event, BodyWanted):
-            server.give(event, event.body.block(event.offset, event.length))
+            server.give(event, event.body.block(event.offset, event.length), self.now)
             return
         server.respond(event.exchange, self.answer(event.message), self.now)
 

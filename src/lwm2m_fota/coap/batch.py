@@ -70,6 +70,11 @@ class Batch:
         pace = self._pace
         return size_bytes >= pace.target_bytes or now >= pace.due_at
 
+    def extend(self, payloads: list[bytes], size_bytes: int) -> None:
+        """Take the next blocks, which are so many bytes together."""
+        self._parts += payloads
+        self.size_bytes += size_bytes
+
     def is_due(self, now: float) -> bool:
         """There are bytes to be handed over."""
         return self.size_bytes > 0 and (self.size_bytes >= self._pace.target_bytes or now >= self._pace.due_at)

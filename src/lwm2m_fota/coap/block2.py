@@ -226,7 +226,7 @@ class Block2Receiver:
         code = message.code
         if code != _CONTENT and (not is_success(code) or code in _NO_BODY):
             if code in _OUT_OF_RANGE and self._asked():
-                return self._restart("the body ends before the offset in hand")
+                return self.restart("the body ends before the offset in hand")
             return Refused(message)
         value = message.first(_BLOCK2)
         if value is None:
@@ -256,11 +256,11 @@ class Block2Receiver:
             raise _broken(f"{length} bytes in a block of {size}")
         etag = message.first(_ETAG)
         if etag != self._etag and not self._same_body(etag):
-            return self._restart("another ETag: the body is another one")
+            return self.restart("another ETag: the body is another one")
         end = start + length
         have = self._offset
         if end < have and not more:
-            return self._restart("the body ends before the offset in hand")
+            return self.restart("the body ends before the offset in hand")
         if end > self._max_body:
             self._check_limit(end)
         if self._szx is None or szx < self._szx:
@@ -281,7 +281,12 @@ class Block2Receiver:
         self._etag = etag
         return True
 
-    def _restart(self, reason: str) -> Restart:
+    def restart(self, reason: str) -> Restart:
+        """Begin again from block 0, for a reason that its user has found.
+
+        Raises:
+            BlockwiseError: too often.
+        """
         if self._restarts >= self._max_restarts:
             raise _broken(f"started again too often: {reason}")
         self._restarts += 1

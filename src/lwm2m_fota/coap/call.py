@@ -13,6 +13,7 @@ from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, encode_options, sort_options
 from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.coap.peers import PeerState
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.model.codes import Code, describe_code, is_request
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from lwm2m_fota.coap.observe import Freshness
     from lwm2m_fota.coap.pulling import PullLane
     from lwm2m_fota.coap.pushing import PushLane
+    from lwm2m_fota.coap.qpulling import QPull
     from lwm2m_fota.coap.reliability import Outgoing
 
 _BLOCK2: Final = int(Option.BLOCK2)
+_SIZE2: Final = int(Option.SIZE2)
+_Q_BLOCK2: Final = int(Option.Q_BLOCK2)
 _OBSERVE: Final = int(Option.OBSERVE)
 _FETCH: Final = int(Code.FETCH)
 _WITH_BLOCK2: Final = frozenset({int(Code.GET), int(Code.FETCH)})
@@ -73,6 +77,8 @@ class Call:
         batch: the blocks of a streamed body that wait to be handed over.
         size2: what the peer says of the size of that body.
         window: how many of its blocks may be asked for at a time.
+        q_down: fetch that body by sets; None if that is not wished, or the peer does not know it.
+        in_sets: the peer has answered with Q-Block2.
         lane: the hot path, while the call is on it.
         registering: the answer to the registration of an observation is awaited.
         announced: the first answer of the observation was reported.
@@ -91,12 +97,14 @@ class Call:
         "expires",
         "freshness",
         "head",
+        "in_sets",
         "lane",
         "number",
         "observed",
         "outgoing",
         "parts",
         "phase",
+        "q_down",
         "registering",
         "request",
         "size2",
@@ -129,7 +137,9 @@ class Call:
         self.batch = Batch(limits.batch_bytes, limits.batch_s)
         self.size2: int | None = None
         self.window = body.window if isinstance(body, Stream) else 1
-        self.lane: PullLane | PushLane | None = None
+        self.q_down: QBlock | None = body.q_block if isinstance(body, Stream) else None
+        self.in_sets = False
+        self.lane: PullLane | PushLane | QPull | None = None
         self.registering = request.observe
         self.announced = False
         self.observed: bytes | None = None
@@ -149,6 +159,8 @@ def checked(request: Request, body: Collect | Stream) -> Request:
         raise UsageError("a body is either given or supplied")
     if request.observe and isinstance(body, Stream):
         raise UsageError("notifications are collected, not streamed")
+    if isinstance(body, Stream) and body.q_block is not None and (request.source_bytes or request.payload):
+        raise UsageError("sets of blocks are fetched with a request that has no body")
     options = sort_options(request.options)
     encode_options(bytearray(), options)
     return Request(
@@ -189,12 +201,19 @@ def next_options(call: Call) -> Options:
         final = not upload.current().more
     if final:  # only the last block of a request is answered with a body
         if download is not None:
-            extra += download.options()
+            extra += download.options() if call.q_down is None else _options_for_sets(download)
         elif request.szx < MAX_SZX and request.code in _WITH_BLOCK2:
             extra += ((_BLOCK2, pack_block(0, False, request.szx)),)  # noqa: FBT003 - the M bit
         if call.registering:
             extra += (REGISTER,)
     return sort_options(request.options + extra) if extra else request.options
+
+
+def _options_for_sets(download: Block2Receiver) -> Options:
+    """As `Block2Receiver.options`, to find out whether the peer knows Q-Block2: a request for one block."""
+    szx = download.szx if download.szx is not None else MAX_SZX
+    num = download.offset >> szx + 4
+    return (_SIZE2, b""), (_Q_BLOCK2, pack_block(num, False, szx))  # noqa: FBT003 - M is 0: this block alone
 
 
 def next_payload(call: Call) -> bytes:
@@ -210,6 +229,12 @@ def next_payload(call: Call) -> bytes:
     if request.code == _FETCH and len(request.payload) <= 16 << request.szx:
         return request.payload
     return b""
+
+
+def as_block2(message: Message) -> Message:
+    """A message with Block2 in place of Q-Block2."""
+    options = sort_options((_BLOCK2 if number == _Q_BLOCK2 else number, value) for number, value in message.options)
+    return Message(message.type, message.code, message.mid, message.token, options, message.payload)
 
 
 def whole(head: Message, payload: bytes) -> Message:

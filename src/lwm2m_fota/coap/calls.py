@@ -6,6 +6,7 @@ import attrs
 
 from lwm2m_fota.coap.block import MAX_SZX
 from lwm2m_fota.coap.message import Options
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import UsageError
 
 DEFAULT_MAX_BODY_BYTES: Final = 65_536
@@ -96,6 +97,7 @@ class Stream:
         max_body_bytes: a larger body fails the call with TOO_LARGE.
         window: how many blocks may be asked for at a time; NSTART of the peer bounds it too, and a peer that does not
             tell the size of the body (Size2) is asked for one block at a time.
+        q_block: fetch by sets of blocks (Q-Block2) if the peer knows that, else with Block2; None never tries.
 
     Raises:
         UsageError: a window below 1.
@@ -106,6 +108,7 @@ class Stream:
     szx: int | None = None
     max_body_bytes: int = DEFAULT_MAX_STREAM_BYTES
     window: int = 1
+    q_block: QBlock | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.window < 1:

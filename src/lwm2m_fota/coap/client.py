@@ -10,7 +10,7 @@ from typing import Final, assert_never, final
 from lwm2m_fota.coap.block import MIN_BLOCK_BYTES
 from lwm2m_fota.coap.block1 import Block1Sender, Finished, NextBlock
 from lwm2m_fota.coap.block2 import Block2Receiver, Received, Refused, Restart, Whole
-from lwm2m_fota.coap.call import DEREGISTER, Call, Phase, checked, next_options, next_payload, whole
+from lwm2m_fota.coap.call import DEREGISTER, Call, Phase, as_block2, checked, next_options, next_payload, whole
 from lwm2m_fota.coap.calls import Collect, Request, Stream
 from lwm2m_fota.coap.events import (
     BlockArrived,
@@ -32,6 +32,8 @@ from lwm2m_fota.coap.observe import Freshness
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.pulling import PullLane
 from lwm2m_fota.coap.pushing import PushLane
+from lwm2m_fota.coap.qblock import QBlock, Waits
+from lwm2m_fota.coap.qpulling import QPull, is_of_set, is_possible
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
 from lwm2m_fota.coap.template import TokenRun
 from lwm2m_fota.errors import BlockwiseError, FotaError, UsageError
@@ -41,6 +43,7 @@ _TOKEN_TRIES: Final = 16
 _BLOCK2: Final = int(Option.BLOCK2)
 _ETAG: Final = int(Option.ETAG)
 _SIZE2: Final = int(Option.SIZE2)
+_Q_BLOCK2: Final = int(Option.Q_BLOCK2)
 _OBSERVE: Final = int(Option.OBSERVE)
 # Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
 _ANSWER: Final = Phase.ANSWER
@@ -175,7 +178,7 @@ class Client:
         try:
             options = next_options(call)
         except BlockwiseError as error:
-            self._fail_protocol(call, error, now)
+            self.fail_protocol(call, error, now)
             return
         token = self.new_token(state)
         if token is None:
@@ -210,7 +213,8 @@ class Client:
     def acknowledged(self, outgoing: Outgoing, now: float) -> None:
         """A request was acknowledged without its response: it will come separately."""
         call = self._calls.get(outgoing.call)
-        if call is not None and (call.lane is None or call.lane.give_back(outgoing.token, now)):
+        lane = None if call is None else call.lane
+        if call is not None and (lane is None or isinstance(lane, QPull) or lane.give_back(outgoing.token, now)):
             self._await(call, now)
 
     # -- answers
@@ -221,6 +225,9 @@ class Client:
         if call is None:
             return
         lane = call.lane
+        if isinstance(lane, QPull):
+            lane.take(message, now)
+            return
         if lane is not None and not lane.give_back(message.token, now):
             return
         if message.token == call.token:
@@ -247,7 +254,7 @@ class Client:
             try:
                 sent = upload.accept(message)
             except BlockwiseError as error:
-                self._fail_protocol(call, error, now)
+                self.fail_protocol(call, error, now)
                 return
             if not isinstance(sent, Finished):
                 if isinstance(sent, NextBlock):
@@ -260,6 +267,13 @@ class Client:
             call.upload = None
         if call.registering:
             self._register(call, message, now)
+        if call.q_down is not None:
+            call.in_sets = is_of_set(message)
+            if call.in_sets:
+                message = as_block2(message)
+            elif message.code == Code.BAD_OPTION or (is_success(message.code) and not _is_whole(message)):
+                self.fall_back(call, now)  # with Block2 from the first request on: all of them have the same options
+                return
         self._take_body(call, message, now)
 
     def _register(self, call: Call, message: Message, now: float) -> None:
@@ -301,7 +315,7 @@ class Client:
         try:
             fetched = download.accept(message)
         except BlockwiseError as error:
-            self._fail_protocol(call, error, now)
+            self.fail_protocol(call, error, now)
             return
         match fetched:
             case Received():
@@ -309,7 +323,7 @@ class Client:
             case Whole():
                 self._whole(call, message, have, now)
             case Restart():
-                self._restart(call, fetched.reason, now)
+                self.restart(call, fetched.reason, now)
             case Refused():
                 if call.batch.size_bytes:
                     self._hand_over(call, now)
@@ -335,7 +349,7 @@ class Client:
             self._hand_over(call, now, last=True)
             self._deliver(call, whole(message, b""), now)
             return
-        self._take_pull_lane(call, message)
+        self._take_pull_lane(call, message, now)
         if not (block.payload and call.batch.add(block.payload, now) and self.hand_over(call, now)):
             self._go_on(call, now)
 
@@ -364,7 +378,8 @@ class Client:
         self._events.append(BlockArrived(call.number, 0, message.payload, True, size2, etag, message.code))  # noqa: FBT003 - last
         self._deliver(call, whole(message, b""), now)
 
-    def _restart(self, call: Call, reason: str, now: float) -> None:
+    def restart(self, call: Call, reason: str, now: float) -> None:
+        """The body begins anew."""
         call.head = None
         call.parts.clear()
         if isinstance(call.body, Stream):
@@ -374,14 +389,24 @@ class Client:
 
     # -- the hot path
 
-    def _take_pull_lane(self, call: Call, message: Message) -> None:
+    def _take_pull_lane(self, call: Call, message: Message, now: float) -> None:
         """The blocks that follow may come as this one did: acknowledgements, in the same block size."""
         download, request = call.download, call.request
+        if call.q_down is not None:
+            if call.in_sets and download is not None and is_possible(message, download):
+                self._take_sets(call, call.q_down, download, message, now)
+                return
+            call.q_down = None
         if download is None or message.type != ACK or not request.confirmable or request.payload:
             return
         szx = download.szx
         if call.upload is None and szx is not None and not download.offset % (MIN_BLOCK_BYTES << szx):
             call.lane = call.state.asking = PullLane(self, call, download, szx, message, self._tokens())
+
+    def _take_sets(self, call: Call, q: QBlock, download: Block2Receiver, message: Message, now: float) -> None:
+        """The peer knows Q-Block2: fetch what follows by sets of blocks."""
+        waits = Waits(q, self._entropy.uniform(1.0, q.ack_random_factor), now)
+        call.lane = call.state.asking = QPull(self, call, q, waits, download, message, self._tokens())
 
     def _take_push_lane(self, call: Call, upload: Block1Sender, message: Message) -> None:
         """The blocks that follow may be acknowledged as this one was."""
@@ -395,6 +420,16 @@ class Client:
 
     def _tokens(self) -> TokenRun:
         return TokenRun(self._entropy.token(self.limits.token_bytes))
+
+    def fall_back(self, call: Call, now: float) -> None:
+        """The peer does not know Q-Block2: ask with Block2."""
+        call.q_down = None
+        self.ask_slowly(call, now)
+
+    def take_slowly(self, call: Call, message: Message, now: float) -> None:
+        """The call has left the hot path: take an answer on the ordinary way."""
+        call.phase = _ANSWER
+        self._take_body(call, message, now)
 
     def ask_slowly(self, call: Call, now: float) -> None:
         """The call has left the hot path: ask on the ordinary way."""
@@ -426,7 +461,10 @@ class Client:
     def lost(self, outgoing: Outgoing, reason: FailureReason, now: float) -> None:
         """A request was refused, or went unanswered after all retransmissions."""
         call = self._calls.get(outgoing.call)
-        if call is not None:
+        if call is not None and call.q_down is not None and reason is FailureReason.RESET:
+            self._close_request(call, now)
+            self.fall_back(call, now)
+        elif call is not None:
             message = "the peer refused the request" if reason is FailureReason.RESET else "the peer does not answer"
             self._fail(call, reason, message, now)
 
@@ -444,12 +482,19 @@ class Client:
     def expire(self, state: PeerState, now: float) -> None:
         """Fail what has waited too long, and set the next alarm."""
         for call in list(state.calls.values()):
-            if call.expires <= now:
+            if isinstance(call.lane, QPull):
+                call.lane.expire(now)
+            elif call.expires <= now:
                 self._fail(call, FailureReason.TIMEOUT, "no response came after the acknowledgement", now)
             elif call.expires < inf:
                 self.messages.peers.alarm(state, call.expires)
 
-    def _fail_protocol(self, call: Call, error: BlockwiseError, now: float) -> None:
+    def fail_quiet(self, call: Call, now: float) -> None:
+        """Nothing was heard of the peer for too long."""
+        self._fail(call, FailureReason.TIMEOUT, "the peer does not answer", now)
+
+    def fail_protocol(self, call: Call, error: BlockwiseError, now: float) -> None:
+        """The peer broke the rules."""
         too_large = error.code == Code.REQUEST_ENTITY_TOO_LARGE
         reason = FailureReason.TOO_LARGE if too_large else FailureReason.PROTOCOL
         self._end(call, reason, error, now)
@@ -468,6 +513,10 @@ class Client:
         del call.state.calls[call.number]
         self._end_observation(call)
         self._close_request(call, now)
+
+
+def _is_whole(message: Message) -> bool:
+    return message.first(_BLOCK2) is None and message.first(_Q_BLOCK2) is None
 
 
 def _drop_body(call: Call) -> None:

@@ -84,7 +84,7 @@ class Endpoint:
         self._peers = self._messages.peers
         self._states = self._peers.states
         self._client = Client(self._messages, entropy, limits, self.events)
-        self._serving = Serving(self._messages, limits, self.events)
+        self._serving = Serving(self._messages, entropy, limits, self.events)
 
     # -- the network's side
 
@@ -206,7 +206,7 @@ class Endpoint:
         """
         self._serving.respond(exchange, response, now)
 
-    def give(self, wanted: BodyWanted, given: bytes | Response) -> None:
+    def give(self, wanted: BodyWanted, given: bytes | Response, now: float) -> None:
         """Give the bytes of a BodyWanted, exactly as many as it wants; or a response that says why there are none.
 
         Raises:
@@ -214,7 +214,7 @@ class Endpoint:
         """
         if not isinstance(given, Response) and len(given) != wanted.length:
             raise UsageError(f"{wanted.length} bytes are wanted, not {len(given)}")
-        wanted.lane.give(given)
+        wanted.lane.give(given, now)
 
     def notify(self, peer: Peer, token: bytes, response: Response, now: float, *, confirmable: bool) -> int:
         """Notify an observer (RFC 7641 section 4.2).

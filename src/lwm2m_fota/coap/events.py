@@ -19,6 +19,7 @@ from lwm2m_fota.model.codes import Code
 
 if TYPE_CHECKING:
     from lwm2m_fota.coap.giving import GiveLane
+    from lwm2m_fota.coap.qgiving import QGive
 
 Peer = Hashable
 """Whatever the transport names a peer by: an address, a session, a string."""
@@ -91,7 +92,7 @@ class BodyWanted:
         length: how many bytes they are.
     """
 
-    lane: "GiveLane"
+    lane: "GiveLane | QGive"
     body: BlockBody
     offset: int
     length: int

@@ -111,8 +111,9 @@ class GiveLane:
         self._ahead_at = offset
         self._events.append(BodyWanted(self, self._body, offset, length))
 
-    def give(self, given: bytes | Response) -> None:
+    def give(self, given: bytes | Response, now: float) -> None:
         """Answer the request that waits: with its block, or with something else."""
+        del now
         request, self._waits = self._waits, b""
         if isinstance(given, Response):
             framed = frame(ACK, given.code, request[2:], given.options, given.payload)

@@ -6,6 +6,7 @@ from typing import final
 import attrs
 
 from lwm2m_fota.coap.message import MAX_TOKEN_BYTES
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import UsageError
 
 
@@ -56,6 +57,8 @@ class EndpointLimits:
         fail_on_unreachable: whether an ICMP error fails the calls to that peer at once. Such errors can be forged,
             and a rebooting device is unreachable for a while: by default they count as a lost datagram.
         mid_exhaustion: what to do when message ids run out.
+        q_block: how bodies are given and taken by sets (Q-Block, RFC 9177), if a peer asks for that; None does not know
+            those options.
 
     Raises:
         UsageError: a count below 1, a negative time, or a token length out of range.
@@ -78,6 +81,7 @@ class EndpointLimits:
     batch_s: float = 0.25
     fail_on_unreachable: bool = False
     mid_exhaustion: MidExhaustion = MidExhaustion.REUSE_COMPLETED
+    q_block: QBlock | None = attrs.field(factory=QBlock)
 
     def __attrs_post_init__(self) -> None:
         counts = (

@@ -102,6 +102,11 @@ class MessageLayer:
         """Send bytes as they are."""
         self.outbox.append((datagram, peer))
 
+    def send_burst(self, datagrams: list[bytes], peer: Peer) -> None:
+        """Send several datagrams at once."""
+        for datagram in datagrams:
+            self.outbox.append((datagram, peer))
+
     # -- incoming
 
     def receive(self, data: bytes, peer: Peer, now: float) -> Arrival | None:

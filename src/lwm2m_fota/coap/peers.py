@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lwm2m_fota.coap.giving import GiveLane
     from lwm2m_fota.coap.pulling import PullLane
     from lwm2m_fota.coap.pushing import PushLane
+    from lwm2m_fota.coap.qgiving import QGive
+    from lwm2m_fota.coap.qpulling import QPull
     from lwm2m_fota.coap.serving import Exchange
     from lwm2m_fota.coap.taking import TakeLane
 
@@ -85,8 +87,8 @@ class PeerState:
         self.noted: OrderedDict[int, bytes] = OrderedDict()
         self.idle_at = 0.0
         self.alarms: list[float] = []
-        self.asking: PullLane | PushLane | None = None
-        self.answering: TakeLane | GiveLane | None = None
+        self.asking: PullLane | PushLane | QPull | None = None
+        self.answering: TakeLane | GiveLane | QGive | None = None
         self.gone = False
 
     def busy(self) -> bool:

@@ -1,6 +1,6 @@
 """One message on its way: its datagram, its message id, its retransmissions (RFC 7252 sections 4.2 to 4.4)."""
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from enum import Enum
 from typing import Final, Protocol, final
 
@@ -59,6 +59,11 @@ def empty_ack(mid: int) -> bytes:
 def reset(mid: int) -> bytes:
     """The Empty message that refuses."""
     return bytes((VERSION | RST << 4, 0, mid >> 8, mid & 0xFF))
+
+
+def is_reset(datagram: bytes) -> bool:
+    """True if this is an Empty message that refuses one of ours."""
+    return len(datagram) == HEADER_BYTES and datagram[0] == VERSION | RST << 4 and not datagram[1]
 
 
 @final
@@ -180,6 +185,30 @@ class MessageIds:
         self._next = mid + 1 & MAX_MID
         self._used_at[mid >> SEGMENT_BITS] = now
         return mid
+
+    def take_run(self, count: int, now: float, lifetime_s: float, busy: Collection[int]) -> int | None:
+        """The first of `count` ids that follow each other, none of them in `busy`; None if they must wait.
+
+        Args:
+            count: at most 1024.
+            now: monotonic seconds.
+            lifetime_s: EXCHANGE_LIFETIME.
+            busy: ids that are in use.
+        """
+        mid = self._next
+        place = mid & _SEGMENT_MASK
+        if place and place + count <= _SEGMENT_MASK + 1 and not busy:
+            self._next = mid + count & MAX_MID
+            self._used_at[mid >> SEGMENT_BITS] = now
+            return mid
+        for _ in range(len(busy) + 1):  # each of them can break one run
+            first = self.take(now, lifetime_s, busy)
+            if first is None:
+                return None
+            ids = (each & MAX_MID for each in range(first + 1, first + count))
+            if all(self.take(now, lifetime_s, busy) == each for each in ids):
+                return first
+        return None
 
     def _take(self, now: float, lifetime_s: float, busy: Container[int]) -> int | None:
         while True:

@@ -16,13 +16,17 @@ from lwm2m_fota.coap.message import Message, Options, sort_options
 from lwm2m_fota.coap.messaging import MessageLayer
 from lwm2m_fota.coap.numbers import ACK, CON, Option
 from lwm2m_fota.coap.peers import PeerState
-from lwm2m_fota.coap.reliability import Outgoing, Purpose, empty_ack, frame, stamp
+from lwm2m_fota.coap.qasked import Asked
+from lwm2m_fota.coap.qgiving import QGive
+from lwm2m_fota.coap.qserving import SetServing
+from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose, empty_ack, frame, stamp
 from lwm2m_fota.coap.taking import TakeLane
-from lwm2m_fota.errors import UsageError
+from lwm2m_fota.errors import BlockwiseError, UsageError
 from lwm2m_fota.model.codes import Code, describe_code, is_response
 
 _BLOCK1: Final = int(Option.BLOCK1)
 _BLOCK2: Final = int(Option.BLOCK2)
+_Q_BLOCK2: Final = int(Option.Q_BLOCK2)
 _CONTINUE: Final = int(Code.CONTINUE)
 
 
@@ -36,18 +40,28 @@ class Exchange:
         entry: where its reply is remembered for duplicates.
         message: the request as it was reported.
         lane: the hot path that it came on, or None.
+        asked: what it asks for by sets; None if it does not.
         ack_at: monotonic seconds at which it is acknowledged without a response; None if it has been, or need not be.
         expires: monotonic seconds at which it is forgotten.
     """
 
-    __slots__ = ("ack_at", "entry", "expires", "lane", "message", "number", "state")
+    __slots__ = ("ack_at", "asked", "entry", "expires", "lane", "message", "number", "state")
 
-    def __init__(self, number: int, state: PeerState, message: Message, entry: Entry, lane: TakeLane | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        state: PeerState,
+        message: Message,
+        entry: Entry,
+        lane: TakeLane | None = None,
+        asked: Asked | None = None,
+    ) -> None:
         self.number = number
         self.state = state
         self.message = message
         self.entry = entry
         self.lane = lane
+        self.asked = asked
         self.ack_at: float | None = None
         self.expires = inf
 
@@ -61,10 +75,12 @@ class Exchange:
 class Serving:
     """The exchanges of one endpoint with all its peers."""
 
-    __slots__ = ("_events", "_exchanges", "_last_exchange", "_last_notification", "_limits", "messages")
+    __slots__ = ("_events", "_exchanges", "_last_exchange", "_last_notification", "_limits", "_sets", "messages")
 
-    def __init__(self, messages: MessageLayer, limits: EndpointLimits, events: list[Event]) -> None:
+    def __init__(self, messages: MessageLayer, entropy: Entropy, limits: EndpointLimits, events: list[Event]) -> None:
         self.messages = messages
+        q = limits.q_block
+        self._sets = None if q is None else SetServing(self, messages, entropy, events, q)
         self._limits = limits
         self._events = events
         self._exchanges: dict[int, Exchange] = {}
@@ -77,17 +93,26 @@ class Serving:
     def arrived(self, state: PeerState, message: Message, entry: Entry, now: float) -> None:
         """Take a request that came the ordinary way."""
         lane = state.answering
+        if self._sets is not None and message.first(_Q_BLOCK2) is not None:
+            self._sets.arrived(state, message, entry, now)
+            return
         if isinstance(lane, TakeLane):
             message = lane.join(message, now)
         self.requested(state, message, entry, now)
 
     def requested(
-        self, state: PeerState, message: Message, entry: Entry, now: float, lane: TakeLane | None = None
+        self,
+        state: PeerState,
+        message: Message,
+        entry: Entry,
+        now: float,
+        lane: TakeLane | None = None,
+        asked: Asked | None = None,
     ) -> None:
         """Report a request, and wait for its response."""
         limits = self._limits
         self._last_exchange = number = self._last_exchange + 1
-        exchange = Exchange(number, state, message, entry, lane)
+        exchange = Exchange(number, state, message, entry, lane, asked)
         if message.type == CON:
             delay_s = limits.ack_delay_s
             exchange.ack_at = now + (state.parameters.ack_timeout_s / 2 if delay_s is None else delay_s)
@@ -116,12 +141,32 @@ class Serving:
             return
         if exchange.message.blocks > 1:
             response = _echoing(response, exchange)
+        if self._sets is not None and exchange.asked is not None:
+            self._sets.respond(exchange, exchange.asked, response, now)
+        elif self.answer(exchange, response, now):
+            self._lead_on(exchange, response, now)
+        self._forget(exchange)
+
+    def answer(self, exchange: Exchange, response: Response, now: float) -> bool:
+        """Send a response; True if it is an acknowledgement too."""
         if exchange.ack_at is not None:
             self._piggyback(exchange, response)
-            self._lead_on(exchange, response, now)
-        else:
-            self._answer_separately(exchange, response, now)
-        self._forget(exchange)
+            return True
+        self._answer_separately(exchange, response, now)
+        return False
+
+    def refuse(self, state: PeerState, message: Message, entry: Entry, error: BlockwiseError, now: float) -> None:
+        """Answer a request that is not reported."""
+        exchange = Exchange(0, state, message, entry)
+        exchange.ack_at = now if exchange.confirmable else None
+        code = Code.BAD_REQUEST if error.code is None else error.code
+        self.answer(exchange, Response(code, (), str(error).encode()), now)
+
+    def take_over(self, state: PeerState, lane: TakeLane | GiveLane | QGive, now: float) -> None:
+        """From now on a lane looks first at what a peer sends."""
+        former, state.answering = state.answering, lane
+        if isinstance(former, TakeLane):
+            former.flush(now)
 
     def _lead_on(self, exchange: Exchange, response: Response, now: float) -> None:
         """Take the hot path for the blocks that follow, where they can be known beforehand."""
@@ -134,9 +179,7 @@ class Serving:
             return
         lead = self._lead(exchange, response, now)
         if lead is not None:
-            former, state.answering = state.answering, lead
-            if isinstance(former, TakeLane):
-                former.flush(now)
+            self.take_over(state, lead, now)
 
     def _lead(self, exchange: Exchange, response: Response, now: float) -> TakeLane | GiveLane | None:
         request, state, limits = exchange.message, exchange.state, self._limits
@@ -223,6 +266,8 @@ class Serving:
                 self._forget(exchange)
             else:
                 self._alarm(exchange)
+        if isinstance(state.answering, QGive):
+            state.answering.expire(now)
 
     def _acknowledge(self, exchange: Exchange) -> None:
         exchange.ack_at = None

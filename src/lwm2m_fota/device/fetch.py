@@ -5,6 +5,7 @@ from typing import Protocol, final
 
 from lwm2m_fota.coap.endpoint import Request, Stream
 from lwm2m_fota.coap.events import BlockArrived
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.coap.uri import CoapUri, parse_uri
 from lwm2m_fota.errors import PeerTimeoutError, ResponseError, UnsupportedProtocolError
 from lwm2m_fota.model.codes import Code, is_success
@@ -103,13 +104,23 @@ class CoapFetcher:
         max_body_bytes: larger packages are refused.
         window: how many blocks to ask for at a time; above 1 it needs an NSTART above 1 too
             (`TransmissionParameters.nstart` of the pump), which RFC 7252 section 4.7 leaves to those who know the path.
+        q_block: fetch by sets of blocks (Q-Block2, RFC 9177) where the origin knows that; None never tries.
     """
 
-    def __init__(self, pump: Pump, *, szx: int | None = None, max_body_bytes: int = 1 << 30, window: int = 1) -> None:
+    def __init__(
+        self,
+        pump: Pump,
+        *,
+        szx: int | None = None,
+        max_body_bytes: int = 1 << 30,
+        window: int = 1,
+        q_block: QBlock | None = None,
+    ) -> None:
         self._pump = pump
         self._szx = szx
         self._max_body_bytes = max_body_bytes
         self._window = window
+        self._q_block = q_block
 
     @property
     def schemes(self) -> frozenset[str]:
@@ -131,12 +142,17 @@ class CoapFetcher:
         return await self._pump.resolve(target.host, target.port)
 
     async def fetch(self, uri: str, sink: FetchSink, *, offset: int, etag: bytes | None) -> None:
-        """Fetch with Block2; see `PackageFetcher`."""
+        """Fetch with Block2, or with Q-Block2; see `PackageFetcher`."""
         target = self._target(uri)
         peer = await self._peer(target)
         request = Request(Code.GET, target.request_options())
         stream = Stream(
-            offset=offset, etag=etag, szx=self._szx, max_body_bytes=self._max_body_bytes, window=self._window
+            offset=offset,
+            etag=etag,
+            szx=self._szx,
+            max_body_bytes=self._max_body_bytes,
+            window=self._window,
+            q_block=self._q_block,
         )
         try:
             answer = await self._pump.download(peer, request, _Blocks(sink), stream)

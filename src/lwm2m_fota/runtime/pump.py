@@ -310,7 +310,7 @@ class Pump:
             case BlockWanted():
                 self._block_wanted(event)
             case BodyWanted():
-                self._endpoint.give(event, event.body.block(event.offset, event.length))
+                self._endpoint.give(event, event.body.block(event.offset, event.length), self.now())
             case RequestReceived():
                 self._request_received(event)
             case ResponseReceived():
@@ -338,7 +338,7 @@ class Pump:
             case RequestReceived():
                 self._endpoint.respond(event.exchange, Response(Code.INTERNAL_SERVER_ERROR), self.now())
             case BodyWanted():
-                self._endpoint.give(event, Response(Code.INTERNAL_SERVER_ERROR))
+                self._endpoint.give(event, Response(Code.INTERNAL_SERVER_ERROR), self.now())
             case _:
                 pass
         message = f"a handler failed on {type(event).__name__}"

@@ -410,7 +410,7 @@ class Store:
 
     def __call__(self, endpoint, event, now):
         if isinstance(event, BodyWanted):
-            endpoint.give(event, event.body.block(event.offset, event.length))
+            endpoint.give(event, event.body.block(event.offset, event.length), 0.0)
             return
         assert isinstance(event, RequestReceived)
         endpoint.respond(event.exchange, self.answer(event.message), now)

@@ -100,6 +100,34 @@ def test_unsettled_ids_are_waited_for():
     assert ids.take(267.0, LIFETIME, ()) == 1024
 
 
+@pytest.mark.parametrize("first", [5, 1020, 1023, 0xFFFC, 0xFFFF, 0])
+def test_ids_may_be_taken_in_a_run(first):
+    ids = MessageIds(first, MidExhaustion.REUSE_COMPLETED)
+    assert ids.take_run(10, 0.0, LIFETIME, {}) == first
+    assert ids.take(0.0, LIFETIME, ()) == (first + 10) % 65536
+
+
+def test_a_run_begins_behind_an_id_in_flight():
+    ids = MessageIds(5, MidExhaustion.REUSE_COMPLETED)
+    assert ids.take_run(4, 0.0, LIFETIME, {5, 11}) == 6
+    assert ids.take_run(4, 0.0, LIFETIME, {5, 11}) == 13  # 10 and 12 were tried
+
+
+def test_a_run_of_ids_waits_as_one_does():
+    ids = MessageIds(0, MidExhaustion.WAIT)
+    take_all(ids, 65536 - 4, 0.0)
+    assert ids.take_run(8, 1.0, LIFETIME, {}) is None
+    assert ids.take_run(1, 1.0, LIFETIME, {}) is None
+    assert ids.take_run(8, 247.0, LIFETIME, {}) == 0
+
+
+def test_ids_in_flight_at_every_turn_leave_no_run():
+    busy = set(range(0, 65536, 4))
+    ids = MessageIds(1, MidExhaustion.REUSE_COMPLETED)
+    assert ids.take_run(3, 0.0, LIFETIME, busy) == 1
+    assert ids.take_run(4, 0.0, LIFETIME, {2, 6}) == 8
+
+
 def test_a_distrusted_peer_is_waited_for():
     ids = MessageIds(0, MidExhaustion.REUSE_COMPLETED)
     take_all(ids, 65536, 0.0)

@@ -311,7 +311,7 @@ class Giver:
         for event in self.endpoint.take_events():
             if isinstance(event, BodyWanted):
                 self.wanted.append((event.offset, event.length))
-                self.endpoint.give(event, event.body.block(event.offset, event.length))
+                self.endpoint.give(event, event.body.block(event.offset, event.length), 0.0)
             else:
                 self.requests += 1
                 self.endpoint.respond(event.exchange, self.answer(event.message), self.now)
@@ -417,7 +417,7 @@ def test_a_wrong_number_of_bytes_is_a_mistake_of_the_caller(giver):
     giver.endpoint.receive(encode(Message(0, 1, 2, b"\xa1", ((11, b"fw"), (23, b"\x10")))), "peer", 0.0)
     (event,) = giver.endpoint.take_events()
     with pytest.raises(UsageError):
-        giver.endpoint.give(event, b"short")
+        giver.endpoint.give(event, b"short", 0.0)
 
 
 def test_while_a_request_waits_for_its_bytes_the_next_one_is_for_the_handler(giver):
@@ -426,7 +426,7 @@ def test_while_a_request_waits_for_its_bytes_the_next_one_is_for_the_handler(giv
     giver.endpoint.receive(encode(Message(0, 1, 3, b"\xa2", ((11, b"fw"), (23, b"\x20")))), "peer", 0.0)
     wanted, request = giver.endpoint.take_events()
     assert (type(wanted), type(request)) == (BodyWanted, RequestReceived)
-    giver.endpoint.give(wanted, giver.block(wanted.offset, wanted.length))
+    giver.endpoint.give(wanted, giver.block(wanted.offset, wanted.length), 0.0)
     giver.endpoint.respond(request.exchange, giver.answer(request.message), 0.0)
     answers = [decode(data) for data, _ in giver.endpoint.take_datagrams()]
     assert body_of(answers) == BODY[16:48]

@@ -4,6 +4,7 @@ import pytest
 
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import sort_options
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.credentials.keyring import Held, Keyring
 from lwm2m_fota.credentials.secret import Secret
 from lwm2m_fota.credentials.store import MemoryCredentialStore, PskEntry
@@ -103,6 +104,27 @@ async def test_smaller_blocks_can_be_asked_for(origin, device):
     assert bytes(sink.data) == DATA
     assert all(each.length % 256 == 0 for each in origin.blocks[:-1])
     assert (origin.blocks[0].length, origin.blocks[-1].length) == (256, 3)
+
+
+@on_network
+async def test_blocks_come_by_sets_where_the_origin_knows_that(origin, device):
+    fetcher, sink = CoapFetcher(device, szx=2, q_block=QBlock()), Sink()
+    await fetcher.fetch(origin.publish(DATA).uri, sink, offset=0, etag=None)
+    assert bytes(sink.data) == DATA
+    assert [each.length for each in origin.blocks] == [64, 576, 640, 640, 640, 3]  # block 0, the rest of a set, sets
+
+
+@on_network
+async def test_a_fetch_by_sets_goes_on_where_another_ended(origin, device):
+    uri, fetcher = origin.publish(DATA).uri, CoapFetcher(device, szx=2, q_block=QBlock())
+    first = Sink(fails_at=64)
+    with pytest.raises(StorageFullError):
+        await fetcher.fetch(uri, first, offset=0, etag=None)
+    (etag,) = first.etags
+    rest = Sink()
+    rest.data += DATA[:64]
+    await fetcher.fetch(uri, rest, offset=64, etag=etag)
+    assert bytes(rest.data) == DATA
 
 
 @on_network
