@@ -24,6 +24,7 @@ from lwm2m_fota.coap.limits import EndpointLimits, MidExhaustion
 from lwm2m_fota.coap.messaging import ArrivalKind, MessageLayer
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.peers import PeerState
+from lwm2m_fota.coap.qpulling import QPull
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
 from lwm2m_fota.coap.serving import Serving
 from lwm2m_fota.errors import UsageError
@@ -113,8 +114,16 @@ class Endpoint:
 
     def receive_burst(self, data: bytes, size: int, peer: Peer, now: float) -> None:
         """Take several datagrams behind one another: each has `size` bytes, the last one may be shorter."""
-        for at in range(0, len(data), size):
-            self.receive(data[at : at + size], peer, now)
+        at, end = 0, len(data)
+        while at < end:
+            state = self._states.get(peer)
+            lane = None if state is None else state.asking
+            begin = at
+            if isinstance(lane, QPull):
+                at = lane.receive_burst(data, at, size, now)
+            if at == begin:
+                self.receive(data[at : at + size], peer, now)
+                at += size
 
     def unreachable(self, peer: Peer, now: float) -> None:
         """The network says that nobody is there; see `EndpointLimits.fail_on_unreachable`."""

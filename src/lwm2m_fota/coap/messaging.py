@@ -103,9 +103,13 @@ class MessageLayer:
         self.outbox.append((datagram, peer))
 
     def send_burst(self, datagrams: list[bytes], peer: Peer) -> None:
-        """Send several datagrams at once."""
-        for datagram in datagrams:
-            self.outbox.append((datagram, peer))
+        """Send several datagrams at once: in bursts of one length, whose last datagram may be shorter."""
+        begin = 0
+        for at in range(1, len(datagrams)):
+            if len(datagrams[at]) > len(datagrams[begin]) or len(datagrams[at - 1]) < len(datagrams[begin]):
+                self.outbox.append((tuple(datagrams[begin:at]), peer))
+                begin = at
+        self.outbox.append((tuple(datagrams[begin:]), peer))
 
     # -- incoming
 

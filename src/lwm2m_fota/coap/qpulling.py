@@ -141,28 +141,29 @@ class QPull:
 
     def receive(self, data: bytes, now: float) -> bool:
         """Take a datagram of the peer if it is a block as expected; False leaves it to the ordinary way."""
-        if self.receive_burst(data, len(data), now):
+        if self.receive_burst(data, 0, len(data), now):
             return True
         if is_reset(data) and data[2] << 8 | data[3] == self._last_mid:
             self._fall_back(now)
             return True
         return False
 
-    def receive_burst(self, data: bytes, segment_bytes: int, now: float) -> int:
+    def receive_burst(self, data: bytes, at: int, segment_bytes: int, now: float) -> int:
         """Take the blocks at the front of several datagrams.
 
         Args:
             data: datagrams behind one another.
+            at: where the first of them begins.
             segment_bytes: how long each of them is; the last may be shorter.
             now: monotonic seconds.
 
         Returns:
-            Of how many bytes they are; what follows is the ordinary way's.
+            Where the first datagram begins that was not taken: it is the ordinary way's.
         """
         head, prefix, after = self._head, self._prefix, self._after
         value_at, payload_at, size = self._value_at, self._payload_at, self._size
         after_at = payload_at - len(after)
-        at, end, last, order = 0, len(data), self._last, self._order
+        end, last, order = len(data), self._last, self._order
         next_in, fields, room = order.next, _MORE | self._szx, self._room()
         parts: list[bytes] = []
         kept = False

@@ -281,6 +281,19 @@ def test_tokens_of_other_lengths(giver):
     assert check(giver.ask((9, False), token=b""), b"") == [9]
 
 
+def test_blocks_leave_in_bursts_of_one_length(coap):
+    giver = Giver(coap, q=QBlock(max_payloads=40))
+    mid = (31, pack_block(0, True, 0))
+    giver.endpoint.receive(encode(Message(1, 1, 1, b"\xa1", (*FIRMWARE, mid))), "peer", 0.0)
+    giver.act()
+    bursts = [burst for burst, _ in giver.endpoint.outbox]
+    assert [len(burst) for burst in bursts] == [16, 17]  # from block 16 on, the numbers have two bytes
+    for burst in bursts:
+        assert len({len(datagram) for datagram in burst[:-1]}) == 1
+        assert len(burst[-1]) <= len(burst[0])
+    assert check(giver.sent(), b"\xa1") == list(range(33))
+
+
 # -- time
 
 

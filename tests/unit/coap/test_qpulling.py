@@ -682,28 +682,46 @@ def test_two_pulls_from_one_peer_do_not_disturb_each_other(client):
 # -- bursts
 
 
-def test_a_burst_is_taken_up_to_what_is_not_as_expected(client):
+def test_a_burst_is_taken_as_its_datagrams_would_be(client):
     client.started()
     first = client.tokens[-1]
     datagrams = [client.block(num) for num in (1, 2, 3)]
     size = len(datagrams[0])
-    taken = client.lane().receive_burst(b"".join(datagrams), size, 0.0)
+    client.endpoint.receive_burst(b"".join(datagrams), size, "peer", 0.0)
     client.act()
-    assert taken == 3 * size
     assert client.asked() == (1, [(4, True)])
-    strange = [client.block(4, token=first), client.block(5, token=first, etag=b"\x09"), client.block(6, token=first)]
-    assert client.lane().receive_burst(b"".join(strange), size, 0.0) == size
+    strange = [client.block(4, token=first), b"\x50" * size, client.block(5, token=first), client.block(7, token=first)]
+    client.endpoint.receive_burst(b"".join(strange), size, "peer", 0.0)
     client.act()
-    assert client.have() == BODY[:80]
-    assert client.lane().receive_burst(b"".join(strange[1:]), size, 0.0) == 0
+    assert client.have() == BODY[:96]
+    client.endpoint.receive_burst(client.block(6, token=first) + b"\x40\x00", size, "peer", 0.0)
+    client.act()
+    assert client.have() == BODY[:128]
+    assert client.asked() == (1, [(8, True)])
+
+
+def test_a_burst_of_strangers(coap):
+    endpoint = coap.make()
+    endpoint.receive_burst(bytes.fromhex("40000001" + "40000002"), 4, "peer", 0.0)
+    assert coap.sent(endpoint) == ["70000001", "70000002"]
+
+
+def test_what_a_burst_leaves(client):
+    client.started()
+    datagrams = [client.block(num) for num in (1, 2)]
+    size = len(datagrams[0])
+    burst = b"".join((*datagrams, client.block(3, etag=b"\x09")))
+    assert client.lane().receive_burst(burst, 0, size, 0.0) == 2 * size
+    client.act()
+    assert client.lane().receive_burst(burst, 2 * size, size, 0.0) == 2 * size
 
 
 def test_a_burst_out_of_order(client):
     client.started()
     datagrams = [client.block(num) for num in (2, 1, 3, 3)]
     size = len(datagrams[0])
-    assert client.lane().receive_burst(b"".join(datagrams), size, 0.0) == 4 * size
+    assert client.lane().receive_burst(b"".join(datagrams), 0, size, 0.0) == 4 * size
     client.act()
-    assert client.have() == BODY[:64]
-    assert client.lane().receive_burst(b"".join(datagrams), size, 0.0) == 4 * size  # all of them came before
+    assert client.got == BODY[:64]
+    assert client.lane().receive_burst(b"".join(datagrams), 0, size, 0.0) == 4 * size  # all of them came before
     assert len(client.sent()) == 1
