@@ -14,7 +14,7 @@ from benchmarks import machines, transfer
 from benchmarks.harness import MIN_ROUNDS, header, missed, pin, table, to_json
 
 BENCHMARKS: Final = {
-    "transfer": (transfer, "push and pull over loopback, against aiocoap"),
+    "transfer": (transfer, "push and pull over loopback, against libcoap and aiocoap"),
     "machines": (machines, "steps of the device machine, against transitions, and the memory of a million"),
 }
 

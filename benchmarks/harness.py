@@ -16,6 +16,7 @@ import attrs
 MIN_ROUNDS: Final = 5
 """Fewer give no median that a goal may be judged by."""
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -98,7 +99,7 @@ def pin() -> int | None:
     return core
 
 
-def alternate(contestants: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+def alternate(contestants: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
     """Let each contestant run once to warm up, then once in each round; every round begins with another one.
 
     Args:
@@ -109,7 +110,7 @@ def alternate(contestants: Mapping[str, Callable[[], T]], rounds: int) -> dict[s
         What each contestant returned, one for each round.
     """
     names = list(contestants)
-    measured: dict[str, list[T]] = {name: [] for name in names}
+    measured: dict[K, list[T]] = {name: [] for name in names}
     for name in names:
         contestants[name]()
     for turn in range(rounds):

@@ -10,11 +10,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path as FilePath
 from typing import Final, final
 
+import attrs
+
 from benchmarks.far_end import until_closed
 from benchmarks.harness import Cost, Watch
 from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import pack_uint, path_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
+from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.device.firmware import FirmwareDevice
@@ -43,11 +46,11 @@ _PUT_PACKAGE: Final = (
 )
 
 
-def _device(pump: Pump, package: FilePath, folder: FilePath) -> FirmwareDevice:
+def _device(pump: Pump, package: FilePath, folder: FilePath, window: int = 1) -> FirmwareDevice:
     folder.mkdir(exist_ok=True)
     return FirmwareDevice(
         profile=FirmwareProfile(),
-        trust=TrustPolicy.of_digest(hashlib.sha256(package.read_bytes()).digest()),
+        trust=attrs.evolve(TrustPolicy.of_digest(_digest(package)), max_package_bytes=_CAPACITY_BYTES),
         images=FileImageStore(folder / RECEIVED, _CAPACITY_BYTES),
         state=FileStateStore(folder / "firmware.json"),
         installer=SlotInstaller(
@@ -56,8 +59,13 @@ def _device(pump: Pump, package: FilePath, folder: FilePath) -> FirmwareDevice:
             "1.0.0",
         ),
         reboot=_no_reboot,
-        fetchers=(CoapFetcher(pump),),
+        fetchers=(CoapFetcher(pump, window=window),),
     )
+
+
+def _digest(package: FilePath) -> bytes:
+    with package.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _no_reboot() -> None:
@@ -97,16 +105,25 @@ class _Downloaded:
             self.future.set_exception(RuntimeError(firmware.diagnosis))
 
 
-def pull(uri: str, package: FilePath, folder: FilePath) -> Cost:
-    """Fetch a package once; the cost from the Write of its URI to the verified image."""
+def pull(uri: str, package: FilePath, folder: FilePath, window: int = 1) -> Cost:
+    """Fetch a package once; the cost from the Write of its URI to the verified image.
+
+    Args:
+        uri: of the package.
+        package: what it must be.
+        folder: where the device lives.
+        window: how many blocks it may ask for at a time.
+    """
 
     async def run() -> Cost:
-        pump = Pump(UdpTransport())
+        pump = Pump(UdpTransport(), parameters=TransmissionParameters(nstart=window))
         await pump.open()
-        firmware = _device(pump, package, folder)
+        firmware = _device(pump, package, folder, window)
         await firmware.start()
         downloaded = _Downloaded(firmware)
-        firmware.handle(Write(_URI_PATH, [(_URI_PATH, uri)]), pump.now())
+        answer = firmware.handle(Write(_URI_PATH, [(_URI_PATH, uri)]), pump.now())
+        if answer.code != Code.CHANGED:
+            raise RuntimeError(answer.diagnostic)
         cost = await downloaded.future
         await firmware.stop()
         await pump.close()

@@ -54,9 +54,15 @@ _REQUEST: Final = Purpose.REQUEST
 
 @final
 class Client:
-    """The calls of one endpoint to all its peers."""
+    """The calls of one endpoint to all its peers.
 
-    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "limits", "messages")
+    Attributes:
+        limits: of the endpoint.
+        messages: its message layer.
+        windows: how many calls may have several requests under way.
+    """
+
+    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "limits", "messages", "windows")
 
     def __init__(self, messages: MessageLayer, entropy: Entropy, limits: EndpointLimits, events: list[Event]) -> None:
         self.messages = messages
@@ -65,6 +71,7 @@ class Client:
         self._events = events
         self._calls: dict[int, Call] = {}
         self._last_call = 0
+        self.windows = 0
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -401,7 +408,8 @@ class Client:
             return
         szx = download.szx
         if call.upload is None and szx is not None and not download.offset % (MIN_BLOCK_BYTES << szx):
-            call.lane = call.state.asking = PullLane(self, call, download, szx, message, self._tokens())
+            call.lane = call.state.asking = lane = PullLane(self, call, download, szx, message, self._tokens())
+            self.windows += lane.is_wide
 
     def _take_sets(self, call: Call, q: QBlock, download: Block2Receiver, message: Message, now: float) -> None:
         """The peer knows Q-Block2: fetch what follows by sets of blocks."""
@@ -438,9 +446,11 @@ class Client:
 
     def leave(self, call: Call) -> None:
         """The call leaves the hot path."""
-        if call.state.asking is call.lane:
+        lane, call.lane = call.lane, None
+        if call.state.asking is lane:
             call.state.asking = None
-        call.lane = None
+        if isinstance(lane, PullLane) and lane.is_wide:
+            self.windows -= 1
 
     # -- ends
 

@@ -112,6 +112,11 @@ class Endpoint:
         else:
             self._client.acknowledged(arrival.outgoing, now)
 
+    @property
+    def gathers(self) -> bool:
+        """Several answers are awaited: what one leads to is better sent with what the others lead to."""
+        return self._client.windows > 0
+
     def receive_burst(self, data: bytes, size: int, peer: Peer, now: float) -> None:
         """Take several datagrams behind one another: each has `size` bytes, the last one may be shorter."""
         at, end = 0, len(data)

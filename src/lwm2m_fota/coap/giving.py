@@ -73,7 +73,7 @@ class GiveLane:
         self._expected = self._request.encode(self._num << 4 | given.szx)
         self._ahead = b""
         self._ahead_at = 0
-        self._waits = b""
+        self._waits: list[tuple[bytes, int]] = []  # message id and token, and the number
 
     def receive(self, data: bytes, now: float) -> bool:
         """Take a datagram of the peer if it asks for the next block; False leaves it to the ordinary way."""
@@ -86,43 +86,50 @@ class GiveLane:
             return False
         num, size = self._num, self._size
         offset = num * size
-        if offset + size >= self._body.size_bytes or self._waits:
+        if offset + size >= self._body.size_bytes:
             return False
         self._state.idle_at = now + self._state.lifetime_s
         self._num = num + 1
         self._expected = self._request.encode(num + 1 << 4 | self._szx)
         start = offset - self._ahead_at
         payload = self._ahead[start : start + size]
-        if len(payload) == size:
+        if len(payload) == size and not self._waits:
             block2 = self._answer.encode(num << 4 | _MORE | self._szx)
             datagram = b"".join((self._answer_head, data[2:token_end], block2, payload))
             self._messages.send(datagram, self._state.address)
         else:
-            self._waits = data[2:token_end]
-            self._want(offset, now)
+            self._waits.append((data[2:token_end], num))
+            if len(self._waits) == 1:
+                self._pace.end(len(self._ahead), now)
+                self._pace.begin(now)
+                self._want(offset)
         return True
 
-    def _want(self, offset: int, now: float) -> None:
+    def _want(self, offset: int) -> None:
         """Let the caller be asked for whole blocks, all of them before the last."""
-        pace, size = self._pace, self._size
-        pace.end(len(self._ahead), now)
-        pace.begin(now)
-        length = min(max(pace.target_bytes // size, 1) * size, (self._body.size_bytes - 1) // size * size - offset)
-        self._ahead_at = offset
+        size = self._size
+        blocks = max(self._pace.target_bytes // size, 1)
+        length = min(blocks * size, (self._body.size_bytes - 1) // size * size - offset)
+        self._ahead, self._ahead_at = b"", offset
         self._events.append(BodyWanted(self, self._body, offset, length))
 
     def give(self, given: bytes | Response, now: float) -> None:
-        """Answer the request that waits: with its block, or with something else."""
+        """Answer the requests that wait: each with its block, or all with something else."""
         del now
-        request, self._waits = self._waits, b""
+        waits, self._waits = self._waits, []
         if isinstance(given, Response):
-            framed = frame(ACK, given.code, request[2:], given.options, given.payload)
-            self._messages.send(stamp(framed, int.from_bytes(request[:2], "big")), self._state.address)
+            for request, _ in waits:
+                framed = frame(ACK, given.code, request[2:], given.options, given.payload)
+                self._messages.send(stamp(framed, int.from_bytes(request[:2], "big")), self._state.address)
             return
         self._ahead = given
-        self._answer_block(request, self._num - 1, given[: self._size])
-
-    def _answer_block(self, request: bytes, num: int, payload: bytes) -> None:
-        block2 = self._answer.encode(num << 4 | _MORE | self._szx)
-        datagram = b"".join((self._answer_head, request, block2, payload))
-        self._messages.send(datagram, self._state.address)
+        size = self._size
+        for number, (request, num) in enumerate(waits):
+            start = num * size - self._ahead_at
+            payload = given[start : start + size]
+            if len(payload) < size:  # more were asked for than was read ahead
+                self._waits = waits[number:]
+                self._want(num * size)
+                return
+            block2 = self._answer.encode(num << 4 | _MORE | self._szx)
+            self._messages.send(b"".join((self._answer_head, request, block2, payload)), self._state.address)

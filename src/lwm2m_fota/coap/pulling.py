@@ -97,6 +97,11 @@ class PullLane:
         self._limit = min(download.max_body_bytes // size, MAX_NUM)  # beyond it the ordinary way says what is wrong
         self._end = 0 if size2 is None else -(-size2 // size) - 1  # the last block is asked for when it is alone
 
+    @property
+    def is_wide(self) -> bool:
+        """It may have several requests under way."""
+        return self._window is not None
+
     # -- answers
 
     def receive(self, data: bytes, now: float) -> bool:

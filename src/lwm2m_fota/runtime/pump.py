@@ -8,7 +8,7 @@ answered 5.00, and the turn goes on. What a sink or a source raises ends its cal
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, final
 
 from lwm2m_fota.coap.endpoint import Collect, Endpoint, EndpointLimits, Entropy, Request, Response, Stream
@@ -91,6 +91,23 @@ class Observation:
     def forget(self) -> None:
         """End the observation here alone: the peer has lost it already."""
         self._pump.forget(self._call)
+
+
+def bundled(outbox: Sequence[tuple[bytes | Burst, Peer]]) -> Iterator[tuple[bytes | Burst, Peer]]:
+    """The same datagrams in the same order, those that may leave together as bursts."""
+    run: list[bytes] = []
+    to: Peer = None
+    for data, peer in outbox:
+        if run and (peer != to or not isinstance(data, bytes) or len(data) != len(run[0])):
+            yield (run[0] if len(run) == 1 else tuple(run)), to
+            run = []
+        if isinstance(data, bytes):
+            run.append(data)
+            to = peer
+        else:
+            yield data, peer
+    if run:
+        yield (run[0] if len(run) == 1 else tuple(run)), to
 
 
 @final
@@ -214,19 +231,25 @@ class Pump:
 
     # -- the transport's side
 
-    def datagram_received(self, data: bytes, peer: Peer) -> None:
-        """Feed one datagram, and let what it led to go out at once: the peer waits for it."""
+    def datagram_received(self, data: bytes, peer: Peer) -> bool:
+        """Feed one datagram, and let what it led to go out at once: its peer waits for that.
+
+        Returns:
+            False if it is better sent together with what the next ones lead to, at `drained`.
+        """
         endpoint = self._endpoint
         endpoint.receive(data, peer, self.now())
+        if endpoint.gathers:
+            return False
         if endpoint.events:
             self._turn()
         elif endpoint.outbox:
             self._transmit()
+        return True
 
     def burst_received(self, data: bytes, size: int, peer: Peer) -> None:
-        """Feed several datagrams that came together."""
+        """Feed several datagrams that came together; `drained` ends the batch."""
         self._endpoint.receive_burst(data, size, peer, self.now())
-        self._turn()
 
     def unreachable(self, peer: Peer) -> None:
         """The transport was told that nobody listens there."""
@@ -240,7 +263,11 @@ class Pump:
 
     def drained(self) -> None:
         """The transport has nothing more for now."""
-        self._turn()
+        endpoint = self._endpoint
+        if endpoint.events:
+            self._turn()
+        elif endpoint.outbox and self._opened:
+            self._transmit()
 
     # -- the four steps
 
@@ -263,7 +290,7 @@ class Pump:
     def _transmit(self) -> None:
         endpoint, send = self._endpoint, self._transport.send
         outbox = endpoint.outbox
-        for data, peer in outbox:
+        for data, peer in outbox if len(outbox) == 1 or self._bursts is None else bundled(outbox):
             if isinstance(data, bytes):
                 send(data, peer)
             else:

@@ -77,10 +77,11 @@ class _Ears:
         self._transport = transport
         self._handler = handler
 
-    def datagram_received(self, data: bytes, peer: Peer) -> None:
-        if self._transport.hears():
-            self._transport.stay_awake()
-            self._handler.datagram_received(data, peer)
+    def datagram_received(self, data: bytes, peer: Peer) -> bool:
+        if not self._transport.hears():
+            return True
+        self._transport.stay_awake()
+        return self._handler.datagram_received(data, peer)
 
     def unreachable(self, peer: Peer) -> None:
         self._handler.unreachable(peer)

@@ -38,10 +38,11 @@ class Recorder:
         self._open_batch = 0
         self._turned = asyncio.Event()
 
-    def datagram_received(self, data: bytes, peer: Peer) -> None:
+    def datagram_received(self, data: bytes, peer: Peer) -> bool:
         """Remember a datagram."""
         self.received.append((data, peer))
         self._open_batch += 1
+        return True
 
     def unreachable(self, peer: Peer) -> None:
         """Remember a peer that is unreachable."""

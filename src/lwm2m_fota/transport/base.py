@@ -25,8 +25,12 @@ class DatagramHandler(Protocol):
     `datagram_received`, `unreachable` and `ended`, then one `drained`: time to work off the batch and to send.
     """
 
-    def datagram_received(self, data: bytes, peer: Peer) -> None:
-        """One whole datagram from `peer`, as it came; it may be empty."""
+    def datagram_received(self, data: bytes, peer: Peer) -> bool:
+        """One whole datagram from `peer`, as it came; it may be empty.
+
+        Returns:
+            False if what it leads to is sent at `drained`, so that more datagrams should be looked for before.
+        """
         ...
 
     def unreachable(self, peer: Peer) -> None:

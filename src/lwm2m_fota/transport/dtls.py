@@ -236,9 +236,10 @@ class DtlsTransport:
 
     # -- what the transport below tells
 
-    def datagram_received(self, data: bytes, peer: Peer) -> None:
-        """Feed one datagram; `drained` ends the batch."""
+    def datagram_received(self, data: bytes, peer: Peer) -> bool:
+        """Feed one datagram; `drained` ends the batch, and sends what it led to."""
         self._opened().receive(data, peer, self._now())
+        return False
 
     def unreachable(self, peer: Peer) -> None:
         """A hint that anybody may have forged: handshakes and exchanges have limits of their own."""

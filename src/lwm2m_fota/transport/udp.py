@@ -92,24 +92,36 @@ class _Link:
             if not self._closed:
                 self._handler.drained()
 
-    def _read_datagrams(self) -> None:
+    def _read_datagrams(self) -> None:  # noqa: C901 - the ways that one read can end, and a call for each would cost
         handler, receive, limit = self._handler, self.sock.recvfrom, self._owner.max_datagram_bytes
+        is_answered = True
+        lent = False
         for count in range(DRAIN_DATAGRAMS):
             try:
                 data, address = receive(limit + 1)
             except BlockingIOError:
-                if count == 1:
-                    self._patience.vain()
-                return
+                if is_answered:
+                    if count == 1:
+                        self._patience.vain()
+                    return
+                if not lent and self._patience.looks_again(count):
+                    lent = True
+                    continue
+                handler.drained()
+                is_answered = True
+                lent = False
             except OSError:  # some systems report here what an earlier datagram met
                 continue
-            if len(data) > limit:
-                self._owner.oversized += 1
-                continue
-            if self._burst_received is not None:
-                self.segmentation.heard()
-            handler.datagram_received(data, normalised(address) if self._v6 else address)
-            if self._closed or self.segmentation.receives or not self._patience.looks_again(count):
+            else:
+                if len(data) > limit:
+                    self._owner.oversized += 1
+                    continue
+                if self._burst_received is not None:
+                    self.segmentation.heard()
+                is_answered = handler.datagram_received(data, normalised(address) if self._v6 else address)
+            if self._closed or self.segmentation.receives:
+                return
+            if is_answered and not self._patience.looks_again(count):
                 return
 
     def _read_bursts(self) -> None:

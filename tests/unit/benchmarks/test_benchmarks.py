@@ -33,22 +33,47 @@ def transfer(root, tmp_path):
 
 
 def test_the_transfer_benchmark_writes_its_figures(transfer, tmp_path):
-    path = tmp_path / "figures.json"
-    done = transfer("--size", "3KiB", "5000", "--rounds", "1", "--disk", "--json", str(path))
+    path, plot = tmp_path / "figures.json", tmp_path / "plot.svg"
+    arguments = ("--only", "speed", "--size", "3KiB", "5000", "--rounds", "1", "--json", path, "--plot", plot)
+    done = transfer(*map(str, arguments))
     assert done.returncode == 0, done.stderr
     figures = json.loads(path.read_text())
     keys = {"name", "value", "unit", "against", "ratio", "goal", "met"}
-    assert all(set(figure) == keys and figure["value"] > 0 for figure in figures)
-    goals = {figure["name"]: figure["goal"] for figure in figures if figure["goal"]}
-    assert goals == {
-        "transfer.pull.3KiB.cost": ">= 10",
-        "transfer.pull.5000B.cost": "<= 1.2",
-        "transfer.push.3KiB.cost": ">= 10",
-        "transfer.push.5000B.cost": "<= 1.2",
-    }
-    names = {figure["name"] for figure in figures}
-    assert {"transfer.pull.3KiB.aiocoap.cost", "transfer.push.5000B.rate", "transfer.pull.3KiB.disk.cpu"} <= names
+    assert all(set(figure) == keys for figure in figures)
+    values = {figure["name"]: figure["value"] for figure in figures}
+    names = {"transfer.pull.3KiB.aiocoap.cost", "transfer.push.5000B.rate", "transfer.pull.3KiB.over_aiocoap"}
+    assert names <= set(values)
+    assert all(values[name] > 0 for name in names)
     assert "aiocoap 0." in done.stdout
+    assert plot.read_text().count("<circle") >= 4
+
+
+def test_goals_belong_to_sizes_and_contestants(harness):
+    speed = importlib.import_module("benchmarks.transfer_speed")
+    mib = 1 << 20
+    costs = {
+        ("ours", mib): harness.Cost(0.04, 0.04),
+        ("aiocoap", mib): harness.Cost(0.8, 0.8),
+        ("ours", 8 * mib): harness.Cost(0.4, 0.4),
+        ("libcoap", 8 * mib): harness.Cost(0.2, 0.2),
+    }
+    found = {each.name: (each.ratio, each.goal, each.met) for each in speed._figures("pull", costs) if each.goal}
+    assert found == {
+        "transfer.pull.1MiB.tenfold_aiocoap": (pytest.approx(20), ">= 10", True),
+        "transfer.pull.1MiB.over_aiocoap": (pytest.approx(20), ">= 30", False),
+        "transfer.pull.8MiB.over_libcoap": (pytest.approx(0.5), ">= 0.75", False),
+        "transfer.pull.8MiB.growth": (pytest.approx(1.25), "<= 1.2", False),
+    }
+
+
+def test_a_plot_has_a_line_for_each_contestant(harness):
+    plot = importlib.import_module("benchmarks.plot")
+    rates = [("pull.64KiB", 10.0), ("pull.8MiB", 25.0), ("pull.8MiB.libcoap", 39.0), ("push.1MiB.aiocoap", 1.5)]
+    figures = [harness.Figure(name=f"transfer.{name}.rate", value=value, unit="MB/s") for name, value in rates]
+    drawn = plot.speeds([*figures, harness.Figure(name="transfer.pull.64KiB.cost", value=1.0, unit="us")])
+    assert drawn.startswith("<svg ")
+    assert drawn.endswith("</svg>\n")
+    assert (drawn.count("<circle"), drawn.count('stroke-width="2"')) == (4, 3)
 
 
 @pytest.fixture

@@ -420,16 +420,31 @@ def test_a_wrong_number_of_bytes_is_a_mistake_of_the_caller(giver):
         giver.endpoint.give(event, b"short", 0.0)
 
 
-def test_while_a_request_waits_for_its_bytes_the_next_one_is_for_the_handler(giver):
+def test_requests_that_come_while_others_wait_are_answered_with_them(giver):
     giver.get(0)
-    giver.endpoint.receive(encode(Message(0, 1, 2, b"\xa1", ((11, b"fw"), (23, b"\x10")))), "peer", 0.0)
-    giver.endpoint.receive(encode(Message(0, 1, 3, b"\xa2", ((11, b"fw"), (23, b"\x20")))), "peer", 0.0)
-    wanted, request = giver.endpoint.take_events()
-    assert (type(wanted), type(request)) == (BodyWanted, RequestReceived)
-    giver.endpoint.give(wanted, giver.block(wanted.offset, wanted.length), 0.0)
-    giver.endpoint.respond(request.exchange, giver.answer(request.message), 0.0)
+    for num in range(1, 8):
+        request = Message(0, 1, num + 1, bytes((num,)), ((11, b"fw"), (23, pack_block(num, False, 0))))
+        giver.endpoint.receive(encode(request), "peer", 0.0)
+    while events := giver.endpoint.take_events():
+        for event in events:
+            giver.wanted.append((event.offset, event.length))
+            giver.endpoint.give(event, giver.block(event.offset, event.length), 0.0)
     answers = [decode(data) for data, _ in giver.endpoint.take_datagrams()]
-    assert body_of(answers) == BODY[16:48]
+    assert body_of(answers) == BODY[16:128]
+    assert [(answer.mid, answer.token) for answer in answers] == [(num + 1, bytes((num,))) for num in range(1, 8)]
+    assert giver.wanted == [(num * 16, 16) for num in range(1, 8)]
+    assert giver.requests == 1
+
+
+def test_all_requests_that_wait_are_told_that_the_body_is_gone(giver):
+    giver.get(0)
+    for num in (1, 2):
+        request = Message(0, 1, num + 1, b"\xa1", ((11, b"fw"), (23, pack_block(num, False, 0))))
+        giver.endpoint.receive(encode(request), "peer", 0.0)
+    (event,) = giver.endpoint.take_events()
+    giver.endpoint.give(event, Response(0x84), 0.0)
+    answers = [decode(data) for data, _ in giver.endpoint.take_datagrams()]
+    assert [(answer.code, answer.mid) for answer in answers] == [(0x84, 2), (0x84, 3)]
 
 
 def test_a_body_in_one_block_opens_no_lane(giver):

@@ -22,9 +22,10 @@ from lwm2m_fota.errors import (
     UsageError,
 )
 from lwm2m_fota.runtime.entropy import SeededEntropy
-from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.runtime.pump import Pump, bundled
 from lwm2m_fota.sim.loop import run
 from lwm2m_fota.transport.memory import MemoryNetwork
+from lwm2m_fota.transport.udp import UdpTransport
 
 GET, POST, PUT = 1, 2, 3
 CHANGED, CONTENT, CONTINUE, NOT_FOUND, BROKEN = 0x44, 0x45, 0x5F, 0x84, 0xA0
@@ -999,12 +1000,77 @@ def test_a_burst_leaves_together_where_it_can():
     assert transport.bursts == [((b"1", b"2"), "peer")]
 
 
+def test_datagrams_of_one_length_to_one_peer_are_bundled_in_order():
+    outbox = [(b"a1", 1), (b"a2", 1), (b"b1", 2), (b"a34", 1), (b"a45", 1), ((b"x", b"y"), 1), (b"a5", 1), (b"c", 3)]
+    assert list(bundled(outbox)) == [
+        ((b"a1", b"a2"), 1),
+        (b"b1", 2),
+        ((b"a34", b"a45"), 1),
+        ((b"x", b"y"), 1),
+        (b"a5", 1),
+        (b"c", 3),
+    ]
+    assert list(bundled([])) == []
+
+
+class Counting:
+    """UDP that counts its bursts."""
+
+    def __init__(self):
+        self._udp = UdpTransport()
+        self.bursts = []
+
+    def __getattr__(self, name):
+        return getattr(self._udp, name)
+
+    def send_burst(self, datagrams, peer):
+        self.bursts.append(len(datagrams))
+        self._udp.send_burst(datagrams, peer)
+
+
+def test_requests_of_a_window_leave_together():
+    body = bytes(range(256)) * 4000
+
+    class Body:
+        size_bytes = len(body)
+
+        def block(self, offset, length):
+            return body[offset : offset + length]
+
+    def answer(received, now):
+        value = received.message.uint(23) or 0
+        num = value >> 4
+        payload = body[num * 1024 : num * 1024 + 1024]
+        block = pack_uint(num << 4 | ((num + 1) * 1024 < len(body)) << 3 | 6)
+        return Response(CONTENT, ((23, block), (28, pack_uint(len(body)))), payload, True, Body())
+
+    async def main():
+        ways = Counting(), Counting()
+        client = Pump(ways[0], parameters=TransmissionParameters(nstart=8))
+        server = Pump(ways[1])
+        server.on_request = answer
+        async with asyncio.timeout(20):
+            await client.open()
+            await server.open()
+            sink = Sink()
+            await client.download(server.local_address, request(), sink, Stream(window=8))
+            await client.close()
+            await server.close()
+        return bytes(sink.body), ways[0].bursts
+
+    got, bursts = asyncio.run(main())
+    assert got == body
+    assert max(bursts) > 2
+
+
 def test_a_burst_that_comes_is_fed_datagram_by_datagram():
     async def test(pair):
         heard = []
         pair.serve(lambda message: heard.append(message.mid) or Response(CONTENT))
         datagrams = [encode(Message(1, GET, mid, b"", ((11, b"x"),), b"y" * (mid < 9))) for mid in (7, 8, 9)]
         pair.server.burst_received(b"".join(datagrams), len(datagrams[0]), (CLIENT, 5683))
+        assert heard == []
+        pair.server.drained()
         return heard
 
     assert with_pair(test).result == [7, 8, 9]
