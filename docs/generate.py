@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import vectors
+import verdicts
 from lwm2m_fota.machines import component_describe, describe, update_describe
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -15,6 +16,7 @@ PAGES = (
     *describe.PAGES,
     ("advanced-machine.md", component_describe.advanced_machine_page),
     ("update-machine.md", update_describe.page),
+    ("verdicts.md", verdicts.page),
 )
 
 SHARED = Path(os.environ.get("LWM2M_FOTA_SHARED", Path(__file__).resolve().parents[2] / "shared"))

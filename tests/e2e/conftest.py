@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from lwm2m_fota.cli import app
-from lwm2m_fota.cli.package import dependency, make, new_key
+from lwm2m_fota.cli.keys import new_key
+from lwm2m_fota.cli.package import dependency, make
+from lwm2m_fota.package.formats.mcuboot_make import ImageOptions
 
 COMMAND = (sys.executable, "-m", "lwm2m_fota.cli")
 LIMIT_S = 100
@@ -116,7 +118,8 @@ class Bench:
     def signed(self, name, firmware, *, version="1.1.0", key=None, needs=()):
         raw = self.folder / f"{name}.raw"
         raw.write_bytes(firmware)
-        make(raw, self.folder / name, version, key or self.key, tuple(map(dependency, needs)))
+        options = ImageOptions(dependencies=tuple(map(dependency, needs)))
+        make(raw, self.folder / name, version, key or self.key, options)
         return self.folder / name
 
     def file(self, name, data):

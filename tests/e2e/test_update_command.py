@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from lwm2m_fota.cli.events import EVENTS
-from lwm2m_fota.cli.package import new_key
+from lwm2m_fota.cli.keys import new_key
 
 
 def check_fields(process, command):

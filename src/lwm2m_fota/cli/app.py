@@ -4,7 +4,6 @@ A command imports what it needs when it is called: a process starts in half the 
 """
 # ruff: noqa: PLC0415 - see above
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path as FilePath
@@ -26,10 +25,10 @@ from lwm2m_fota.cli.options import (
     server_uri,
 )
 from lwm2m_fota.cli.output import Output
+from lwm2m_fota.cli.package_app import package_group
 from lwm2m_fota.errors import FotaError
 
 if TYPE_CHECKING:
-    from lwm2m_fota.cli.package import Facts
     from lwm2m_fota.machines.readings import Version
 
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=FilePath)
@@ -248,63 +247,4 @@ def _run(say: Output, action: Callable[[], int]) -> None:
         sys.exit(Exit.CANCELLED)
 
 
-@cli.group("package")
-def package_group() -> None:
-    """Make and read MCUboot packages."""
-
-
-@package_group.command("create")
-@click.argument("firmware", type=_PATH)
-@click.argument("package", type=_PATH)
-@click.option("--version", "version", metavar="V", required=True, help="MAJOR.MINOR.REVISION[+BUILD]")
-@click.option("--key", type=_PATH, help="Signing key (PEM): Ed25519 or ECDSA P-256.")
-@click.option("--depends", metavar="IMAGE=V", multiple=True, help="Another image, by number, of at least version V.")
-@click.option("--new-key", is_flag=True, help="Make an Ed25519 key at --key, and its public part beside it.")
-@_JSON
-def create_command(
-    firmware: FilePath,
-    package: FilePath,
-    version: str,
-    key: FilePath | None,
-    depends: tuple[str, ...],
-    new_key: bool,  # noqa: FBT001 - click calls it
-    as_json: bool,  # noqa: FBT001
-) -> None:
-    """Make a package of a firmware image; a key signs it."""
-    from lwm2m_fota.cli.package import create, created_line
-
-    def action() -> "Facts":
-        return create(firmware, package, version, key, fresh=new_key, depends=depends)
-
-    _show(action, created_line, as_json=as_json)
-
-
-@package_group.command("inspect")
-@click.argument("package", type=_PATH)
-@_JSON
-def inspect_command(package: FilePath, as_json: bool) -> None:  # noqa: FBT001 - click calls it
-    """Show what a package says of itself; its digest is compared, its signature is not."""
-    from lwm2m_fota.cli.package import inspect, inspected_lines
-
-    _show(lambda: inspect(package), inspected_lines, as_json=as_json)
-
-
-@package_group.command("verify")
-@click.argument("package", type=_PATH)
-@click.option("--trust", "trusted", type=_PATH, multiple=True, required=True, help="A public key (PEM).")
-@_JSON
-def verify_command(package: FilePath, trusted: tuple[FilePath, ...], as_json: bool) -> None:  # noqa: FBT001
-    """Verify a package as a device would: exit status 0, or 1 and one line that says why."""
-    from lwm2m_fota.cli.package import verified_line, verify
-
-    _show(lambda: verify(package, trusted), verified_line, as_json=as_json)
-
-
-def _show(action: "Callable[[], Facts]", line_of: "Callable[[Facts], str]", *, as_json: bool) -> None:
-    """Print what an action found, or one line why not: JSON to stdout in any case, words to where they belong."""
-    try:
-        facts = action()
-    except FotaError as error:
-        click.echo(json.dumps({"ok": False, "error": str(error)}) if as_json else str(error), err=not as_json)
-        sys.exit(Exit.FAILED)
-    click.echo(json.dumps({"ok": True, **facts}) if as_json else line_of(facts))
+cli.add_command(package_group)

@@ -16,11 +16,13 @@ from typing import IO, Any, Final, final
 import attrs
 
 from lwm2m_fota.cli.exits import Exit
+from lwm2m_fota.cli.keys import new_key
 from lwm2m_fota.cli.output import Output
-from lwm2m_fota.cli.package import dependency, make, new_key
+from lwm2m_fota.cli.package import dependency, make
 from lwm2m_fota.cli.state_dir import running_image, running_images
 from lwm2m_fota.errors import FotaError, StorageError
 from lwm2m_fota.package.crypto import PrivateKey
+from lwm2m_fota.package.formats.mcuboot_make import ImageOptions
 from lwm2m_fota.storage.base import SealedImage
 
 VERSION_BEFORE: Final = "1.0.0"
@@ -142,8 +144,8 @@ def _package(options: DemoOptions, folder: FilePath, key: PrivateKey, name: str)
     """The package of a component; the first one needs the second, so that both go together."""
     path = folder / f"firmware{name}.signed.bin"
     needs_next = name == NAMES[0] and options.components > 1
-    needed = (dependency(f"1={VERSION_AFTER}"),) if needs_next else ()
-    return _Package(name, path, make(_firmware(options, folder, name), path, VERSION_AFTER, key, needed))
+    image = ImageOptions(dependencies=(dependency(f"1={VERSION_AFTER}"),) if needs_next else ())
+    return _Package(name, path, make(_firmware(options, folder, name), path, VERSION_AFTER, key, image))
 
 
 @final

@@ -1,124 +1,154 @@
-"""`lwm2m-fota package`: make, show and verify packages in files."""
+"""`lwm2m-fota package create` and `verify`, and what other commands need of packages."""
 
-import os
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Final
+from types import MappingProxyType
+from typing import Final, final
 
-from lwm2m_fota.errors import PackageError, StorageError, UsageError
-from lwm2m_fota.package.crypto import Hash, KeyType, PrivateKey, PublicKey
+import attrs
+
+from lwm2m_fota.cli.facts import Facts, chunks, replace_file, size_of, whole
+from lwm2m_fota.cli.keys import decryption_keys, new_key, new_private_key, one_key, signing_key, trusted_keys, write_key
+from lwm2m_fota.errors import PackageError, UsageError
+from lwm2m_fota.package.cose.create import CoseSigner, sign1
+from lwm2m_fota.package.crypto import Hash, KeyType, PrivateKey
+from lwm2m_fota.package.formats.cose import CoseFormat
+from lwm2m_fota.package.formats.mcuboot import McubootFormat
+from lwm2m_fota.package.formats.mcuboot_encrypt import ImageEncryption
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, mcuboot_parts
-from lwm2m_fota.package.formats.mcuboot_read import McubootImage, inspect_mcuboot
-from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion, TlvType
-from lwm2m_fota.package.formats.registry import default_formats
-from lwm2m_fota.package.trust import TrustPolicy
+from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
+from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
+from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
+from lwm2m_fota.package.identity import DNS_NAMESPACE, UUID_BYTES, DeviceIdentity, uuid5
+from lwm2m_fota.package.rollback import RollbackFloor
+from lwm2m_fota.package.trust import AllOf, TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
+from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.storage.base import PackageSource
 
-_CHUNK_BYTES: Final = 1 << 18
-_MAX_KEY_BYTES: Final = 1 << 16
-_PRIVATE_MODE: Final = 0o600
+MAX_PACKAGE_BYTES: Final = 1 << 30
+MAX_HELD_BYTES: Final = 1 << 28
+"""What is held in memory here, where a format does not let it stream: a workbench has more than a device."""
+
 _MAX_IMAGE: Final = 255
-
-Facts = dict[str, object]
-"""What a command found, by name: one JSON object, or words for people."""
+_SHA256_DIGITS: Final = 64
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
-def chunks(path: FilePath) -> Iterator[bytes]:
-    """A file in pieces.
-
-    Raises:
-        StorageError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            while piece := stream.read(_CHUNK_BYTES):
-                yield piece
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {_why(error)}") from error
-
-
-def _key_file(path: FilePath) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(_MAX_KEY_BYTES)
-    except OSError as error:
-        raise UsageError(f"cannot read the key {path}: {_why(error)}") from error
-
-
-def new_key() -> PrivateKey:
-    """A fresh Ed25519 key."""
-    return PrivateKey.from_seed(KeyType.ED25519, secrets.token_bytes(32))
-
-
-def read_key(path: FilePath) -> PrivateKey:
-    """The signing key of a PEM file.
-
-    Raises:
-        UsageError: it cannot be read, or holds no private key that is supported.
-    """
-    data = _key_file(path)
-    try:
-        return PrivateKey.from_pem(data)
-    except UsageError as error:
-        hint = "; it is a public key" if b"PUBLIC KEY" in data else ""
-        raise UsageError(f"{path}: {error}{hint}") from error
-
-
-def read_trust(paths: Sequence[FilePath], *, max_package_bytes: int = 1 << 30) -> TrustPolicy:
-    """Trust in the keys of PEM files; without one, in nothing.
+def read_trust(paths: Sequence[FilePath], *, max_package_bytes: int = MAX_PACKAGE_BYTES) -> TrustPolicy:
+    """Trust in the keys of files; without one, in nothing.
 
     Raises:
         UsageError: a file cannot be read, or holds no public key that is supported.
     """
-    keys = []
-    for path in paths:
-        data = _key_file(path)
-        try:
-            keys.append(PublicKey.from_pem(data))
-        except UsageError as error:
-            raise UsageError(f"{path}: {error}") from error
-    return TrustPolicy(keys=tuple(keys), max_package_bytes=max_package_bytes)
+    return TrustPolicy(keys=trusted_keys(paths), max_package_bytes=max_package_bytes)
 
 
-def public_path(path: FilePath) -> FilePath:
-    """Where the public part of a new key goes."""
-    return path.with_suffix(".public.pem")
+def formats() -> FormatRegistry:
+    """The formats, with the limits of a workbench."""
+    known = default_formats()
+    for each in (CoseFormat(max_held_bytes=MAX_HELD_BYTES), McubootFormat(max_held_bytes=MAX_HELD_BYTES)):
+        known = known.with_format(each)
+    return known
 
 
-def write_key(key: PrivateKey, path: FilePath) -> FilePath:
-    """Write a private key that only its owner can read, and its public part beside it.
+# Ids of vendors, classes and devices.
 
-    Returns:
-        The path of the public part.
+
+def vendor_id(text: str) -> bytes:
+    """Read the id of a vendor: a UUID, or the domain name that it is made of."""
+    return _uuid(text) or uuid5(DNS_NAMESPACE, text)
+
+
+def class_id(text: str, vendor: bytes | None) -> bytes:
+    """Read the id of a class: a UUID, or a name within the vendor.
 
     Raises:
-        UsageError: there is a file already; nothing is written then.
-        StorageError: it cannot be written.
+        UsageError: a name without a vendor.
     """
-    public = public_path(path)
-    if public.exists():
-        raise UsageError(f"{public} is there already")
-    _write_new(path, key.to_pem(), _PRIVATE_MODE)
-    _write_new(public, key.public_key.to_pem(), 0o644)
-    return public
+    found = _uuid(text)
+    if found is None and vendor is None:
+        raise UsageError(f"{text!r} is no UUID, and a name of a class needs a vendor")
+    return found or uuid5(vendor or b"", text)
 
 
-def _write_new(path: FilePath, data: bytes, mode: int) -> None:
+def device_id(text: str) -> bytes:
+    """Read the id of a device: hex digits, with dashes or without.
+
+    Raises:
+        UsageError: something else.
+    """
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-    except FileExistsError as error:
-        raise UsageError(f"{path} is there already") from error
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {_why(error)}") from error
+        return bytes.fromhex(text.replace("-", ""))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not the id of a device in hex digits") from error
+
+
+def _uuid(text: str) -> bytes | None:
+    try:
+        found = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        return None
+    return found if len(found) == UUID_BYTES else None
+
+
+# Create.
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CreateOptions:
+    """What `package create` was given.
+
+    Attributes:
+        firmware: the file with the firmware.
+        package: where the package goes.
+        kind: mcuboot, cose or plain.
+        version: of the firmware; a COSE message and a plain image tell none.
+        key: the file with the key that signs; None for a package without a signature.
+        is_new_key: whether that key is made now.
+        key_id: by which a COSE message names the key.
+        depends: `IMAGE=VERSION` for each image that must be there.
+        counter: the security counter.
+        vendor: for which vendor it is.
+        class_name: for which class.
+        header_bytes: the size of the header.
+        digest: the kind of digest.
+        is_pure: whether the image itself is signed.
+        recipient: the file with the key to which the image is encrypted.
+    """
+
+    firmware: FilePath
+    package: FilePath
+    kind: str = "mcuboot"
+    version: str | None = None
+    key: FilePath | None = None
+    is_new_key: bool = False
+    key_id: str | None = None
+    depends: tuple[str, ...] = ()
+    counter: int | None = None
+    vendor: str | None = None
+    class_name: str | None = None
+    header_bytes: int | None = None
+    digest: str | None = None
+    is_pure: bool = False
+    recipient: FilePath | None = None
+
+
+_MCUBOOT_ONLY: Final = MappingProxyType(
+    {
+        "version": "--version",
+        "depends": "--depends",
+        "counter": "--counter",
+        "vendor": "--vendor",
+        "class_name": "--class",
+        "header_bytes": "--header-size",
+        "digest": "--digest",
+        "is_pure": "--pure",
+        "recipient": "--encrypt-for",
+    }
+)
 
 
 def make(
@@ -126,40 +156,31 @@ def make(
     package: FilePath,
     version: str,
     key: PrivateKey | None,
-    dependencies: tuple[ImageDependency, ...] = (),
+    options: ImageOptions | None = None,
 ) -> int:
     """Make an MCUboot image of a firmware file, without holding it; the size in bytes.
 
     The package appears whole or not at all; one that was there is replaced.
 
     Raises:
-        UsageError: the firmware is empty, or the version cannot be read.
+        UsageError: the firmware is empty, or the version or the key is not what it should be.
         StorageError: a file cannot be read or written.
     """
-    try:
-        size = firmware.stat().st_size
-    except OSError as error:
-        raise StorageError(f"cannot read {firmware}: {_why(error)}") from error
-    if size == 0:
-        raise UsageError(f"{firmware} is empty: that is no firmware")
     parts = mcuboot_parts(
         chunks(firmware),
-        body_bytes=size,
+        body_bytes=_firmware_bytes(firmware),
         version=ImageVersion.parse(version),
         key=key,
-        options=ImageOptions(dependencies=dependencies),
+        options=options or ImageOptions(),
     )
-    unfinished = package.with_name(f"{package.name}.tmp")
-    try:
-        with unfinished.open("wb") as stream:
-            written = sum(stream.write(part) for part in parts)
-        unfinished.replace(package)
-    except OSError as error:
-        raise StorageError(f"cannot write {package}: {_why(error)}") from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-    return written
+    return replace_file(package, parts)
+
+
+def _firmware_bytes(firmware: FilePath) -> int:
+    size = size_of(firmware)
+    if size == 0:
+        raise UsageError(f"{firmware} is empty: that is no firmware")
+    return size
 
 
 def dependency(text: str) -> ImageDependency:
@@ -174,138 +195,251 @@ def dependency(text: str) -> ImageDependency:
     return ImageDependency(int(image), ImageVersion.parse(version))
 
 
-def create(
-    firmware: FilePath,
-    package: FilePath,
-    version: str,
-    key: FilePath | None,
-    *,
-    fresh: bool,
-    depends: Sequence[str] = (),
-) -> Facts:
+def image_options(options: CreateOptions) -> ImageOptions:
+    """What an image has beside its body and version.
+
+    Raises:
+        UsageError: something cannot be read, or is out of range.
+    """
+    vendor = None if options.vendor is None else vendor_id(options.vendor)
+    sizes = {} if options.header_bytes is None else {"header_size": options.header_bytes}
+    return ImageOptions(
+        security_counter=options.counter,
+        dependencies=tuple(map(dependency, options.depends)),
+        vendor_id=vendor,
+        class_id=None if options.class_name is None else class_id(options.class_name, vendor),
+        digest=None if options.digest is None else Hash[options.digest.upper()],
+        is_pure=options.is_pure,
+        encryption=None if options.recipient is None else _encryption(options.recipient),
+        **sizes,
+    )
+
+
+def _encryption(path: FilePath) -> ImageEncryption:
+    """To a key of a file, with a key of its own for the image."""
+    key = one_key(path).key
+    recipient = key.public_key if isinstance(key, PrivateKey) else key
+    has_ephemeral = recipient.type in {KeyType.P256, KeyType.X25519}
+    try:
+        return ImageEncryption(
+            content_key=secrets.token_bytes(16),
+            recipient=recipient,
+            ephemeral=new_private_key(recipient.type) if has_ephemeral else None,
+        )
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def create(options: CreateOptions) -> Facts:
     """`package create`.
 
     Raises:
-        FotaError: the key, the version or the firmware is not what it should be, or a file cannot be written.
+        FotaError: a key, a version or the firmware is not what it should be, or a file cannot be read or written.
     """
-    ImageVersion.parse(version)  # before a key is written for it
-    dependencies = tuple(map(dependency, depends))
-    signer: PrivateKey | None = None
-    public: FilePath | None = None
-    if fresh:
-        if key is None:
-            raise UsageError("--new-key needs --key, where to put it")
-        signer = new_key()
-        public = write_key(signer, key)
-    elif key is not None:
-        signer = read_key(key)
-    size = make(firmware, package, version, signer, dependencies)
+    fields = attrs.fields_dict(CreateOptions)
+    for name, flag in _MCUBOOT_ONLY.items():
+        if options.kind != "mcuboot" and getattr(options, name) != fields[name].default:
+            raise UsageError(f"{flag} is for --format mcuboot")
+    if options.kind == "mcuboot":
+        if options.version is None:
+            raise UsageError("an MCUboot image has a version: --version")
+        ImageVersion.parse(options.version)  # before a key is written for it
+    image = image_options(options)
+    signer, public = _signer(options)
+    signature: FilePath | None = None
+    if options.kind == "mcuboot":
+        size = make(options.firmware, options.package, options.version or "", signer, image)
+    elif options.kind == "cose":
+        size = _make_cose(options, signer)
+    else:
+        size, signature = _make_plain(options, signer)
     return {
-        "package": str(package),
+        "package": str(options.package),
+        "format": options.kind,
         "bytes": size,
-        "version": version,
+        "version": options.version,
         "signed_by": None if signer is None else signer.public_key.key_hash.hex(),
+        "signature": None if signature is None else str(signature),
         "public_key": None if public is None else str(public),
     }
+
+
+def _signer(options: CreateOptions) -> tuple[PrivateKey | None, FilePath | None]:
+    """The key that signs, and where its public part was written if it is new."""
+    if not options.is_new_key:
+        return None if options.key is None else signing_key(options.key), None
+    if options.key is None:
+        raise UsageError("--new-key needs --key, where to put it")
+    signer = new_key()
+    return signer, write_key(signer, options.key)
+
+
+def _key_id(options: CreateOptions) -> bytes | None:
+    return None if options.key_id is None else options.key_id.encode()
+
+
+def _make_cose(options: CreateOptions, signer: PrivateKey | None) -> int:
+    if signer is None:
+        raise UsageError("a COSE message needs a key: --key")
+    _firmware_bytes(options.firmware)
+    message = sign1(whole(options.firmware), CoseSigner(key=signer, key_id=_key_id(options)))
+    return replace_file(options.package, [message])
+
+
+def _make_plain(options: CreateOptions, signer: PrivateKey | None) -> tuple[int, FilePath | None]:
+    """The firmware as it is; a key signs it in a file beside it."""
+    _firmware_bytes(options.firmware)
+    if signer is None:
+        return replace_file(options.package, chunks(options.firmware)), None
+    data = whole(options.firmware)
+    signature = options.package.with_name(f"{options.package.name}.cose")
+    replace_file(signature, [sign1(data, CoseSigner(key=signer, key_id=_key_id(options)), is_detached=True)])
+    return replace_file(options.package, [data]), signature
 
 
 def created_line(facts: Facts) -> str:
     """What was made, for people."""
     signer = facts["signed_by"]
+    version = "" if facts["version"] is None else f", version {facts['version']}"
     signed = "not signed" if signer is None else f"signed by key {str(signer)[:16]}"
+    beside = "" if facts["signature"] is None else f" in {facts['signature']}"
     trusted = "" if facts["public_key"] is None else f"; devices trust {facts['public_key']}"
-    return f"{facts['package']}: {facts['bytes']} bytes, version {facts['version']}, {signed}{trusted}"
+    return f"{facts['package']}: {facts['bytes']} bytes{version}, {signed}{beside}{trusted}"
 
 
-def verify(package: FilePath, trusted: Sequence[FilePath]) -> Facts:
+# Verify.
+
+
+@final
+@attrs.frozen(kw_only=True)
+class VerifyOptions:
+    """What `package verify` was given.
+
+    Attributes:
+        package: the file.
+        trusted: files with keys that are trusted.
+        are_all_required: whether every one of these files has to sign.
+        signature: the file with a detached signature.
+        sha256: the digest of the file, in hex.
+        decrypting: files with keys that decrypt.
+        vendor: of the device.
+        class_name: of the device.
+        device: of the device itself.
+        counter: the lowest counter that is taken.
+        is_permissive: whether COSE messages are read under the permissive rules.
+    """
+
+    package: FilePath
+    trusted: tuple[FilePath, ...] = ()
+    are_all_required: bool = False
+    signature: FilePath | None = None
+    sha256: str | None = None
+    decrypting: tuple[FilePath, ...] = ()
+    vendor: str | None = None
+    class_name: str | None = None
+    device: str | None = None
+    counter: int | None = None
+    is_permissive: bool = False
+
+
+def policy_of(options: VerifyOptions) -> TrustPolicy:
+    """The policy of a device that was given the same.
+
+    Raises:
+        UsageError: something cannot be read.
+    """
+    if not options.trusted and options.sha256 is None:
+        raise UsageError("nothing is trusted: give --trust, or --sha256")
+    keys = trusted_keys(options.trusted, is_authority_each=options.are_all_required)
+    vendor = None if options.vendor is None else vendor_id(options.vendor)
+    class_ = None if options.class_name is None else class_id(options.class_name, vendor)
+    policy = TrustPolicy(
+        keys=keys,
+        required=AllOf(*{key.authority for key in keys}) if options.are_all_required else None,
+        expected_sha256=None if options.sha256 is None else _digest(options.sha256),
+        decryption_keys=decryption_keys(options.decrypting),
+        rollback_floor=RollbackFloor() if options.counter is None else RollbackFloor.at_least(options.counter),
+        identity=DeviceIdentity(
+            vendor_ids=_known(vendor),
+            class_ids=_known(class_),
+            device_ids=_known(None if options.device is None else device_id(options.device)),
+        ),
+        max_package_bytes=MAX_PACKAGE_BYTES,
+    )
+    if not options.is_permissive:
+        return policy
+    fields = {field.name: getattr(policy, field.name) for field in attrs.fields(TrustPolicy)}
+    return UnsafeTrustPolicy(**fields, choices=[UnsafeChoice.PERMISSIVE_COSE])
+
+
+def _known(found: bytes | None) -> tuple[bytes, ...]:
+    return () if found is None else (found,)
+
+
+def _digest(text: str) -> bytes:
+    if len(text) != _SHA256_DIGITS or not all(each in "0123456789abcdefABCDEF" for each in text):
+        raise UsageError(f"a SHA-256 digest has {_SHA256_DIGITS} hex digits")
+    return bytes.fromhex(text)
+
+
+def verify(options: VerifyOptions) -> Facts:
     """`package verify`.
 
     Raises:
         FotaError: why it would be refused, or what cannot be read.
     """
-    verifier = PackageVerifier(read_trust(trusted))
-    for piece in chunks(package):
+    policy, known = policy_of(options), formats()
+    if options.signature is not None:
+        signature = DetachedSignature(message=whole(options.signature), size_bytes=size_of(options.package))
+        known = FormatRegistry((PlainFormat(signature=signature, max_held_bytes=MAX_HELD_BYTES),))
+    verifier = PackageVerifier(policy, now=time.time(), formats=known)
+    for piece in chunks(options.package):
         verifier.feed(piece)
-    found = verifier.finish()
+    return {"package": str(options.package), **verified_facts(verifier.finish())}
+
+
+def verified_facts(found: VerifiedPackage) -> Facts:
+    """What a verified package is, and what was verified."""
+    made_for = {name: value.hex() for name, value in attrs.asdict(found.made_for).items() if value is not None}
     return {
-        "package": str(package),
         "format": found.format,
         "version": found.version,
         "bytes": found.size_bytes,
         "sha256": found.sha256.hex(),
-        "signed_by": found.signers[0].key.name.hex() if found.signers else None,
+        "signed_by": found.signed_by[0].hex() if found.signed_by else None,
+        "signer": " and ".join(f"key {signer.key.label}" for signer in found.signers) or None,
+        "signers": [
+            {
+                "key": signer.key.label,
+                "authority": signer.key.authority,
+                "algorithm": None if signer.algorithm is None else signer.algorithm.value,
+            }
+            for signer in found.signers
+        ],
+        "components": [
+            {"name": part.name, "version": part.version, "bytes": part.length_bytes} for part in found.components
+        ],
+        "counters": {counter.name: counter.value for counter in found.counters},
+        "dependencies": {needed.name: needed.minimum_version for needed in found.dependencies},
+        "made_for": made_for,
+        "checks": sorted(check.name.lower() for check in found.checks),
+        "limits": dict(found.limits),
     }
 
 
 def verified_line(facts: Facts) -> str:
     """What was verified, for people."""
-    signer = str(facts["signed_by"])[:16]
-    return (
-        f"{facts['package']}: good; {facts['format']}, version {facts['version']}, {facts['bytes']} bytes, "
-        f"signed by key {signer}"
-    )
-
-
-def inspect(package: FilePath) -> Facts:
-    """`package inspect`: what it says of itself.
-
-    Raises:
-        FotaError: it is no MCUboot image, or cannot be read.
-    """
-    found = inspect_mcuboot(chunks(package))
-    image = found.image
-    return {
-        "format": "mcuboot",
-        "version": str(image.header.version),
-        "header_bytes": image.header.header_size,
-        "body_bytes": image.header.body_bytes,
-        "image_bytes": image.image_bytes,
-        "trailing_bytes": image.trailing_bytes,
-        "sha256": found.digests[Hash.SHA256].hex(),
-        "digest_holds": found.digest_holds,
-        "key_hashes": [value.hex() for value in image.values(TlvType.KEYHASH)],
-        "records": list(_records(image)),
-    }
-
-
-def _records(image: McubootImage) -> Iterator[Facts]:
-    for protected, group in ((True, image.protected), (False, image.records)):
-        for record in group:
-            yield {"type": f"0x{record.type:02x}", "bytes": len(record.value), "protected": protected}
-
-
-def inspected_lines(facts: Facts) -> str:
-    """What a package says of itself, for people."""
-    lines = [f"{name.replace('_', ' '):>14}  {_plain(value)}" for name, value in facts.items() if name != "records"]
-    records = facts["records"]
-    if isinstance(records, list):
-        lines += [f"{'record':>14}  {_record_words(record)}" for record in records]
-    return "\n".join(lines)
-
-
-def _record_words(record: Facts) -> str:
-    protected = ", protected" if record["protected"] else ""
-    return f"type {record['type']}, {record['bytes']} bytes{protected}"
-
-
-def _plain(value: object) -> str:
-    match value:
-        case True:
-            return "yes"
-        case False:
-            return "no"
-        case list():
-            return " ".join(map(str, value)) or "none"
-        case _:
-            return str(value)
+    version = "" if facts["version"] is None else f", version {facts['version']}"
+    signed = "not signed" if facts["signed_by"] is None else f"signed by {facts['signer']}"
+    return f"{facts['package']}: good; {facts['format']}{version}, {facts['bytes']} bytes, {signed}"
 
 
 def format_of(source: PackageSource) -> str | None:
     """The name of a package's format by its first bytes; None if it is not known here."""
-    formats = default_formats()
-    prefix = source.read_at(0, formats.prefix_bytes)
+    known_formats = default_formats()
+    prefix = source.read_at(0, known_formats.prefix_bytes)
     try:
-        known = formats.recognise(prefix, complete=len(prefix) < formats.prefix_bytes)
+        known = known_formats.recognise(prefix, complete=len(prefix) < known_formats.prefix_bytes)
     except PackageError:
         return None
     return None if known is None or known.name == "plain" else known.name

@@ -1,5 +1,6 @@
 """The MCUboot vectors and their TEST-ONLY keys."""
 
+import importlib.util
 import struct
 from pathlib import Path
 
@@ -10,6 +11,26 @@ from lwm2m_fota.package.crypto.keys import SEED_BYTES
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "mcuboot"
 KEYS = Path(__file__).resolve().parents[2] / "vectors" / "keys"
+
+
+def page_module(root, name):
+    """A module of `docs` that makes a page."""
+    found = importlib.util.spec_from_file_location(name, root / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def vectors_module(root):
+    """`docs/vectors.py`: what comes of the public vectors."""
+    return page_module(root, "vectors")
+
+
+@pytest.fixture(scope="session")
+def verdicts_module(root):
+    """`docs/verdicts.py`: every code, with its sentence and its Update Results."""
+    return page_module(root, "verdicts")
 
 
 @pytest.fixture(scope="session")

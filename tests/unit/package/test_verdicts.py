@@ -69,3 +69,11 @@ def test_an_error_carries_result_code_and_reason(code):
 
 def test_an_error_that_no_verifier_made_has_no_reason():
     assert IntegrityError("x").reason is None
+
+
+def test_the_page_says_what_the_code_says(root, verdicts_module):
+    stored = (root / "docs" / "reference" / "verdicts.md").read_text(encoding="utf-8")
+    assert stored == verdicts_module.page(), "run: python docs/generate.py"
+    for code, results in TABLE.items():
+        (row,) = [line for line in stored.splitlines() if f"`{code}`" in line]
+        assert row.split(" | ")[2] == str(results[0])

@@ -98,7 +98,7 @@ def content_ciphers(message: Encrypted, keys: Sequence[DecryptionKey], opening: 
         if len(secret) == algorithm.key_bytes
     ]
     if not found:
-        raise refusal_error(Refusal.NO_DECRYPTION_KEY, f"no key for {algorithm.value}")
+        raise refusal_error(Refusal.NO_DECRYPTION_KEY, f"{algorithm.value}, and no key of this device opens it")
     return tuple(found)
 
 

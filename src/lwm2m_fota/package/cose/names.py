@@ -184,10 +184,29 @@ AGREEMENTS: Final[Mapping[int, int]] = MappingProxyType(
 """Key agreement with an ephemeral key, and the key wrap that the agreed key is for."""
 
 
+_SPELLED: Final = MappingProxyType(
+    {
+        Alg.EDDSA: "EdDSA",
+        Alg.ED25519: "Ed25519",
+        Alg.ED448: "Ed448",
+        Alg.HMAC_256_64: "HMAC 256/64",
+        Alg.HMAC_256: "HMAC 256/256",
+        Alg.HMAC_384: "HMAC 384/384",
+        Alg.HMAC_512: "HMAC 512/512",
+        Alg.CHACHA20_POLY1305: "ChaCha20/Poly1305",
+        Alg.DIRECT: "direct",
+        Alg.ECDH_ES_A128KW: "ECDH-ES + A128KW",
+        Alg.ECDH_ES_A192KW: "ECDH-ES + A192KW",
+        Alg.ECDH_ES_A256KW: "ECDH-ES + A256KW",
+    }
+)
+
+
 def alg_name(number: object) -> str:
-    """The name of an algorithm, or what stands in its place."""
+    """The name of an algorithm as the registry of IANA has it, or what stands in its place."""
     if isinstance(number, int) and number in set(Alg):
-        return Alg(number).name.replace("_", "-")
+        known = Alg(number)
+        return _SPELLED.get(known, known.name)
     return repr(number)
 
 

@@ -1,22 +1,11 @@
 """Keys and messages for the tests of COSE."""
 
-import importlib.util
-
 import pytest
 
 from lwm2m_fota.package.crypto import SecretKey
 from lwm2m_fota.package.keyring import KeyRing, TrustedKey
 
 KID = b"kid-1"
-
-
-@pytest.fixture(scope="session")
-def vectors_module(root):
-    """`docs/vectors.py`: what comes of the vectors, as it goes into the documentation."""
-    found = importlib.util.spec_from_file_location("vectors", root / "docs" / "vectors.py")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
