@@ -88,8 +88,7 @@ def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, origin, pum
     met("aiocoap server", "coap", "we upload and fetch, blocks of each size", "equal bytes")
 
 
-def test_we_resume_there_at_an_offset(run, origin, pump, sink, package, met):
-def test_without_q_block_there_we_fall_back_to_block2(run, origin, pump, sink, package):
+def test_without_q_block_there_we_fall_back_to_block2(run, origin, pump, sink, package, met):
     image = package(20_000)
 
     async def main():
@@ -98,9 +97,10 @@ def test_without_q_block_there_we_fall_back_to_block2(run, origin, pump, sink, p
             assert (sink.data, sink.restarts, sink.is_complete) == (image, 0, True)
 
     run(main())
+    met("aiocoap server", "coap", "we fetch by Q-Block2", "falls back to Block2")
 
 
-def test_we_resume_there_at_an_offset(run, origin, pump, sink, package):
+def test_we_resume_there_at_an_offset(run, origin, pump, sink, package, met):
     image = package(5000)
 
     async def main():

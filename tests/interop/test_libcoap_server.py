@@ -62,7 +62,7 @@ def test_what_we_upload_there_comes_back_in_blocks_of_each_size(run, coap_server
     met("coap-server-notls", "coap", "we upload and fetch, blocks of each size", "equal bytes")
 
 
-def test_without_q_block_there_we_fall_back_to_block2(run, coap_server, pump, sink, package):
+def test_without_q_block_there_we_fall_back_to_block2(run, coap_server, pump, sink, package, met):
     image = package(5000)
 
     async def main():
@@ -75,6 +75,7 @@ def test_without_q_block_there_we_fall_back_to_block2(run, coap_server, pump, si
             assert (sink.data, sink.restarts, sink.is_complete) == (image, 0, True)
 
     run(main())
+    met("coap-server-notls", "coap", "we fetch by Q-Block2", "falls back to Block2")
 
 
 @pytest.mark.parametrize("szx", [0, 3, 6])
