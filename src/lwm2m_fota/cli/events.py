@@ -100,7 +100,11 @@ def _version(component: Values) -> str:
     return f"{component['name']}: {before} -> {after}" if component["updated"] else f"{component['name']}: {before}"
 
 
-_BOOTS: Final = {"pending": ", on trial", "reverted": ": the new one was not confirmed"}
+_BOOTS: Final = {
+    "pending": ", on trial",
+    "reverted": ": the new one was not confirmed",
+    "rejected": ": the boot loader refused the new one",
+}
 
 
 def _booted(values: Values) -> Line:

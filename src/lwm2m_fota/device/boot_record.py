@@ -22,6 +22,7 @@ class Phase(Enum):
     TRIAL = "trial"
     CONFIRMED = "confirmed"
     REVERTED = "reverted"
+    REJECTED = "rejected"
 
 
 _PHASES: Final = frozenset(each.value for each in Phase)

@@ -19,6 +19,7 @@ BOOT_OUTCOMES: Final = {
     BootStatus.PENDING: BootOutcome.PENDING,
     BootStatus.CONFIRMED: BootOutcome.CONFIRMED,
     BootStatus.REVERTED: BootOutcome.REVERTED,
+    BootStatus.REJECTED: BootOutcome.REJECTED,
 }
 
 

@@ -26,7 +26,8 @@ class BootStatus(Enum):
         PENDING: the new image runs on trial and waits for `confirm`.
         CONFIRMED: the new image was confirmed, and nobody has acknowledged that yet.
         REVERTED: the new image was not confirmed; the former one runs again.
-        UNAPPLIED: `apply` was never reached, or the boot loader refused the image.
+        UNAPPLIED: `apply` was never reached.
+        REJECTED: `apply` was reached, and the boot loader refused to start the image: asking again would not help.
     """
 
     NORMAL = "normal"
@@ -34,6 +35,7 @@ class BootStatus(Enum):
     CONFIRMED = "confirmed"
     REVERTED = "reverted"
     UNAPPLIED = "unapplied"
+    REJECTED = "rejected"
 
 
 @final

@@ -24,6 +24,7 @@ _STATUS: Final = {
     Phase.TRIAL: BootStatus.PENDING,
     Phase.CONFIRMED: BootStatus.CONFIRMED,
     Phase.REVERTED: BootStatus.REVERTED,
+    Phase.REJECTED: BootStatus.REJECTED,
 }
 
 SlotPair = tuple[ImageStore, ImageStore]
@@ -58,7 +59,7 @@ class BatchSlotInstaller:
         if record.phase is Phase.REQUESTED and all(self._is_written(record, each) for each in record.batch):
             self._save(self._swapped(record, Phase.TRIAL))
         elif record.phase is Phase.REQUESTED:  # not all is there to be started
-            self._save(attrs.evolve(record, phase=Phase.WRITTEN))
+            self._save(attrs.evolve(record, phase=Phase.REJECTED))
         elif record.phase is Phase.TRIAL:
             self._save(self._swapped(record, Phase.REVERTED))
         return self.boot_report()
@@ -169,7 +170,7 @@ class BatchSlotInstaller:
     def acknowledge(self) -> None:
         """Forget the outcome of the last update; a trial or a request stays."""
         record = self._load()
-        if record.phase in {Phase.CONFIRMED, Phase.REVERTED, Phase.WRITTEN}:
+        if record.phase in {Phase.CONFIRMED, Phase.REVERTED, Phase.REJECTED, Phase.WRITTEN}:
             self._save(attrs.evolve(record, phase=Phase.NORMAL, attempt=None, batch=()))
 
     def _load(self) -> BootRecord:

@@ -121,7 +121,7 @@ def test_a_request_of_which_one_image_is_not_whole_is_not_obeyed_for_any(flash, 
         installer.write(flash.part(instance), 1)
     installer.apply(1, (0, 3))
     flash.slots[lost][1].discard()
-    assert flash.installer().boot().status is BootStatus.UNAPPLIED
+    assert flash.installer().boot().status is BootStatus.REJECTED
     assert flash.runs() == {0: None, 3: None, 7: None}
 
 

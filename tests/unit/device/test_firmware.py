@@ -454,6 +454,26 @@ def test_an_interrupted_installation_fails_where_the_policy_says_so(kit, tmp_pat
     run(main())
 
 
+def test_an_image_that_the_boot_loader_refuses_is_not_installed_again(kit, tmp_path):
+    """Found by the explorer: a device that went on with it restarted round and round."""
+
+    async def main():
+        board = kit.Board(tmp_path)
+        await board.on()
+        await kit.push(board.device, kit.signed())
+        kit.execute(board.device)
+        await asyncio.sleep(1.0)
+        assert (board.installer_calls, board.reboots) == (["write", "apply"], 1)
+        await board.crash()
+        (tmp_path / "slot-b").unlink()
+        await board.on()
+        assert board.shows == (0, 5)
+        await asyncio.sleep(10.0)
+        assert (board.installer_calls, board.reboots) == (["write", "apply", "acknowledge"], 1)
+
+    run(main())
+
+
 def test_an_interrupted_installation_whose_image_is_gone_has_failed(kit, tmp_path):
     async def main():
         board = kit.Board(tmp_path)

@@ -143,8 +143,11 @@ def test_a_request_for_an_image_that_is_not_whole_is_not_obeyed(flash):
     flash.write(flash.installer(), 1)
     flash.installer().apply(1)
     flash.slots[1].discard()
-    assert flash.installer().boot().status is BootStatus.UNAPPLIED
-    assert flash.shows() == ("unapplied", "1.0.0", 1)
+    assert flash.installer().boot().status is BootStatus.REJECTED
+    assert flash.shows() == ("rejected", "1.0.0", 1)
+    assert flash.installer().boot().status is BootStatus.REJECTED
+    flash.installer().acknowledge()
+    assert flash.shows() == ("normal", "1.0.0", None)
 
 
 def test_only_the_attempt_that_was_written_is_applied(flash):

@@ -367,6 +367,14 @@ def test_no_row_never_fires():
     assert {taken.row for taken in steps} - {None} == set(PULL_ROWS)
 
 
+@pytest.mark.parametrize("phase", ["resolving", "fetching"])
+def test_a_host_that_is_given_up_changes_nothing_else(phase):
+    before = at(phase, attempts=2, furthest=0, **NO_ETAG)
+    taken = step(before, EVENTS["unresolved"], POLICY, NOW)
+    assert taken.machine == attrs.evolve(before, phase=Phase.FAILED)
+    assert taken.effects[-1] == Fail(UpdateResult(7), "pull.host-unresolved: no such name")
+
+
 def test_what_becomes_durable_is_saved_and_nothing_else():
     for row in PULL_ROWS:
         assert (PullDo.SAVE in row.effects) == (row.change in {PullChange.TAKE_AND_SAVE, PullChange.WAIT}), row
