@@ -137,6 +137,25 @@ def test_an_update_goes_on_after_a_power_cut_with_a_new_session(method):
     run(test)
 
 
+@pytest.mark.parametrize("method", ["push", "pull"])
+def test_a_device_whose_address_changes_opens_a_new_session_and_its_update_goes_on(method):
+    async def test(world):
+        async with world.device(psk("device")) as device:
+            await device.registered()
+            before = world.server.registration("device")
+            running = asyncio.ensure_future(world.update(method))
+            await staged(device)
+            device.client.address_changed()
+            await asyncio.sleep(5.0)
+            after = world.server.registration("device")
+            assert (after.id, after.peer.address) == (before.id, before.peer.address)  # the same port in this network
+            assert after.peer != before.peer
+            assert isinstance(await running, Succeeded)
+            assert (device.image, device.boots) == (PACKAGE, 2)
+
+    run(test)
+
+
 def test_the_seeds_case_the_key_of_the_management_serves_a_download_from_another_port():
     """Managed over CoAPs on one port, told to fetch over CoAPs from another: it works, with nothing more configured."""
 

@@ -241,15 +241,9 @@ class Lwm2mClient:
             each.update()
 
     def address_changed(self) -> None:
-        """Tell every server from where it is reached: by an update over a session, else by a new registration.
-
-        Without security a server cannot tell who moves a registration elsewhere (LwM2M Transport 1.2, 6.4.3).
-        """
+        """Tell every server of another address of this client: over a new session, or by a new registration."""
         for each in self._places:
-            if each.pump.sessions is None:
-                each.register_anew()
-            else:
-                each.update()
+            each.moved()
 
     def objects_changed(self) -> None:
         """An object has other instances now: tell every server."""

@@ -154,9 +154,22 @@ class Membership:
         """Send an update at once; harmless before the start."""
         self._change(lambda registrar, now: registrar.update_now(now))
 
-    def register_anew(self) -> None:
-        """Register again at once; harmless before the start."""
-        self._change(lambda registrar, now: registrar.register_anew(now))
+    def moved(self) -> None:
+        """The client is reached from elsewhere now; harmless before the start.
+
+        A session is opened anew, and an update tells of it. Without sessions a server cannot tell who moves a
+        registration elsewhere, and is sent a new one (LwM2M Transport 1.2, 6.4.3).
+        """
+        if self.pump.sessions is None:
+            self._change(lambda registrar, now: registrar.register_anew(now))
+        else:
+            self._disconnect()
+            self.update()
+
+    @property
+    def takes_reports(self) -> bool:
+        """Something may be sent to this server without being asked: it knows Send, and has allowed it."""
+        return self.registration.lwm2m_version != "1.0" and not self.is_muted
 
     def set_links(self, links: bytes) -> None:
         """Tell another list of objects; harmless before the start."""

@@ -54,8 +54,8 @@ class Reporter:
 
     def again(self) -> None:
         """Send what could not be sent before."""
-        is_allowed = self._at.is_registered and not self._at.is_muted
-        if self._due and is_allowed and (self._task is None or self._task.done()):
+        can_go = self._at.is_registered and self._at.takes_reports
+        if self._due and can_go and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._send_due())
             self._task.add_done_callback(show_failure)
 
@@ -75,7 +75,7 @@ class Reporter:
             FotaError: nothing of it can be read.
         """
         party = self._at.party
-        if self._at.is_muted or self._at.registration.lwm2m_version == "1.0":
+        if not self._at.takes_reports:
             raise UsageError(f"server {self._at.server_id} takes nothing that it has not asked for")
         if party is None or not self._at.is_registered:
             raise TransportError(f"not registered at server {self._at.server_id}")

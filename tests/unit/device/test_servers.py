@@ -229,7 +229,7 @@ def test_a_new_registration_at_one_server_leaves_the_observations_of_the_other(k
         for server in site.servers.values():
             await server.observe("dev", STATE, list)
         assert len(site.client._dispatcher.observers) == 2
-        site.client._at(FIRST).register_anew()
+        site.client._at(FIRST).moved()
         await asyncio.sleep(1.0)
         assert [each.peer.peer[0] for each, _ in site.client._dispatcher.observers._observers.values()] == [
             HOSTS[SECOND]
@@ -513,7 +513,11 @@ def test_a_server_of_lwm2m_1_0_is_sent_nothing(kit):
     special[SECOND] = {"registration": special[FIRST]["registration"]}
 
     async def main(site):
+        heard = listen(site, FIRST)
         with pytest.raises(UsageError):
             await site.client.send(FIRST, [VERSION])
+        assert await site.push(FIRST, site.kit.signed()) == CHANGED
+        await asyncio.sleep(1.0)
+        assert (heard, site.troubles) == ([], [])
 
-    at_a_site(kit, main, special)
+    at_a_site(kit, main, special, reports=REPORTS)
