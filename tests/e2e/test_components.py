@@ -16,9 +16,9 @@ from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
 from lwm2m_fota.machines.update_outcome import Failed
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.resources import ObjectLink
-from lwm2m_fota.package.crypto import KeyAlgorithm, PrivateKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.registry import default_formats
-from lwm2m_fota.package.trust import Trust
+from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.server.updater import Updater
@@ -140,7 +140,7 @@ def test_a_device_that_is_killed_comes_back_and_is_updated(bench, component, sta
 
 def test_a_package_for_a_busy_component_is_a_conflict_that_names_it():
     """In this process, since the command line makes no packages for several components."""
-    key = PrivateKey.from_seed(KeyAlgorithm.ED25519, bytes(range(32)))
+    key = PrivateKey.from_seed(KeyType.ED25519, bytes(range(32)))
     bundle = MemoryPackageSource(make_bundle(key, {"app": ("2", b"A" * 5000), "modem": ("2", b"M" * 5000)}))
     profile = AdvancedProfile(components=(ComponentSpec(0, "app"), ComponentSpec(1, "modem")))
 
@@ -152,7 +152,7 @@ def test_a_package_for_a_busy_component_is_a_conflict_that_names_it():
                 profile=profile,
                 images={0: MemoryImageStore(), 1: MemoryImageStore()},
                 installer=BatchSlotInstaller(MemoryStateStore(), slots, {0: "1", 1: "1"}),
-                trust=Trust(keys=(key.public_key,)),
+                trust=TrustPolicy(keys=(key.public_key,)),
                 formats=default_formats().with_format(BundleFormat()),
                 state=MemoryStateStore(),
                 reboot=list,
