@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lwm2m_fota.errors import IntegrityError, UnsupportedPackageError
+from lwm2m_fota.errors import IntegrityError, PackageError, UnsupportedPackageError
 from lwm2m_fota.package.crypto import PrivateKey, PublicKey
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
-from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
+from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
 from lwm2m_fota.package.formats.registry import default_formats
+from lwm2m_fota.package.identity import DNS_NAMESPACE, DeviceIdentity, uuid5
 from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Dependency
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -66,7 +67,7 @@ def verify(trust, image, **limits):
 def test_its_images_verify_here(sign, key, header_size):
     image = sign(header_size=header_size)
     package = verify(TrustPolicy(keys=(key.public_key,)), image)
-    assert (package.version, package.security_counter, package.dependencies) == ("1.2.3+4", None, ())
+    assert (package.version, package.counters, package.dependencies) == ("1.2.3+4", (), ())
     assert package.signed_by == (key.public_key.key_hash,)
     assert image[header_size : header_size + len(BODY)] == BODY
 
@@ -74,7 +75,7 @@ def test_its_images_verify_here(sign, key, header_size):
 def test_its_protected_records_are_read(sign, key):
     image = sign("--security-counter", "9", "-d", "(1, 1.0.0+0)(2, 3.4.5+6)", "--boot-record", "app")
     package = verify(TrustPolicy(keys=(key.public_key,)), image)
-    assert package.security_counter == 9
+    assert [counter.value for counter in package.counters] == [9]
     assert package.dependencies == (
         Dependency(name="1", minimum_version="1.0.0"),
         Dependency(name="2", minimum_version="3.4.5+6"),
@@ -87,7 +88,6 @@ def test_its_protected_records_are_read(sign, key):
         ("--public-key-format", "full"),
         ("--security-counter", "auto"),
         ("--custom-tlv", "0x00a5", "mine"),
-        ("--vid", "example.com", "--cid", "thermostat"),
         ("--non-bootable",),
         ("-L", "0x20000000"),
         ("--align", "8", "--overwrite-only"),
@@ -95,6 +95,16 @@ def test_its_protected_records_are_read(sign, key):
 )
 def test_its_options_verify_here(sign, key, options):
     assert verify(TrustPolicy(keys=(key.public_key,)), sign(*options)).signed_by == (key.public_key.key_hash,)
+
+
+def test_its_ids_are_those_of_our_identity(sign, key):
+    vendor = uuid5(DNS_NAMESPACE, "example.com")
+    image = sign("--vid", "example.com", "--cid", "thermostat")
+    identity = DeviceIdentity(vendor_ids=(vendor,), class_ids=(uuid5(vendor, "thermostat"),))
+    trust = TrustPolicy(keys=(key.public_key,), identity=identity)
+    assert verify(trust, image).signed_by == (key.public_key.key_hash,)
+    with pytest.raises(UnsupportedPackageError, match="wrong device"):
+        verify(TrustPolicy(keys=(key.public_key,)), image)
 
 
 @pytest.mark.parametrize("option", ["--pad", "--test", "--confirm"])
@@ -121,9 +131,9 @@ def test_its_ed25519_variants_verify_here(sign, key):
     trust = TrustPolicy(keys=(key.public_key,))
     assert verify(trust, sign("--sha", "512")).signed_by == (key.public_key.key_hash,)
     pure = sign("--pure")
-    assert verify(trust, pure, max_pure_bytes=SLOT_BYTES).signed_by == (key.public_key.key_hash,)
-    with pytest.raises(UnsupportedPackageError, match="max_pure_bytes"):
-        verify(trust, pure)
+    assert verify(trust, pure).signed_by == (key.public_key.key_hash,)
+    with pytest.raises(PackageError, match="max_held_bytes"):
+        verify(trust, pure, max_held_bytes=len(BODY))
 
 
 @pytest.mark.parametrize("pem", [VECTORS / "TEST-ONLY-p256.pem"])
@@ -140,9 +150,11 @@ def test_our_images_verify_there(tmp_path, pem, key, header_size, protected):
         BODY,
         version=ImageVersion(1, 2, 3, 4),
         key=key,
-        header_size=header_size,
-        security_counter=7 if protected else None,
-        dependencies=(ImageDependency(1, ImageVersion(2, 0, 0)),) if protected else (),
+        options=ImageOptions(
+            header_size=header_size,
+            security_counter=7 if protected else None,
+            dependencies=(ImageDependency(1, ImageVersion(2, 0, 0)),) if protected else (),
+        ),
     )
     (tmp_path / "image.bin").write_bytes(image)
     done = imgtool("verify", "-k", pem, tmp_path / "image.bin")
@@ -161,9 +173,9 @@ def test_our_images_are_those_that_it_signs(sign, key, pem):
         BODY,
         version=ImageVersion(1, 2, 3, 4),
         key=key,
-        header_size=64,
-        security_counter=7,
-        dependencies=(ImageDependency(1, ImageVersion(2, 0, 0)),),
+        options=ImageOptions(
+            header_size=64, security_counter=7, dependencies=(ImageDependency(1, ImageVersion(2, 0, 0)),)
+        ),
     )
     if "ed25519" in pem.name:
         assert ours == theirs

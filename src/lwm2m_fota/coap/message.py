@@ -6,9 +6,7 @@ Option values stay bytes: a message is decoded once for every datagram, and most
 
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Final, final
-
-import attrs
+from typing import Final, NamedTuple, final
 
 from lwm2m_fota.coap.numbers import CON, RST, Option
 from lwm2m_fota.errors import MessageFormatError
@@ -36,9 +34,8 @@ Options = tuple[tuple[int, bytes], ...]
 
 
 @final
-@attrs.frozen(slots=True)
-class Message:
-    """One CoAP message over datagrams.
+class Message(NamedTuple):
+    """One CoAP message over datagrams. A tuple, because one is made for every datagram.
 
     Attributes:
         type: CON, NON, ACK or RST.
@@ -125,20 +122,20 @@ def encode(message: Message) -> bytes:
         MessageFormatError: a field is out of range, options are not ascending, or an Empty message carries more
             than a header.
     """
-    token = message.token
-    if len(token) > MAX_TOKEN_BYTES or not 0 <= message.mid <= MAX_MID or not 0 <= message.code <= 0xFF:  # noqa: PLR2004
+    token, code, mid, kind = message.token, message.code, message.mid, message.type
+    options, payload = message.options, message.payload
+    if len(token) > MAX_TOKEN_BYTES or not 0 <= mid <= MAX_MID or not 0 <= code <= 0xFF:  # noqa: PLR2004
         raise MessageFormatError("token, message id or code out of range")
-    if not CON <= message.type <= RST:
+    if not CON <= kind <= RST:
         raise MessageFormatError("no such message type")
-    if message.code == 0 and (token or message.options or message.payload):
+    if not code and (token or options or payload):
         raise MessageFormatError("an Empty message has nothing after its message id")
-    mid = message.mid
-    out = bytearray((VERSION | message.type << 4 | len(token), message.code, mid >> 8, mid & 0xFF))
+    out = bytearray((VERSION | kind << 4 | len(token), code, mid >> 8, mid & 0xFF))
     out += token
-    encode_options(out, message.options)
-    if message.payload:
+    encode_options(out, options)
+    if payload:
         out.append(_MARKER)
-        out += message.payload
+        out += payload
     return bytes(out)
 
 
@@ -153,21 +150,27 @@ def encode_options(out: bytearray, options: Options, last: int = 0) -> None:
     Raises:
         MessageFormatError: numbers are not ascending or out of range, or a value is too long.
     """
+    append = out.append
     for number, value in options:
         delta = number - last
         length = len(value)
         last = number
-        if 0 <= delta < _EXTEND_1 and length < _EXTEND_1 and number <= _MAX_OPTION:
-            out.append(delta << 4 | length)
+        if length < _EXTEND_1 and 0 <= delta < _EXTEND_1:
+            append(delta << 4 | length)
+        elif length < _EXTEND_1 <= delta < _EXTEND_2_BASE:  # the block options, behind most others
+            append(_EXTEND_1 << 4 | length)
+            append(delta - _EXTEND_1_BASE)
         else:
             if delta < 0 or number > _MAX_OPTION or length > _MAX_OPTION:
                 raise MessageFormatError("options must ascend, and stay in range")
             delta_nibble, delta_tail = _extended(delta)
             length_nibble, length_tail = _extended(length)
-            out.append(delta_nibble << 4 | length_nibble)
+            append(delta_nibble << 4 | length_nibble)
             out += delta_tail
             out += length_tail
         out += value
+    if last > _MAX_OPTION:
+        raise MessageFormatError("options must ascend, and stay in range")
 
 
 def _extended(value: int) -> tuple[int, bytes]:

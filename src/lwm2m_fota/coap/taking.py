@@ -7,8 +7,6 @@ is acknowledged by whoever takes them. So an error is told with the batch in whi
 
 from typing import TYPE_CHECKING, Final, final
 
-import attrs
-
 from lwm2m_fota.coap.batch import Batch
 from lwm2m_fota.coap.block import MAX_NUM, Block, pack_block, unpack_block
 from lwm2m_fota.coap.calls import Response
@@ -141,9 +139,7 @@ class TakeLane:
             before = self._gathered(0, b"", now)
             block1 = (_BLOCK1, pack_block(unpack_block(before.first(_BLOCK1) or b"")[0], more, szx))
             options = tuple(block1 if option[0] == _BLOCK1 else option for option in message.options)
-            return attrs.evolve(
-                message, options=options, payload=before.payload + message.payload, blocks=before.blocks + 1
-            )
+            return message._replace(options=options, payload=before.payload + message.payload, blocks=before.blocks + 1)
         if num:
             self.flush(now)
         else:

@@ -76,6 +76,17 @@ def test_a_plot_has_a_line_for_each_contestant(harness):
     assert (drawn.count("<circle"), drawn.count('stroke-width="2"')) == (4, 3)
 
 
+def test_the_codec_benchmark_writes_its_figures(root, tmp_path):
+    pytest.importorskip("aiocoap")
+    path = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks", "codec", "--rounds", "1", "--loops", "50", "--json", str(path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = {figure["name"]: figure for figure in json.loads(path.read_text())}
+    assert {"codec.decode", "codec.encode.aiocoap", "codec.template"} <= set(figures)
+    assert figures["codec.decode.over_aiocoap"]["goal"] == ">= 5"
+
+
 @pytest.fixture
 def machines(root):
     pytest.importorskip("transitions")
