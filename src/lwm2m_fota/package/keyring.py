@@ -191,6 +191,32 @@ class KeyRing:
         named = [key for key in self.keys if key.name == key_id]
         return tuple(named or [key for key in self.keys if key.key_id is None])
 
+    def authenticate(self, algorithm: Algorithm, signature: bytes, digest: bytes) -> Authentication:
+        """What comes of a signature over a digest, where a package names no key: all of the right type are tried.
+
+        Args:
+            algorithm: of the signature; with ECDSA it is in DER.
+            signature: the signature.
+            digest: of what is signed, by the hash of the algorithm. With EdDSA it is the message, by any hash.
+
+        Raises:
+            UsageError: the digest is one of another hash.
+        """
+        kind, hashing = ALGORITHMS[algorithm]
+        if hashing is not None and len(digest) != hashing.size_bytes:
+            raise UsageError(f"{algorithm.value} signs digests of {hashing.size_bytes} bytes")
+        signers: list[Signer] = []
+        faults: list[Fault] = []
+        for known in self.keys:
+            key = known.key
+            if isinstance(key, PublicKey) and key.type is kind and key.verify_digest(signature, digest):
+                objection = self.objection(known, algorithm)
+                signers += [Signer(known, algorithm)] if objection is None else []
+                faults += [] if objection is None else [objection]
+        if not signers and not faults:
+            faults = [Fault(Refusal.UNTRUSTED_KEY, "no trusted key has signed this")]
+        return Authentication(tuple(signers), tuple(faults))
+
     def objection(self, key: TrustedKey, algorithm: Algorithm | None) -> Fault | None:
         """Why a signature of this key does not count even if it holds; None if it does."""
         if not (self.ignores_validity or key.is_valid_at(self.now)):

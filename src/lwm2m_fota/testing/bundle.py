@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, final
 
-from lwm2m_fota.package.crypto import Algorithm, PrivateKey, PublicKey
+from lwm2m_fota.package.crypto import Algorithm, PrivateKey
 from lwm2m_fota.package.formats.base import PackageContext
-from lwm2m_fota.package.keyring import Authentication, Fault, KeyRing, Signer
+from lwm2m_fota.package.keyring import KeyRing
 from lwm2m_fota.package.types import Component, Dependency, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
@@ -105,15 +105,8 @@ class _BundleParser:
             name=header["name"],
             version=header["version"] or None,
             dependencies=tuple(Dependency(name=name, minimum_version=at) for name, at in header["needs"].items()),
-            authentication=self._authentication(),
+            authentication=self._ring.authenticate(Algorithm.ED25519, self._tail, self._digest.digest()),
         )
-
-    def _authentication(self) -> Authentication:
-        digest = self._digest.digest()
-        for known in self._ring.keys:
-            if isinstance(known.key, PublicKey) and known.key.verify_digest(self._tail, digest):
-                return Authentication((Signer(known, Algorithm.ED25519),))
-        return Authentication(faults=(Fault(Refusal.UNTRUSTED_KEY, "no trusted key has signed the bundle"),))
 
 
 def _decode(data: bytes) -> Mapping[str, Any]:

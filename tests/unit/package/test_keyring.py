@@ -112,3 +112,33 @@ def test_what_came_of_several_messages_adds_up():
     assert both.gravest == Fault(Refusal.BAD_SIGNATURE, "b")
     assert Authentication().gravest is None
     assert Authentication(faults=(Fault(Refusal.TOO_LARGE, "never a fault of a signature"),)).gravest is None
+
+
+def test_a_digest_is_tried_with_all_keys_of_the_right_type():
+    private = [PrivateKey.from_seed(KeyType.ED25519, bytes([number]) * 32) for number in (1, 2)]
+    other = PrivateKey.from_seed(KeyType.P256, bytes([1]) * 32).public_key
+    keys = (*map(TrustedKey, (other, *(key.public_key for key in private))), TrustedKey(SECRET, key_id=b"s"))
+    ring = KeyRing(keys)
+    signature = private[1].sign_digest(bytes(32))
+    assert ring.authenticate(Algorithm.ED25519, signature, bytes(32)) == Authentication(
+        (Signer(keys[2], Algorithm.ED25519),)
+    )
+    assert ring.authenticate(Algorithm.ED25519, signature, bytes(64)).gravest.refusal is Refusal.UNTRUSTED_KEY
+    assert KeyRing(()).authenticate(Algorithm.ED25519, signature, bytes(32)).signers == ()
+
+
+def test_a_digest_of_another_hash_is_a_mistake_of_the_format():
+    private = PrivateKey.from_seed(KeyType.P256, bytes([1]) * 32)
+    ring = KeyRing((TrustedKey(private.public_key),))
+    signature = private.sign_digest(bytes(32))
+    assert ring.authenticate(Algorithm.ECDSA_P256, signature, bytes(32)).signers
+    with pytest.raises(UsageError, match="digests of 32 bytes"):
+        ring.authenticate(Algorithm.ECDSA_P256, signature, bytes(33))
+
+
+def test_a_signature_over_a_digest_may_hold_and_not_count():
+    private = PrivateKey.from_seed(KeyType.ED25519, bytes([1]) * 32)
+    ring = KeyRing((TrustedKey(private.public_key, not_after=5.0),), now=6.0)
+    found = ring.authenticate(Algorithm.ED25519, private.sign_digest(bytes(48)), bytes(48))
+    assert found.signers == ()
+    assert found.gravest.refusal is Refusal.KEY_NOT_VALID

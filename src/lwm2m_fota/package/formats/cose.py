@@ -4,7 +4,7 @@ The image of a COSE_Sign1 or COSE_Mac0, and the package in a COSE_Encrypt0, stre
 COSE_Encrypt the keys are named behind the content, so that the content is held up to a limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final, Protocol, final
 
@@ -51,6 +51,7 @@ _STARTS: Final[Mapping[bytes, CoseTag]] = MappingProxyType(
 )
 """The first bytes of each kind."""
 
+_STEP_BYTES: Final = 8192
 _BYTES_MAJOR: Final = 2
 _INDEFINITE: Final = 0x5F
 _NULL: Final = 0xF6
@@ -356,9 +357,16 @@ class _Held:
             rules = self._context.trust.cose_rules
             return _image(self._head, authenticate(message, self._context.ring, payload=self._content, rules=rules))
         for cipher in _ciphers(message, self._context):
-            content = cipher.decrypt(self._content)
-            if content is not None:
+            if all(piece is not None for piece in self._pieces(cipher)):
                 inner = _open_inner(self._context)
-                inner.feed(memoryview(content))
+                for piece in self._pieces(cipher):
+                    inner.feed(memoryview(piece or b""))
                 return _around(self._head, cipher, inner.finish())
         raise _failed()
+
+    def _pieces(self, cipher: ContentCipher) -> Iterator[bytes | None]:
+        """What is inside, in pieces, so that it is not held as a whole too; a last one of None if it does not hold."""
+        content, transform = memoryview(self._content), cipher.decryptor()
+        for at in range(0, len(content), _STEP_BYTES):
+            yield transform.update(content[at : at + _STEP_BYTES])
+        yield transform.finish()
