@@ -37,7 +37,7 @@ IMAGE = create_mcuboot(bytes(range(256)) * 100, version=ImageVersion(1, 1, 0), k
 VERSION = Path.of(3, 0, 3)
 LIMIT_S = 60
 MAX_LINES = 80
-EXAMPLES = ["aiocoap_bridge.py", "foreign_client.py", "foreign_server.py", "operations.py"]
+EXAMPLES = ["aiocoap_bridge.py", "foreign_client.py", "foreign_server.py", "oma_bench.py", "operations.py"]
 
 
 class Example:
@@ -155,6 +155,27 @@ def test_the_foreign_client_without_a_server_ends_with_an_error(root, tmp_path):
             assert client.popen.returncode == 1
             assert b"TransportError" in errors.splitlines()[-1]
             assert b"ResourceWarning" not in errors
+
+    run(main())
+
+
+def test_the_foreign_client_passes_the_oma_cases(root, tmp_path):
+    """Without 775, which takes as long as the client waits for a block."""
+    (tmp_path / "key.pem").write_bytes(KEY.public_key.to_pem())
+    (tmp_path / "package.bin").write_bytes(IMAGE)
+    cases = (652, 751, 755, 756, 760, 770, 771, 772, 776, 777, 778)
+
+    async def main():
+        package = tmp_path / "package.bin"
+        async with Example(root, "oma_bench.py", package, "1.1.0", "foreign-client", "::1", 0, *cases) as bench:
+            port = (await bench.line()).rpartition(" ")[2]
+            client = ("foreign_client.py", f"coap://[::1]:{port}", tmp_path / "key.pem", tmp_path / "state")
+            async with Example(root, *client):
+                output, errors = await bench.end()
+        assert errors == ""
+        grades = {int(line.split(" | ")[0]): line.split(" | ")[2] for line in output.splitlines()}
+        skipped = {756: "skipped", 771: "skipped", 778: "skipped"}  # it does not pull
+        assert grades == {number: skipped.get(number, "passed") for number in cases}
 
     run(main())
 
