@@ -94,9 +94,8 @@ class UpdateLog:
 
     def _waiting(self) -> None:
         why = None if self._running is None else self._running.why()
-        if why is not None and why.deadline is not None:
-            limit_s = max(0, round(why.deadline - asyncio.get_running_loop().time()))
-            self._say("waiting", step=why.step.value, awaits=why.awaits, limit_s=limit_s, then=why.next)
+        if why is not None and why.left_s is not None:
+            self._say("waiting", step=why.step.value, awaits=why.awaits, limit_s=round(why.left_s), then=why.next)
 
     def close(self) -> None:
         """No reminder any more."""

@@ -437,6 +437,7 @@ def test_a_component_that_cannot_be_reset_is_named_by_the_wait():
     world.until("reset-check")
     told = why(world.machine, world.now)
     assert (told.component, told.last_shown.state) == ("modem", 1)
+    assert str(told).startswith("Preparing update of modem, step reset-check: awaits State Idle after a reset, ")
 
 
 # ---- failures

@@ -59,7 +59,8 @@ from lwm2m_fota.machines.update_policy import (
 from lwm2m_fota.machines.update_snapshot import restore, snapshot
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
 from lwm2m_fota.machines.update_versions import VersionMatch
-from lwm2m_fota.machines.update_why import why
+from lwm2m_fota.machines.update_why import LastShown, why
+from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
 
 CHANGED, CONTENT = 0x44, 0x45
@@ -1547,6 +1548,12 @@ def test_pain_why_says_what_is_awaited_since_when_what_was_shown_and_what_is_nex
     assert told.limit == "limit of the step"
     assert told.next == "the update times out"
     assert 0 <= told.next_read_s <= 30
+    assert told.left_s == pytest.approx(290, abs=0.1)
+    assert str(told) == (
+        "Transferring package, step download: awaits the end of the download, for 10 s so far and 290 s more at most "
+        "(limit of the step); then the update times out. The device last showed: State 1 downloading, Result 0 "
+        "initial, version 1.0, 10 s ago. It is asked again in 20 s."
+    )
 
 
 def test_why_names_the_limit_that_strikes_first_and_the_end():
@@ -1554,9 +1561,31 @@ def test_why_names_the_limit_that_strikes_first_and_the_end():
     told = why(made.machine, made.now)
     assert (told.limit, told.next, told.next_read_s) == ("limit of the whole", "the update times out", None)
     assert told.last_shown.age_s is None
+    assert str(told) == (
+        "Preparing update, step registration: awaits the device to register, for 0 s so far and 100 s more at most "
+        "(limit of the whole); then the update times out. The device last showed: nothing yet."
+    )
     made.run()
     done = why(made.machine, made.now)
     assert (done.awaits, done.deadline, done.limit, done.next) == ("nothing", None, None, "nothing")
+    assert done.left_s is None
+    assert str(done).startswith(
+        "Cleanup, step finished: nothing is awaited any more. The device last showed: State 0 idle, Result 1 success, "
+        "version 2.0, "
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "result", "version", "words"),
+    [
+        (2, 13, None, "State 2 downloaded, Result 13 dependency error, 1,000 s ago"),
+        (None, None, "1.0", "version 1.0, 1,000 s ago"),
+        (0, 99, "", "State 0 idle, Result 99 unknown 99, 1,000 s ago"),
+    ],
+)
+def test_what_was_shown_in_words(state, result, version, words):
+    known = (None if state is None else State(state), None if result is None else UpdateResult(result))
+    assert str(LastShown(state=known[0], result=known[1], version=version, age_s=1000.0)) == words
 
 
 def test_after_the_end_nothing_changes():
