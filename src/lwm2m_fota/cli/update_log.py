@@ -8,7 +8,7 @@ from lwm2m_fota.cli.output import Output
 from lwm2m_fota.lwm2m.registry import Registered, RegistryEvent, Removed
 from lwm2m_fota.machines.update_effects import CameLate, Finished, Note, Progressed, Shown, StepChanged, Warned
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
-from lwm2m_fota.server.packages import BlockServed
+from lwm2m_fota.server.publications import BlockServed
 from lwm2m_fota.server.reach import reached
 from lwm2m_fota.server.updater import RunningUpdate
 from lwm2m_fota.transport.base import Peer

@@ -14,8 +14,9 @@ from lwm2m_fota.model.registry import Definitions, standard_definitions
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.operations import DeviceOperations
-from lwm2m_fota.server.packages import BlockServed, PackageServerLimits
+from lwm2m_fota.server.packages import PackageServerLimits
 from lwm2m_fota.server.ports import EntriesListener, PresenceListener, Subscription
+from lwm2m_fota.server.publications import BlockServed
 from lwm2m_fota.server.reach import Holds, Names, Reached
 from lwm2m_fota.server.site import DEFAULT_ROOT, ServerSite
 from lwm2m_fota.server.turns import QueueSettings

@@ -4,9 +4,7 @@ The server is stateless towards its peers: each block request is answered from t
 and come back at any block (RFC 7959 section 2.4).
 """
 
-import hashlib
 import logging
-import re
 from collections.abc import Callable
 from typing import Final, final
 
@@ -21,16 +19,11 @@ from lwm2m_fota.errors import FotaError, StorageError, UsageError
 from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
 from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code
-from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.ports import ProgressListener, Publication
+from lwm2m_fota.server.publications import ROOT, BlockServed, Publications, Published
 from lwm2m_fota.storage.base import PackageSource
 
-ROOT: Final = "fw"
-TOKEN_BYTES: Final = 16
-ETAG_BYTES: Final = 8
-_HASH_CHUNK_BYTES: Final = 1 << 18
 _UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK2}
-_TOKEN: Final = re.compile(rf"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
 _CONTENT_FORMAT: Final = (int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.OPAQUE))
 # Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
 _GET: Final = int(Code.GET)
@@ -58,53 +51,6 @@ class PackageServerLimits:
 
 
 @final
-@attrs.frozen
-class BlockServed:
-    """Blocks that were asked for: who, which package, from which byte on.
-
-    Where a device asks fast, a few blocks at a time are read for it, and then this tells of all of them at once.
-    """
-
-    peer: object
-    token: str
-    num: int
-    offset: int
-    length: int
-
-
-@final
-class _Published:
-    __slots__ = ("etag", "expires_at", "furthest", "progress", "size_bytes", "source")
-
-    def __init__(self, source: PackageSource, etag: bytes, progress: ProgressListener, expires_at: float) -> None:
-        self.source = source
-        self.size_bytes = source.size_bytes
-        self.etag = etag
-        self.progress = progress
-        self.expires_at = expires_at
-        self.furthest = 0
-
-
-def digest_of(source: PackageSource) -> bytes:
-    """SHA-256 of a package, read in pieces.
-
-    Raises:
-        StorageError: it cannot be read, or is shorter than it says.
-    """
-    digest = hashlib.sha256()
-    for offset in range(0, source.size_bytes, _HASH_CHUNK_BYTES):
-        digest.update(_read(source, offset, min(_HASH_CHUNK_BYTES, source.size_bytes - offset)))
-    return digest.digest()
-
-
-def _read(source: PackageSource, offset: int, length: int) -> bytes:
-    data = source.read_at(offset, length)
-    if len(data) != length:
-        raise StorageError(f"the package ends before {offset + length} of {source.size_bytes} bytes")
-    return data
-
-
-@final
 class PackageServer:
     """A `PackageHost` on the CoAP endpoint of its owner.
 
@@ -129,11 +75,14 @@ class PackageServer:
     ) -> None:
         self._base_uri = base_uri
         self._scheme = scheme
-        self._entropy = entropy
-        self._clock = clock
         self._limits = limits or PackageServerLimits()
-        self._published: dict[str, _Published] = {}
-        self.on_block = on_block
+        self._publications = Publications(
+            entropy,
+            clock,
+            lifetime_s=self._limits.lifetime_s,
+            max_publications=self._limits.max_publications,
+            on_block=on_block,
+        )
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -151,30 +100,12 @@ class PackageServer:
         """
         if scheme not in self.schemes:
             raise UsageError(f"{scheme} is not served here")
-        self._expire()
-        if token is None:
-            token = self._entropy.token(TOKEN_BYTES).hex()
-        elif not _TOKEN.fullmatch(token):
-            raise UsageError("not a token of this package server")
-        if token not in self._published and len(self._published) >= self._limits.max_publications:
-            raise StorageError("too many packages are published")
-        etag = self._etag(source)
-        self._published[token] = _Published(source, etag, progress, self._clock() + self._limits.lifetime_s)
+        token = self._publications.publish(source, progress, token)
         return Publication(f"{self._base_uri()}/{ROOT}/{token}", token)
-
-    def _etag(self, source: PackageSource) -> bytes:
-        """Of the content; a source that is served already is not hashed once more."""
-        known = (each.etag for each in self._published.values() if each.source is source)
-        return next(known, None) or digest_of(source)[:ETAG_BYTES]
 
     def withdraw(self, token: str) -> None:
         """Serve it no longer."""
-        self._published.pop(token, None)
-
-    def _expire(self) -> None:
-        now = self._clock()
-        for token in [token for token, each in self._published.items() if each.expires_at <= now]:
-            del self._published[token]
+        self._publications.withdraw(token)
 
     def serves(self, path: tuple[str, ...]) -> bool:
         """True if a request to this path is for `handle`."""
@@ -190,19 +121,18 @@ class PackageServer:
             return error_response(error)
 
     def _handle(self, message: Message, peer: object) -> Response:
-        now = self._clock()
         check_options(message, _UNDERSTOOD)
         path = message.path()
-        published = self._published.get(path[1]) if len(path) == 2 else None  # noqa: PLR2004 - root and token
-        if published is None or published.expires_at <= now:
+        published = self._publications.find(path[1]) if len(path) == 2 else None  # noqa: PLR2004 - root and token
+        if published is None:
             return Response(Code.NOT_FOUND)
         if message.code != _GET:
             return Response(Code.METHOD_NOT_ALLOWED)
         if message.uint(_ACCEPT) not in _ACCEPTED:
             return Response(Code.NOT_ACCEPTABLE)
-        return self._block(published, message, peer, path[1], now)
+        return self._block(published, message, peer)
 
-    def _block(self, published: _Published, message: Message, peer: object, token: str, now: float) -> Response:
+    def _block(self, published: Published, message: Message, peer: object) -> Response:
         value = message.first(_BLOCK2)
         requested = None if value is None else Block.decode(value)
         part = block2_answer(requested, published.size_bytes, max_szx=self._limits.max_szx)
@@ -213,31 +143,9 @@ class PackageServer:
         else:
             offset, num, length = part.offset, part.num, part.length
             options = block2_options(part, published.size_bytes, published.etag, want_size2=True)
-        payload = self._serve(published, peer, token, num, offset, length, now)
-        body = _Body(self, published, peer, token)
+        payload = self._publications.serve(published, peer, num, offset, length)
+        body = _Body(self._publications, published, peer)
         return Response(_CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True, body=body)
-
-    def _serve(
-        self, published: _Published, peer: object, token: str, num: int, offset: int, length: int, now: float
-    ) -> bytes:
-        payload = _read(published.source, offset, length)
-        published.expires_at = now + self._limits.lifetime_s
-        if self.on_block is not None:
-            tell(self.on_block, BlockServed(peer, token, num, offset, length))
-        if offset + length > published.furthest:
-            published.furthest = offset + length
-            tell(published.progress, published.furthest)
-        return payload
-
-    def serve_next(self, published: _Published, peer: object, token: str, offset: int, length: int) -> bytes | Response:
-        """A block behind one that was served to the same peer."""
-        now = self._clock()
-        if self._published.get(token) is not published or published.expires_at <= now:
-            return Response(Code.NOT_FOUND)
-        try:
-            return self._serve(published, peer, token, offset // length, offset, length, now)
-        except StorageError as error:
-            return _unreadable(error)
 
 
 def _unreadable(error: StorageError) -> Response:
@@ -250,14 +158,19 @@ def _unreadable(error: StorageError) -> Response:
 class _Body:
     """A published package, as one peer fetches it."""
 
-    __slots__ = ("_peer", "_published", "_server", "_token", "size_bytes")
+    __slots__ = ("_peer", "_publications", "_published", "size_bytes")
 
-    def __init__(self, server: PackageServer, published: _Published, peer: object, token: str) -> None:
-        self._server = server
+    def __init__(self, publications: Publications, published: Published, peer: object) -> None:
+        self._publications = publications
         self._published = published
         self._peer = peer
-        self._token = token
         self.size_bytes = published.size_bytes
 
     def block(self, offset: int, length: int) -> bytes | Response:
-        return self._server.serve_next(self._published, self._peer, self._token, offset, length)
+        published = self._published
+        if not self._publications.is_served(published):
+            return Response(Code.NOT_FOUND)
+        try:
+            return self._publications.serve(published, self._peer, offset // length, offset, length)
+        except StorageError as error:
+            return _unreadable(error)

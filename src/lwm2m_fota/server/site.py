@@ -19,8 +19,9 @@ from lwm2m_fota.runtime.entropy import SystemEntropy
 from lwm2m_fota.server import reports
 from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.hosts import PackageHosts
-from lwm2m_fota.server.packages import BlockServed, PackageServer, PackageServerLimits
+from lwm2m_fota.server.packages import PackageServer, PackageServerLimits
 from lwm2m_fota.server.ports import EntriesListener, PresenceListener, Subscription
+from lwm2m_fota.server.publications import BlockServed
 from lwm2m_fota.server.registrations import Permit, Registrations
 from lwm2m_fota.server.reports import Reports
 from lwm2m_fota.transport.base import Peer

@@ -14,9 +14,9 @@ from lwm2m_fota.machines.update_policy import UpdatePlan
 from lwm2m_fota.machines.update_sleep import with_sleeps
 from lwm2m_fota.machines.update_versions import OwnVersions
 from lwm2m_fota.server.commands import RESET_PACKAGE
-from lwm2m_fota.server.packages import digest_of
 from lwm2m_fota.server.planning import Packages, packages_of, plan_for
 from lwm2m_fota.server.ports import DeviceGateway, PackageHost
+from lwm2m_fota.server.publications import digest_of
 from lwm2m_fota.server.record import UpdateRecord, decode
 from lwm2m_fota.server.running import NoteListener, RunningUpdate
 from lwm2m_fota.storage.base import PackageSource, StateStore

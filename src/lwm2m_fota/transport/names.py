@@ -1,12 +1,15 @@
-"""Addresses of names, by the system's name service."""
+"""Addresses of names, by the system's name service, and sockets that are bound to them."""
 
 import asyncio
 import socket
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias, cast
 
 from lwm2m_fota.errors import InvalidUriError, TransportError
 
 MAX_PORT: Final = 65535
+
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 _NO_SUCH_NAME: Final = frozenset(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)
@@ -15,7 +18,7 @@ _NO_SUCH_NAME: Final = frozenset(
 
 async def resolve_host(
     host: str, port: int, kind: socket.SocketKind, family: int = socket.AF_UNSPEC, flags: int = 0
-) -> tuple[str, int] | tuple[str, int, int, int]:
+) -> SocketAddress:
     """The first socket address of a host.
 
     Args:
@@ -39,5 +42,48 @@ async def resolve_host(
         raise wrong(f"cannot resolve {host!r}: {error.strerror}") from error
     except ValueError as error:  # not a name at all: empty or long labels, NUL
         raise InvalidUriError(f"cannot resolve {host!r}: {error}") from error
-    address: tuple[str, int] | tuple[str, int, int, int] = infos[0][4]  # type: ignore[assignment]
-    return address
+    return cast("SocketAddress", infos[0][4])
+
+
+async def bind_socket(
+    host: str, port: int, kind: socket.SocketKind, prepare: Callable[[socket.socket], None]
+) -> socket.socket:
+    """A socket that is bound to the first address of a local host; `::` takes IPv6 and IPv4.
+
+    Args:
+        host: a name or an address of this machine.
+        port: the port; 0 takes a free one.
+        kind: of the socket.
+        prepare: sets what must be set before.
+
+    Raises:
+        TransportError: the address cannot be had.
+    """
+    if not 0 <= port <= MAX_PORT:  # the system would take it modulo 65536
+        raise TransportError(f"cannot bind to port {port}: there is none")
+    loop = asyncio.get_running_loop()
+    try:
+        infos = await loop.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = infos[0]
+        return _bound(socket.socket(family, kind), cast("SocketAddress", address), prepare)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise TransportError(f"cannot bind to {host} port {port}: {why}") from error
+
+
+def _bound(sock: socket.socket, address: SocketAddress, prepare: Callable[[socket.socket], None]) -> socket.socket:
+    try:
+        prepare(sock)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def prepare_listener(sock: socket.socket) -> None:
+    """For `bind_socket`: a listener may take an address whose last connections have not faded away."""
+    sock.settimeout(0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

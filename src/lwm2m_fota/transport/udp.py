@@ -12,11 +12,12 @@ import errno
 import socket
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias, cast, final
+from typing import Any, Final, cast, final
 
-from lwm2m_fota.errors import InvalidUriError, TransportError, UsageError
+from lwm2m_fota.errors import TransportError, UsageError
 from lwm2m_fota.transport.base import BurstReceiver, DatagramHandler, Peer
 from lwm2m_fota.transport.bursts import Segmentation, parts_of
+from lwm2m_fota.transport.names import SocketAddress, bind_socket, resolve_host
 from lwm2m_fota.transport.patience import Patience
 
 DEFAULT_MAX_DATAGRAM_BYTES: Final = 2048  # CoAP needs 1152 (RFC 7252 section 4.6)
@@ -27,12 +28,6 @@ DRAIN_DATAGRAMS: Final = 64  # read in one turn, so that a flood does not starve
 _UNREACHABLE_ERRNOS: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL, errno.ECONNREFUSED}
 )
-_NO_SUCH_NAME: Final = frozenset(
-    getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)
-)
-_MAX_PORT: Final = 65535
-
-SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 
 def normalised(address: SocketAddress) -> SocketAddress:
@@ -256,32 +251,16 @@ class UdpTransport:
             TransportError: the address cannot be had.
             UsageError: it is open already.
         """
-        if not 0 <= self._port <= _MAX_PORT:  # the system would take it modulo 65536
-            raise TransportError(f"cannot bind to port {self._port}: there is none")
+        sock = await bind_socket(self._host, self._port, socket.SOCK_DGRAM, self._prepared)
+        if self._link is not None:
+            sock.close()
+            raise UsageError("the transport is open already")
         loop = asyncio.get_running_loop()
-        try:
-            infos = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
-            if self._link is not None:
-                raise UsageError("the transport is open already")
-            family, _, _, _, address = infos[0]
-            sock = self._bound(family, address)
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise TransportError(f"cannot bind to {self._host} port {self._port}: {why}") from error
         self._link = _Link(self, sock, handler, loop)
 
-    def _bound(self, family: int, address: tuple[Any, ...]) -> socket.socket:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            sock.settimeout(0)  # never block
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            sock.bind(address)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+    def _prepared(self, sock: socket.socket) -> None:
+        sock.settimeout(0)  # never block
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
 
     def send(self, data: bytes, peer: Peer) -> None:
         """Send one datagram, or lose it.
@@ -334,16 +313,6 @@ class UdpTransport:
             UsageError: the transport is not open.
         """
         family = self._opened().sock.family
-        if not host or not 0 < port <= _MAX_PORT:
-            raise InvalidUriError(f"nothing can be at host {host!r}, port {port}")
         # IPv4 hosts are reached from an IPv6 socket by their mapped addresses
         flags = socket.AI_V4MAPPED if family == socket.AF_INET6 else 0
-        loop = asyncio.get_running_loop()
-        try:
-            infos = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_DGRAM, flags=flags)
-        except socket.gaierror as error:
-            kind = InvalidUriError if error.errno in _NO_SUCH_NAME else TransportError
-            raise kind(f"cannot resolve {host!r}: {error.strerror}") from error
-        except ValueError as error:  # not a name at all: empty or long labels, NUL
-            raise InvalidUriError(f"cannot resolve {host!r}: {error}") from error
-        return normalised(cast("SocketAddress", infos[0][4]))
+        return normalised(await resolve_host(host, port, socket.SOCK_DGRAM, family, flags))

@@ -10,11 +10,11 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.credentials.values import Certificate
-from lwm2m_fota.errors import MissingExtraError, TransportError, UsageError
-from lwm2m_fota.server.packages import BlockServed
+from lwm2m_fota.errors import MissingExtraError, UsageError
 from lwm2m_fota.server.ports import ProgressListener, Publication
+from lwm2m_fota.server.publications import BlockServed
 from lwm2m_fota.storage.base import PackageSource
-from lwm2m_fota.transport.names import MAX_PORT
+from lwm2m_fota.transport.names import bind_socket, prepare_listener
 from lwm2m_fota.transport.tls import server_context
 from lwm2m_fota.web.site import HttpPackageSite, HttpSiteLimits
 
@@ -109,7 +109,8 @@ class HttpPackageHost:
         """
         if self._serving is not None:
             raise UsageError("the host listens already")
-        sock = await _listening(self._host, self._port)
+        sock = await bind_socket(self._host, self._port, socket.SOCK_STREAM, prepare_listener)
+        sock.listen(_BACKLOG)
         host, port, *_ = sock.getsockname()
         self._address = (host, port)
         context = self._context
@@ -178,21 +179,3 @@ class HttpPackageHost:
             if ipaddress.ip_address(host).is_unspecified:
                 raise UsageError(f"no device can fetch from {host}: give advertise_host")
         return f"{self._scheme}://[{host}]:{port}" if ":" in host else f"{self._scheme}://{host}:{port}"
-
-
-async def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens.
-
-    Raises:
-        TransportError: the address cannot be had.
-    """
-    if not 0 <= port <= MAX_PORT:  # the system would take it modulo 65536
-        raise TransportError(f"cannot bind to port {port}: there is none")
-    loop = asyncio.get_running_loop()
-    try:
-        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = infos[0]
-        return socket.create_server(address, family=family, backlog=_BACKLOG)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise TransportError(f"cannot bind to {host} port {port}: {why}") from error

@@ -14,10 +14,8 @@ import attrs
 from lwm2m_fota.coap.endpoint import Entropy
 from lwm2m_fota.errors import MissingExtraError, StorageError, UsageError
 from lwm2m_fota.runtime.entropy import SystemEntropy
-from lwm2m_fota.server.callbacks import tell
-from lwm2m_fota.server.packages import ROOT, BlockServed
 from lwm2m_fota.server.ports import ProgressListener, Publication
-from lwm2m_fota.server.publications import Publications, Published
+from lwm2m_fota.server.publications import ROOT, BlockServed, Publications, Published
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.web.rules import Selected, quoted, select
 
@@ -41,7 +39,7 @@ class HttpSiteLimits:
     """Bounds of the packages that are served over HTTP.
 
     Attributes:
-        lifetime_s: how long a path is served after the last request to it.
+        lifetime_s: how long a path is served after the last piece that was fetched.
         max_publications: packages served at a time.
         piece_bytes: read, and given to the server, at a time.
     """
@@ -80,12 +78,12 @@ class HttpPackageSite:
         self._base_uri = base_uri
         self._scheme = scheme
         self._limits = limits or HttpSiteLimits()
-        self._on_block = on_block
         self._publications = Publications(
             entropy or SystemEntropy(),
             clock or (lambda: asyncio.get_running_loop().time()),
             lifetime_s=self._limits.lifetime_s,
             max_publications=self._limits.max_publications,
+            on_block=on_block,
         )
         self.app = Starlette(routes=[Route(f"/{ROOT}/{{token}}", self._serve, methods=["GET", "HEAD"])])
 
@@ -113,8 +111,7 @@ class HttpPackageSite:
         self._publications.withdraw(token)
 
     async def _serve(self, request: Request) -> Response:
-        token: str = request.path_params["token"]
-        published = self._publications.find(token)
+        published = self._publications.find(request.path_params["token"])
         if published is None:
             return Response(status_code=_NOT_FOUND)
         headers = request.headers
@@ -136,21 +133,15 @@ class HttpPackageSite:
         answer["content-length"] = str(selected.length)
         if request.method == "HEAD":
             return Response(status_code=selected.status, headers=answer, media_type=_OPAQUE)
-        pieces = self._pieces(published, selected, token, request.client)
+        pieces = self._pieces(published, selected, request.client)
         return StreamingResponse(pieces, selected.status, answer, _OPAQUE)
 
-    async def _pieces(self, published: Published, selected: Selected, token: str, peer: object) -> AsyncIterator[bytes]:
+    async def _pieces(self, published: Published, selected: Selected, peer: object) -> AsyncIterator[bytes]:
         """The bytes; if they cannot be read, the connection breaks off, and the device resumes."""
-        at, end = selected.start, selected.start + selected.length
-        while at < end:
-            length = min(self._limits.piece_bytes, end - at)
+        size, end = self._limits.piece_bytes, selected.start + selected.length
+        for at in range(selected.start, end, size):
             try:
-                piece = published.read(at, length)
+                yield self._publications.serve(published, peer, at // size, at, min(size, end - at))
             except StorageError as error:  # what is wrong here is not the peer's business
                 _LOG.warning("a published package cannot be read: %s", error)
                 raise
-            yield piece
-            if self._on_block is not None:
-                tell(self._on_block, BlockServed(peer, token, at // self._limits.piece_bytes, at, length))
-            at += length
-            published.reached(at)

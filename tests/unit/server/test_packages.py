@@ -11,7 +11,8 @@ from lwm2m_fota.coap.endpoint import Request, Stream
 from lwm2m_fota.coap.message import Message, sort_options
 from lwm2m_fota.errors import StorageError, UsageError
 from lwm2m_fota.runtime.entropy import SeededEntropy, SystemEntropy
-from lwm2m_fota.server.packages import BlockServed, PackageServer, PackageServerLimits, digest_of
+from lwm2m_fota.server.packages import PackageServer, PackageServerLimits
+from lwm2m_fota.server.publications import BlockServed, digest_of
 from lwm2m_fota.sim.loop import run
 from lwm2m_fota.sim.network import LossyNetwork
 from lwm2m_fota.storage.files import FilePackageSource
