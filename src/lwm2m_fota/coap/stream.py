@@ -1,0 +1,209 @@
+"""One connection over which messages go in a stream, without I/O: bytes in; messages, bytes and the next deadline out.
+
+The first message of each end tells what it can take (CSM). Ping is answered, Release and Abort end the connection, and
+an end that falls silent is pinged (RFC 8323 sections 3 to 5).
+"""
+
+from math import inf
+from typing import Final, final
+
+import attrs
+
+from lwm2m_fota.coap.message import Message, decode
+from lwm2m_fota.coap.stream_frames import FrameReader, frame_of
+from lwm2m_fota.coap.stream_signals import (
+    ABORT,
+    BASE,
+    CSM,
+    MAX_UNITS,
+    OPTION_ROOM_BYTES,
+    PING,
+    PONG,
+    RELEASE,
+    UNIT_BYTES,
+    Capabilities,
+    abort,
+    bad_option,
+    csm,
+    diagnostic,
+    is_signal,
+    learn,
+    signal,
+)
+from lwm2m_fota.errors import MessageFormatError, UsageError
+
+MIN_MESSAGE_BYTES: Final = 1152
+
+
+@final
+@attrs.frozen(kw_only=True)
+class StreamLimits:
+    """Bounds of a connection.
+
+    Attributes:
+        message_bytes: the largest message that is taken, its head included; a larger one ends the connection before it
+            is there.
+        csm_s: how long the other end may take to tell what it can take.
+        ping_s: an end that was silent for so long is pinged.
+        pong_s: how long it may take to answer that.
+
+    Raises:
+        UsageError: a limit that is not positive, or messages smaller than every end must take.
+    """
+
+    message_bytes: int = MAX_UNITS * UNIT_BYTES + 2 * OPTION_ROOM_BYTES
+    csm_s: float = 30.0
+    ping_s: float = 300.0
+    pong_s: float = 30.0
+
+    def __attrs_post_init__(self) -> None:
+        if min(attrs.astuple(self)) <= 0:
+            raise UsageError(f"a limit of a stream is not positive: {self!r}")
+        if self.message_bytes < MIN_MESSAGE_BYTES:
+            raise UsageError(f"an end takes messages of at least {MIN_MESSAGE_BYTES} bytes")
+
+
+@final
+class StreamConnection:
+    """One end of a connection.
+
+    Args:
+        limits: bounds.
+        initiator: it has opened the connection, and so speaks first.
+        now: monotonic seconds.
+
+    Attributes:
+        capabilities: what the other end can take, as far as it has said.
+        is_ready: it has said so.
+        over: why the connection is to be closed, once its output is sent; None while it goes on.
+    """
+
+    __slots__ = (
+        "_greeted",
+        "_heard_at",
+        "_limits",
+        "_output",
+        "_pinged_at",
+        "_reader",
+        "_started_at",
+        "capabilities",
+        "is_ready",
+        "over",
+    )
+
+    def __init__(self, limits: StreamLimits, *, initiator: bool, now: float) -> None:
+        self._limits = limits
+        self._reader = FrameReader(limits.message_bytes)
+        self._output: list[bytes] = []
+        self._started_at = self._heard_at = now
+        self._pinged_at = inf
+        self._greeted = False
+        self.capabilities: Capabilities = BASE
+        self.is_ready = False
+        self.over: str | None = None
+        if initiator:
+            self._greet()
+
+    def has_ended(self) -> bool:
+        """It is to be closed."""
+        return self.over is not None
+
+    def _greet(self) -> None:
+        """The acceptor may wait for the initiator, and the initiator for nobody (section 5.3)."""
+        if not self._greeted:
+            self._greeted = True
+            self._output.append(frame_of(csm(Capabilities(self._limits.message_bytes, block_wise=True))))
+
+    def take_output(self) -> bytes:
+        """The bytes to send."""
+        output, self._output = self._output, []
+        return output[0] if len(output) == 1 else b"".join(output)
+
+    def feed(self, data: bytes, now: float) -> list[bytes]:
+        """Take the next bytes: the messages for those above, as datagrams. Never raises; see `over`."""
+        if self.has_ended():
+            return []
+        self._heard_at = now
+        self._pinged_at = inf
+        self._greet()
+        found: list[bytes] = []
+        try:
+            for message in self._reader.feed(data):
+                if not self._is_ours(message):
+                    found.append(message)
+                if self.has_ended():
+                    break
+        except MessageFormatError as error:
+            self._break(str(error))
+        return found
+
+    def _is_ours(self, data: bytes) -> bool:
+        """Take what is about the connection, and everything before the other end has said what it can take."""
+        code = data[1]
+        if code == CSM:
+            self._learn(decode(data))
+        elif not self.is_ready:
+            self._break("the first message must tell what an end can take (CSM)")
+        elif is_signal(code):
+            self._take_signal(decode(data))
+        else:
+            return code == 0  # an empty message keeps a connection alive (section 3.4)
+        return True
+
+    def _learn(self, message: Message) -> None:
+        unknown = bad_option(message)
+        if unknown is not None:
+            self._break("an option of the CSM is not known here", unknown)
+            return
+        self.capabilities = learn(self.capabilities, message)
+        self.is_ready = True
+
+    def _take_signal(self, message: Message) -> None:
+        code = message.code
+        if bad_option(message) is not None:
+            self._break("an option of a signal is not known here")
+        elif code == PING:
+            self._output.append(frame_of(signal(PONG, token=message.token)))
+        elif code == RELEASE:
+            self.over = "the other end has released the connection"
+        elif code == ABORT:
+            self.over = f"the other end has aborted the connection: {diagnostic(message) or 'it does not say why'}"
+        # a Pong has been counted already, and a signal that is not known is ignored (section 5.1)
+
+    def _break(self, reason: str, option: int | None = None) -> None:
+        """The other end has broken a rule."""
+        self._output.append(frame_of(abort(reason, option)))
+        self.over = f"the other end has broken the protocol: {reason}"
+
+    def send(self, data: bytes) -> None:
+        """A message, given as a datagram."""
+        self._output.append(frame_of(data))
+
+    def abort(self, reason: str) -> None:
+        """End the connection because of what the other end has done."""
+        self._break(reason)
+
+    def release(self) -> None:
+        """End the connection, for it is not needed."""
+        self._output.append(frame_of(signal(RELEASE)))
+        self.over = "it was released"
+
+    # -- time
+
+    def due(self) -> float:
+        """When to look at it, monotonic seconds."""
+        if not self.is_ready:
+            return self._started_at + self._limits.csm_s
+        return min(self._heard_at + self._limits.ping_s, self._pinged_at + self._limits.pong_s)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due; see `over`."""
+        if now < self.due():
+            return
+        if not self.is_ready:
+            self._break("it has not told what it can take (CSM)")
+        elif now >= self._pinged_at + self._limits.pong_s:
+            self.over = "the other end does not answer any more"
+        else:
+            self._output.append(frame_of(signal(PING)))
+            self._heard_at = self._pinged_at = now
