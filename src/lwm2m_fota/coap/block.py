@@ -112,7 +112,7 @@ class Slice:
         more: whether bytes of the body follow this block.
         offset: where the block starts in the body, in bytes.
         length: how many bytes it has; 0 only for a body of no bytes.
-        szx: the size exponent.
+        szx: the size exponent; 7 for several blocks of 1024 bytes.
     """
 
     num: int
@@ -164,13 +164,19 @@ def check_numbers(total_bytes: int, szx: int) -> None:
         )
 
 
-def slice_at(offset: int, total_bytes: int, szx: int) -> Slice:
-    """The block that starts at `offset`, which is a multiple of the block size and inside the body."""
-    size = MIN_BLOCK_BYTES << szx
+def slice_at(offset: int, total_bytes: int, szx: int, units: int = 1) -> Slice:
+    """The block that starts at `offset`, which is a multiple of the block size and inside the body.
+
+    With several `units` it is that many blocks of 1024 bytes at once, and goes under SZX 7 (BERT, RFC 8323 section 6).
+    """
+    size = units * (MIN_BLOCK_BYTES << szx)
     length = total_bytes - offset
+    num = offset >> szx + _SIZE_SHIFT
+    if units > 1:
+        szx = BERT_SZX
     if length > size:
-        return Slice(offset >> szx + _SIZE_SHIFT, True, offset, size, szx)  # noqa: FBT003 - more
-    return Slice(offset >> szx + _SIZE_SHIFT, False, offset, length, szx)  # noqa: FBT003 - more
+        return Slice(num, True, offset, size, szx)  # noqa: FBT003 - more
+    return Slice(num, False, offset, length, szx)  # noqa: FBT003 - more
 
 
 def split(total_bytes: int, szx: int) -> Iterator[Slice]:

@@ -96,6 +96,8 @@ class Block1Sender:
     - 5.00 after block 0: the same, if `restart_on_server_error`. Some servers answer so to a gap, but others to a full
       store, so the default is to stop.
     - Every other error is over, 5.03 too: when to ask again is for the caller to know.
+    - With BERT (RFC 8323 section 6) a request carries several blocks of 1024 bytes, until an answer has a smaller SZX,
+      or is 4.13: then one at a time.
     """
 
     __slots__ = (
@@ -109,6 +111,7 @@ class Block1Sender:
         "_send_size1",
         "_szx",
         "_total",
+        "_units",
     )
 
     def __init__(
@@ -116,6 +119,7 @@ class Block1Sender:
         size_bytes: int,
         szx: int = MAX_SZX,
         *,
+        units: int = 1,
         max_restarts: int = DEFAULT_MAX_RESTARTS,
         send_size1: bool = True,
         always: bool = False,
@@ -126,6 +130,7 @@ class Block1Sender:
         Args:
             size_bytes: the size of the body.
             szx: the block size to begin with, as an exponent 0..6.
+            units: how many blocks of 1024 bytes go into a request, with SZX 6 alone: above 1 that is BERT.
             max_restarts: how often 4.08 (and 5.00) may start the transfer again.
             send_size1: announce the size of the body with block 0.
             always: send Block1 even if one block carries the whole body.
@@ -139,6 +144,7 @@ class Block1Sender:
         self._total = size_bytes
         self._offset = 0
         self._szx = szx
+        self._units = units if szx == MAX_SZX else 1
         self._restarts = 0
         self._max_restarts = max_restarts
         self._send_size1 = send_size1
@@ -163,6 +169,11 @@ class Block1Sender:
         return self._szx
 
     @property
+    def step_bytes(self) -> int:
+        """The most bytes that go out at a time."""
+        return self._units * (MIN_BLOCK_BYTES << self._szx)
+
+    @property
     def restarts(self) -> int:
         """How often 4.08 (or 5.00) has started the transfer again."""
         return self._restarts
@@ -175,7 +186,7 @@ class Block1Sender:
         """
         if self._done:
             raise UsageError("the transfer is over")
-        return slice_at(self._offset, self._total, self._szx)
+        return slice_at(self._offset, self._total, self._szx, self._units)
 
     def advance(self) -> None:
         """The block that went out last was acknowledged, as `accept` would have found; it was not the last one."""
@@ -212,7 +223,7 @@ class Block1Sender:
         value = message.first(_BLOCK1)
         szx = part.szx
         if value is not None:
-            num, _, szx = unpack_block(value)
+            num, _, szx = unpack_block(value, max(MAX_SZX, part.szx))
             if num != part.num:
                 raise BlockwiseError(f"block {part.num} went out, but the answer is about block {num}")
         if not part.more:
@@ -224,8 +235,8 @@ class Block1Sender:
             raise BlockwiseError("the peer took one block for the whole body")
         if szx < part.szx:
             check_numbers(self._total, szx)
+            self._szx, self._units = szx, 1
         self._offset = part.offset + part.length
-        self._szx = min(szx, part.szx)
         return _NEXT
 
     def _failed(self, message: Message) -> Finished | Restarted:
@@ -246,6 +257,8 @@ class Block1Sender:
         size1 = message.uint(_SIZE1)
         if size1 is not None and size1 < self._total:
             return self._finish(message, f"the peer takes at most {size1} bytes")
+        if self._units > 1:
+            return self._resize(message, self._szx, "too large: trying single blocks")
         if self._halved or not self._szx:
             return self._finish(message, "too large even in smaller blocks")
         self._halved = True
@@ -255,8 +268,9 @@ class Block1Sender:
         value = message.first(_BLOCK1)
         if value is None:
             return None
-        _, _, szx = unpack_block(value)
-        return szx if szx < self._szx else None
+        sent = self.current().szx
+        _, _, szx = unpack_block(value, max(sent, MAX_SZX))
+        return szx if szx < sent else None
 
     def _resize(self, message: Message, szx: int, reason: str) -> Finished | Restarted:
         try:
@@ -264,6 +278,7 @@ class Block1Sender:
         except BlockwiseError as error:
             return self._finish(message, str(error))
         self._always = True
+        self._units = 1
         return self._restart(szx, reason)
 
     def _restart(self, szx: int, reason: str) -> Restarted:

@@ -9,6 +9,7 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.coap.block import (
+    BERT_SZX,
     MAX_NUM,
     MAX_SZX,
     MIN_BLOCK_BYTES,
@@ -112,9 +113,12 @@ class Block2Receiver:
     - Another body, or one that turns out to be shorter than what is in hand (also: 4.00 or 4.02 to any block but
       block 0), is a restart from block 0, at most `max_restarts` times.
     - Size2 is an estimate and never refused; the limit is checked block by block.
+    - With BERT (RFC 8323 section 6) an answer may bring several blocks of 1024 bytes at once; one with a smaller SZX
+      ends that.
     """
 
     __slots__ = (
+        "_bert",
         "_confirm",
         "_done",
         "_etag",
@@ -134,6 +138,7 @@ class Block2Receiver:
         etag: bytes | None = None,
         szx: int | None = MAX_SZX,
         max_restarts: int = DEFAULT_MAX_RESTARTS,
+        bert: bool = False,
     ) -> None:
         """Start at an offset.
 
@@ -143,15 +148,17 @@ class Block2Receiver:
             etag: the ETag they came with; None if they had none.
             szx: the block size to suggest, as an exponent 0..6; None leaves it to the peer.
             max_restarts: how often the fetch may start again from block 0.
+            bert: take several blocks of 1024 bytes at once, if no smaller size is suggested; SZX 7 asks for it.
 
         Raises:
             UsageError: a number is out of range.
         """
-        if szx is not None:
+        if szx is not None and not (bert and szx == BERT_SZX):
             size_of(szx)
         if offset < 0 or max_body_bytes < 0:
             raise UsageError("offset and limit are at least 0")
         self._max_body = max_body_bytes
+        self._bert = bert
         self._offset = offset
         self._etag = etag if offset else None
         self._confirm = self._etag is not None
@@ -204,9 +211,9 @@ class Block2Receiver:
             return ((_SIZE2, b""),)
         if szx is None:
             szx = MAX_SZX
-        num = self._offset >> szx + 4
+        num = self._offset >> min(szx, MAX_SZX) + 4
         if num > MAX_NUM:
-            raise _broken(f"offset {self._offset} has no number in blocks of {MIN_BLOCK_BYTES << szx} bytes")
+            raise _broken(f"offset {self._offset} has no number in blocks of this size")
         block2 = (_BLOCK2, pack_block(num, False, szx))  # noqa: FBT003 - M is 0 in requests
         return (block2, (_SIZE2, b"")) if self._first else (block2,)
 
@@ -231,11 +238,12 @@ class Block2Receiver:
         value = message.first(_BLOCK2)
         if value is None:
             return self._whole(message)
-        return self._block(message, *unpack_block(value))
+        bert = self._bert and self._szx in {None, BERT_SZX}
+        return self._block(message, *unpack_block(value, BERT_SZX if bert else MAX_SZX))
 
     def _asked(self) -> int:
         """Where the block starts that the last request asked for."""
-        shift = (MAX_SZX if self._szx is None else self._szx) + 4
+        shift = (MAX_SZX if self._szx is None else min(self._szx, MAX_SZX)) + 4
         return self._offset >> shift << shift
 
     def _whole(self, message: Message) -> Whole:
@@ -247,12 +255,13 @@ class Block2Receiver:
 
     def _block(self, message: Message, num: int, more: bool, szx: int) -> Fetched:  # noqa: FBT001 - as in the option
         payload = message.payload
-        size = MIN_BLOCK_BYTES << szx
+        size = MIN_BLOCK_BYTES << min(szx, MAX_SZX)
         length = len(payload)
         start = num * size
         if start != self._asked():
             raise _broken(f"asked for the block at {self._asked()}, got the one at {start}")
-        if length > size or (more and length != size):
+        units = max(length // size, 1) if szx == BERT_SZX else 1
+        if (more and length != units * size) or (length > size and szx != BERT_SZX):
             raise _broken(f"{length} bytes in a block of {size}")
         etag = message.first(_ETAG)
         if etag != self._etag and not self._same_body(etag):

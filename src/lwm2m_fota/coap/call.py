@@ -5,7 +5,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, final
 
 from lwm2m_fota.coap.batch import Batch, Pace
-from lwm2m_fota.coap.block import MAX_SZX, pack_block
+from lwm2m_fota.coap.block import BERT_SZX, MAX_SZX, pack_block
 from lwm2m_fota.coap.block1 import Block1Sender
 from lwm2m_fota.coap.block2 import Block2Receiver
 from lwm2m_fota.coap.calls import Collect, Request, Stream
@@ -116,7 +116,15 @@ class Call:
     )
 
     def __init__(
-        self, number: int, state: PeerState, request: Request, body: Collect | Stream, limits: EndpointLimits
+        self,
+        number: int,
+        state: PeerState,
+        request: Request,
+        body: Collect | Stream,
+        limits: EndpointLimits,
+        units: int = 1,
+        *,
+        bert: bool = False,
     ) -> None:
         self.number = number
         self.state = state
@@ -126,18 +134,18 @@ class Call:
         self.token: bytes | None = None
         self.outgoing: Outgoing | None = None
         self.expires = inf
-        self.upload = _upload(request, limits.body_restarts)
+        self.upload = _upload(request, limits.body_restarts, units)
         self.ahead = request.payload
         self.ahead_at = 0
         self.ahead_pace = Pace(limits.ahead_bytes, limits.batch_s)
         self.wanted_bytes = 0
-        self.download = _download(body, limits.body_restarts)
+        self.download = _download(body, limits.body_restarts, units, bert=bert)
         self.head: Message | None = None
         self.parts: list[bytes] = []
         self.batch = Batch(limits.batch_bytes, limits.batch_s)
         self.size2: int | None = None
         self.window = body.window if isinstance(body, Stream) else 1
-        self.q_down: QBlock | None = body.q_block if isinstance(body, Stream) else None
+        self.q_down: QBlock | None = body.q_block if isinstance(body, Stream) and not bert else None
         self.in_sets = False
         self.lane: PullLane | PushLane | QPull | None = None
         self.registering = request.observe
@@ -174,16 +182,21 @@ def checked(request: Request, body: Collect | Stream) -> Request:
     )
 
 
-def _upload(request: Request, restarts: int) -> Block1Sender | None:
+def _upload(request: Request, restarts: int, units: int) -> Block1Sender | None:
     size = len(request.payload) if request.source_bytes is None else request.source_bytes
-    return Block1Sender(size, request.szx, max_restarts=restarts) if size else None
+    return Block1Sender(size, request.szx, units=units, max_restarts=restarts) if size else None
 
 
-def _download(body: Collect | Stream, restarts: int) -> Block2Receiver | None:
+def _download(body: Collect | Stream, restarts: int, units: int, *, bert: bool) -> Block2Receiver | None:
     if isinstance(body, Collect):
         return None
     return Block2Receiver(
-        max_body_bytes=body.max_body_bytes, offset=body.offset, etag=body.etag, szx=body.szx, max_restarts=restarts
+        max_body_bytes=body.max_body_bytes,
+        offset=body.offset,
+        etag=body.etag,
+        szx=BERT_SZX if body.szx is None and units > 1 else body.szx,
+        max_restarts=restarts,
+        bert=bert,
     )
 
 

@@ -97,7 +97,8 @@ class Stream:
         max_body_bytes: a larger body fails the call with TOO_LARGE.
         window: how many blocks may be asked for at a time; NSTART of the peer bounds it too, and a peer that does not
             tell the size of the body (Size2) is asked for one block at a time.
-        q_block: fetch by sets of blocks (Q-Block2) if the peer knows that, else with Block2; None never tries.
+        q_block: fetch by sets of blocks (Q-Block2) if the peer knows that, else with Block2; None never tries, and
+            neither does a call over a stream.
 
     Raises:
         UsageError: a window below 1.

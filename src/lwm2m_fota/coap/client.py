@@ -86,7 +86,7 @@ class Client:
         if state is None:
             self._fail_early(number, peer, "too many peers")
         else:
-            call = Call(number, state, request, body, self.limits)
+            call = self._new_call(number, state, request, body)
             if len(state.calls) >= self.limits.calls_per_peer:
                 self._fail_early(number, peer, "too many calls to this peer")
             else:
@@ -94,6 +94,13 @@ class Client:
                 self._ask(call, now)
         self._last_call = number
         return number
+
+    def _new_call(self, number: int, state: PeerState, request: Request, body: Collect | Stream) -> Call:
+        messages = self.messages
+        if request.source_bytes or request.payload:
+            messages.check_body(state.address, request.source_bytes or len(request.payload))
+        units = messages.units(state.address)
+        return Call(number, state, request, body, self.limits, units, bert=messages.is_reliable)
 
     def _fail_early(self, number: int, peer: Peer, message: str) -> None:
         reason = FailureReason.EXHAUSTED
@@ -167,8 +174,8 @@ class Client:
             raise AssertionError("there is no body to be asked for")
         part = upload.current()
         call.ahead_pace.end(len(call.ahead), now)
-        blocks = max(call.ahead_pace.target_bytes // (MIN_BLOCK_BYTES << part.szx), 1)
-        call.wanted_bytes = min(blocks * (MIN_BLOCK_BYTES << part.szx), upload.left_bytes)
+        steps = max(call.ahead_pace.target_bytes // upload.step_bytes, 1)
+        call.wanted_bytes = min(steps * upload.step_bytes, upload.left_bytes)
         call.phase = _SUPPLY
         self._events.append(BlockWanted(call.number, part.offset, call.wanted_bytes))
 
@@ -196,7 +203,7 @@ class Client:
         call.token = token
         call.outgoing = outgoing
         state.tokens[token] = call
-        if not outgoing.confirmable:
+        if not outgoing.confirmable or self.messages.is_reliable:  # there will be no acknowledgement to wait from
             self._await(call, now)
         if not self.messages.submit(state, outgoing, now):
             self._fail(call, FailureReason.EXHAUSTED, "too many messages wait for this peer", now)
@@ -295,8 +302,8 @@ class Client:
         value = message.uint(_OBSERVE)
         if value is None or not is_success(message.code):
             self._end_observation(call)
-        elif call.freshness is None or not call.freshness.accept(value, now):
-            return
+        elif not self.messages.is_reliable and (call.freshness is None or not call.freshness.accept(value, now)):
+            return  # over a stream they come in order, and the value says nothing (RFC 8323 section 7.1)
         self._close_request(call, now)
         _drop_body(call)
         self._take_body(call, message, now)
@@ -316,7 +323,10 @@ class Client:
                     self._deliver(call, message, now)
                 return
             download = call.download = Block2Receiver(
-                max_body_bytes=call.body.max_body_bytes, szx=None, max_restarts=self.limits.body_restarts
+                max_body_bytes=call.body.max_body_bytes,
+                szx=None,
+                max_restarts=self.limits.body_restarts,
+                bert=self.messages.is_reliable,
             )
         have = download.offset
         try:

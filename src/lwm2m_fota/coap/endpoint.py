@@ -15,11 +15,12 @@ Policies, where the documents leave a choice:
 - Datagrams that cannot be read are reset if they are confirmable CoAP messages by their first bytes, else ignored.
 """
 
+from collections.abc import Callable
 from typing import Final, final
 
 from lwm2m_fota.coap.calls import Collect, Request, Response, Stream
 from lwm2m_fota.coap.client import Client
-from lwm2m_fota.coap.events import BodyWanted, Event, FailureReason, Peer
+from lwm2m_fota.coap.events import BodyWanted, Event, FailureReason, Malformed, Peer
 from lwm2m_fota.coap.limits import EndpointLimits, MidExhaustion
 from lwm2m_fota.coap.messaging import ArrivalKind, MessageLayer
 from lwm2m_fota.coap.params import TransmissionParameters
@@ -27,6 +28,8 @@ from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.qpulling import QPull
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
 from lwm2m_fota.coap.serving import Serving
+from lwm2m_fota.coap.stream_signals import Capabilities
+from lwm2m_fota.coap.streaming import StreamLayer
 from lwm2m_fota.errors import UsageError
 
 __all__ = [
@@ -49,11 +52,12 @@ _DEFAULT_BODY: Final = Collect()
 
 # Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
 _RESPONSE: Final = ArrivalKind.RESPONSE
+_MALFORMED: Final = ArrivalKind.MALFORMED
 
 
 @final
 class Endpoint:
-    """One CoAP endpoint over datagrams (RFC 7252).
+    """One CoAP endpoint over datagrams (RFC 7252), or over streams (RFC 8323).
 
     Times are monotonic seconds and never go back.
 
@@ -70,6 +74,7 @@ class Endpoint:
         entropy: Entropy,
         parameters: TransmissionParameters = _DEFAULT_PARAMETERS,
         limits: EndpointLimits = _DEFAULT_LIMITS,
+        capabilities: Callable[[Peer], Capabilities] | None = None,
     ) -> None:
         """Begin without peers.
 
@@ -77,10 +82,16 @@ class Endpoint:
             entropy: where tokens, first message ids and jitter come from.
             parameters: transmission parameters of peers for which `set_parameters` names no others.
             limits: bounds and policies.
+            capabilities: what a peer can take, over streams: each datagram is then a message without type and id. None
+                if messages go in datagrams.
         """
         self._limits = limits
         self.events: list[Event] = []
-        self._messages = MessageLayer(entropy, parameters, limits)
+        self._messages = (
+            MessageLayer(entropy, parameters, limits)
+            if capabilities is None
+            else StreamLayer(entropy, parameters, limits, capabilities)
+        )
         self.outbox = self._messages.outbox
         self._peers = self._messages.peers
         self._states = self._peers.states
@@ -105,6 +116,8 @@ class Endpoint:
             self._client.responded(arrival.state, arrival.message, now)
         elif arrival.entry is not None:
             self._serving.arrived(arrival.state, arrival.message, arrival.entry, now)
+        elif kind is _MALFORMED:
+            self.events.append(Malformed(peer))
         elif arrival.outgoing is None:  # a Reset to a notification that was sent once
             self._serving.lost(arrival.state, arrival.token, FailureReason.RESET)
         elif kind is ArrivalKind.RESET:

@@ -2,11 +2,11 @@
 
 from collections.abc import Hashable
 from enum import Enum
-from typing import TYPE_CHECKING, final
+from typing import Protocol, final
 
 import attrs
 
-from lwm2m_fota.coap.calls import BlockBody
+from lwm2m_fota.coap.calls import BlockBody, Response
 from lwm2m_fota.coap.message import Message
 from lwm2m_fota.errors import (
     BlockwiseError,
@@ -16,10 +16,6 @@ from lwm2m_fota.errors import (
     TransportError,
 )
 from lwm2m_fota.model.codes import Code
-
-if TYPE_CHECKING:
-    from lwm2m_fota.coap.giving import GiveLane
-    from lwm2m_fota.coap.qgiving import QGive
 
 Peer = Hashable
 """Whatever the transport names a peer by: an address, a session, a string."""
@@ -80,19 +76,27 @@ class RequestReceived:
     repeated: bool
 
 
+class Waiting(Protocol):
+    """An answer that waits for bytes of its body."""
+
+    def give(self, given: bytes | Response, now: float, /) -> None:
+        """The bytes; or a response that says why there are none."""
+        ...
+
+
 @final
 @attrs.frozen(slots=True)
 class BodyWanted:
     """The next blocks of a body are being fetched from us: `Endpoint.give` their bytes.
 
     Attributes:
-        lane: the hot path that waits for them.
+        lane: what waits for them.
         body: what `Response.body` was.
         offset: of the first of them in the body, bytes.
         length: how many bytes they are.
     """
 
-    lane: "GiveLane | QGive"
+    lane: Waiting
     body: BlockBody
     offset: int
     length: int
@@ -184,6 +188,14 @@ class CallFailed:
 
 @final
 @attrs.frozen(slots=True)
+class Malformed:
+    """A peer at the other end of a stream has sent what is no message: its connection is to be ended."""
+
+    peer: Peer
+
+
+@final
+@attrs.frozen(slots=True)
 class ObserverLost:
     """A notification of ours was reset, went unacknowledged or found no room: the observer is to be removed."""
 
@@ -202,4 +214,5 @@ Event = (
     | BodyRestarted
     | CallFailed
     | ObserverLost
+    | Malformed
 )

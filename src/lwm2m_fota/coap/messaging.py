@@ -4,7 +4,7 @@ Datagrams come in and `Arrival`s go out, for the request layer above to act on; 
 """
 
 from enum import Enum
-from typing import Final, TypeAlias, final
+from typing import ClassVar, Final, TypeAlias, final
 
 from lwm2m_fota.coap.dedup import Entry
 from lwm2m_fota.coap.events import Peer
@@ -39,6 +39,9 @@ class ArrivalKind(Enum):
 
     RESET = "reset"
     """The refusal of a message of ours."""
+
+    MALFORMED = "malformed"
+    """No message, over a stream: the connection cannot be gone on with."""
 
 
 # Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
@@ -81,9 +84,8 @@ class Arrival:
         self.outgoing = outgoing
 
 
-@final
 class MessageLayer:
-    """The messages of one endpoint with all its peers.
+    """The messages of one endpoint with all its peers, over datagrams; `StreamLayer` is the one over streams.
 
     Attributes:
         outbox: the datagrams and bursts to send, in order; whoever sends them clears it.
@@ -91,6 +93,9 @@ class MessageLayer:
     """
 
     __slots__ = ("_entropy", "_limits", "outbox", "peers")
+
+    is_reliable: ClassVar[bool] = False
+    """Whether messages are neither lost nor reordered below."""
 
     def __init__(self, entropy: Entropy, parameters: TransmissionParameters, limits: EndpointLimits) -> None:
         self._entropy = entropy
@@ -110,6 +115,14 @@ class MessageLayer:
                 self.outbox.append((tuple(datagrams[begin:at]), peer))
                 begin = at
         self.outbox.append((tuple(datagrams[begin:]), peer))
+
+    def units(self, peer: Peer) -> int:
+        """How many blocks of 1024 bytes a message to a peer may carry: one over datagrams."""
+        del peer
+        return 1
+
+    def check_body(self, peer: Peer, size_bytes: int) -> None:
+        """Make sure that a body can go to a peer: over datagrams any can, in blocks."""
 
     # -- incoming
 

@@ -6,10 +6,11 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.coap.batch import Batch, Pace
+from lwm2m_fota.coap.bert import Widened, answered, in_blocks
 from lwm2m_fota.coap.block import BERT_SZX, MAX_OPTION_BYTES, MAX_SZX, Block, pack_block, unpack_block
 from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.dedup import Entry
-from lwm2m_fota.coap.events import Event, FailureReason, ObserverLost, Peer, RequestReceived
+from lwm2m_fota.coap.events import BodyWanted, Event, FailureReason, ObserverLost, Peer, RequestReceived
 from lwm2m_fota.coap.giving import GiveLane
 from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, sort_options
@@ -41,11 +42,12 @@ class Exchange:
         message: the request as it was reported.
         lane: the hot path that it came on, or None.
         asked: what it asks for by sets; None if it does not.
+        streamed: the request as it came over a stream; None over datagrams.
         ack_at: monotonic seconds at which it is acknowledged without a response; None if it has been, or need not be.
         expires: monotonic seconds at which it is forgotten.
     """
 
-    __slots__ = ("ack_at", "asked", "entry", "expires", "lane", "message", "number", "state")
+    __slots__ = ("ack_at", "asked", "entry", "expires", "lane", "message", "number", "state", "streamed")
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Exchange:
         self.entry = entry
         self.lane = lane
         self.asked = asked
+        self.streamed: Message | None = None
         self.ack_at: float | None = None
         self.expires = inf
 
@@ -92,6 +95,9 @@ class Serving:
 
     def arrived(self, state: PeerState, message: Message, entry: Entry, now: float) -> None:
         """Take a request that came the ordinary way."""
+        if self.messages.is_reliable:
+            self.requested(state, in_blocks(message), entry, now).streamed = message
+            return
         lane = state.answering
         if self._sets is not None and message.first(_Q_BLOCK2) is not None:
             self._sets.arrived(state, message, entry, now)
@@ -108,7 +114,7 @@ class Serving:
         now: float,
         lane: TakeLane | None = None,
         asked: Asked | None = None,
-    ) -> None:
+    ) -> Exchange:
         """Report a request, and wait for its response."""
         limits = self._limits
         self._last_exchange = number = self._last_exchange + 1
@@ -120,6 +126,7 @@ class Serving:
         self._exchanges[number] = state.exchanges[number] = exchange
         self._alarm(exchange)
         self._events.append(RequestReceived(number, state.address, message, entry.again))
+        return exchange
 
     def announce(self, state: PeerState, message: Message) -> None:
         """Report a request that was answered already: what is responded to it goes nowhere."""
@@ -139,8 +146,12 @@ class Serving:
             if not 0 < number <= self._last_exchange:
                 raise UsageError(f"there never was an exchange {number}")
             return
-        if exchange.message.blocks > 1:
-            response = _echoing(response, exchange)
+        if exchange.streamed is not None:
+            units = self.messages.units(exchange.state.address)
+            self._answer_streamed(exchange, answered(exchange.streamed, response, units), now)
+            self._forget(exchange)
+            return
+        response = _echoing(response, exchange)
         if self._sets is not None and exchange.asked is not None:
             self._sets.respond(exchange, exchange.asked, response, now)
         elif self.answer(exchange, response, now):
@@ -167,6 +178,14 @@ class Serving:
         former, state.answering = state.answering, lane
         if isinstance(former, TakeLane):
             former.flush(now)
+
+    def _answer_streamed(self, exchange: Exchange, answer: Response | Widened, now: float) -> None:
+        """Answer at once, or once more of the body is there."""
+        if isinstance(answer, Widened):
+            lane = _Widening(self, exchange, answer)
+            self._events.append(BodyWanted(lane, answer.body, answer.offset, answer.length))
+        else:
+            self.answer(exchange, answer, now)
 
     def _lead_on(self, exchange: Exchange, response: Response, now: float) -> None:
         """Take the hot path for the blocks that follow, where they can be known beforehand."""
@@ -276,6 +295,22 @@ class Serving:
         self.messages.send(reply, exchange.state.address)
 
 
+@final
+class _Widening:
+    """An answer of BERT that waits for more of its body."""
+
+    __slots__ = ("_exchange", "_serving", "_widened")
+
+    def __init__(self, serving: Serving, exchange: Exchange, widened: Widened) -> None:
+        self._serving = serving
+        self._exchange = exchange
+        self._widened = widened
+
+    def give(self, given: bytes | Response, now: float) -> None:
+        response = given if isinstance(given, Response) else self._widened.whole(given)
+        self._serving.answer(self._exchange, response, now)
+
+
 def _unfinished(options: Options, number: int) -> Block | None:
     """The block that a message brings or acknowledges, if more follow it."""
     value = next((value for have, value in options if have == number), None)
@@ -287,6 +322,8 @@ def _unfinished(options: Options, number: int) -> Block | None:
 
 def _echoing(response: Response, exchange: Exchange) -> Response:
     """The response to a request of several blocks: its Block1 names the last of them (RFC 7959 section 2.3)."""
+    if exchange.message.blocks == 1:
+        return response
     value = next((value for number, value in response.options if number == _BLOCK1), None)
     first = exchange.message.first(_BLOCK1)
     if value is None or first is None:

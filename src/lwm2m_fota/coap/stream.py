@@ -119,7 +119,7 @@ class StreamConnection:
         output, self._output = self._output, []
         return output[0] if len(output) == 1 else b"".join(output)
 
-    def feed(self, data: bytes, now: float) -> list[bytes]:
+    def feed(self, data: bytes | memoryview, now: float) -> list[bytes]:
         """Take the next bytes: the messages for those above, as datagrams. Never raises; see `over`."""
         if self.has_ended():
             return []

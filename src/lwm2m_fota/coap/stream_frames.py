@@ -50,7 +50,7 @@ class FrameReader:
         """Bytes of a frame that is not whole yet."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes | memoryview) -> list[bytes]:
         """Take the next bytes of the stream: the messages that are whole with them, as datagrams.
 
         Raises:

@@ -19,6 +19,7 @@ from lwm2m_fota.coap.events import (
     BodyWanted,
     CallFailed,
     Event,
+    Malformed,
     Notified,
     ObserverLost,
     RequestReceived,
@@ -134,6 +135,7 @@ class Pump:
             entropy=self.entropy,
             parameters=parameters or TransmissionParameters(),
             limits=limits or EndpointLimits(),
+            capabilities=None if transport.sessions is None else transport.sessions.capabilities,
         )
         self.on_request: RequestHandler | None = None
         self.on_observer_lost: Callable[[Peer, bytes], None] | None = None
@@ -215,13 +217,17 @@ class Pump:
         if self.sessions is not None:
             self.sessions.release(peer)
 
-    def end(self, peer: Peer) -> None:
+    def end(self, peer: Peer, why: str | None = None) -> None:
         """End the session that a peer is: its calls fail, and the next `resolve` opens another.
 
         Harmless where there are no sessions.
+
+        Args:
+            peer: the session.
+            why: what the peer has done wrong, if that is the reason.
         """
         if self.sessions is not None and self._opened:
-            self.sessions.end(peer)
+            self.sessions.end(peer, why)
             self._endpoint.ended(peer, self.now())
             self._turn()
 
@@ -330,7 +336,7 @@ class Pump:
             self._endpoint.handle_timeout(now)
         self._turn()
 
-    def _hand_out(self, event: Event) -> None:  # noqa: C901 - one case for each event
+    def _hand_out(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case for each event
         match event:
             case BlockArrived():
                 self._block_arrived(event)
@@ -352,6 +358,8 @@ class Pump:
                 call = self._calls.pop(event.call, None)
                 if call is not None and not call.future.done():
                     call.future.set_exception(event.error)
+            case Malformed(peer):
+                self.end(peer, why="that is no message")
             case ObserverLost():
                 if self.on_observer_lost is not None:
                     self.on_observer_lost(event.peer, event.token)

@@ -14,7 +14,7 @@ import attrs
 from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient, OtherServer, ServerAccount
 from lwm2m_fota.device.engine import Surroundings
-from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher
 from lwm2m_fota.device.firmware import FirmwareDevice, FirmwareSettings
 from lwm2m_fota.device.installer import BootStatus
 from lwm2m_fota.device.slots import BatchSlotInstaller, SlotInstaller
@@ -115,7 +115,8 @@ class SimulatedDevice:
         model: what it is.
         host: its address; the network gives it a free port at every boot.
         seed: of its message ids, tokens and jitter.
-        over: put over the transport of every boot, such as DTLS.
+        over: put over the transport of every boot, such as DTLS; or in its place, and then on a network of its own.
+        fetchers: ways to get packages beside CoAP on the endpoint of the management.
 
     Attributes:
         boots: how often it has come up.
@@ -131,8 +132,10 @@ class SimulatedDevice:
         host: str = "192.0.2.2",
         seed: int = 0,
         over: Callable[[DatagramTransport], DatagramTransport] | None = None,
+        fetchers: Sequence[PackageFetcher] = (),
     ) -> None:
         self._network = network
+        self._fetchers = tuple(fetchers)
         self._over = over
         self._servers = servers
         self._endpoint = endpoint
@@ -354,7 +357,7 @@ class SimulatedDevice:
             "formats": model.formats,
             "state": self._state,
             "reboot": self._reboot,
-            "fetchers": (CoapFetcher(pump),),
+            "fetchers": (CoapFetcher(pump), *self._fetchers),
             "settings": model.firmware,
             "wall_clock": lambda: POWER_ON_UNIX_S + loop.time(),
             "chance": lambda: self._entropy.uniform(0.0, 1.0),

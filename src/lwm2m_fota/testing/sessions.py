@@ -25,20 +25,20 @@ class SessionConformance(TransportConformance):
     def test_a_datagram_arrives_whole_with_its_sender(self, data: bytes) -> None:
         async def main() -> None:
             async with self.ends() as ends:
-                ends.a.send(data, ends.peer_b)
-                assert await ends.at_b.datagrams(1) == [(data, ends.peer_a)]
+                ends.a.send(self.message(data), ends.peer_b)
+                assert await ends.at_b.datagrams(1) == [(self.message(data), ends.peer_a)]
 
         self.run(main())
 
     def test_send_does_not_call_the_handler_before_it_returns(self) -> None:
         async def main() -> None:
             async with self.ends() as ends:
-                ends.a.send(b"question", ends.peer_b)
+                ends.a.send(self.message(b"question"), ends.peer_b)
                 assert ends.at_b.received == []
                 await ends.at_b.datagrams(1)
                 sessions(ends.b).end(ends.peer_a)
                 await ends.at_a.endings(1)
-                ends.a.send(b"to nobody", ends.peer_b)
+                ends.a.send(self.message(b"to nobody"), ends.peer_b)
                 assert len(ends.at_a.over) == 1
                 assert await ends.at_a.endings(2) == [ends.peer_b] * 2
 
@@ -48,7 +48,7 @@ class SessionConformance(TransportConformance):
         async def main() -> None:
             async with self.ends() as ends:
                 await ends.b.close()
-                ends.a.send(b"is anybody there", ends.peer_b)
+                ends.a.send(self.message(b"is anybody there"), ends.peer_b)
                 assert (await ends.at_a.endings(1))[0] is ends.peer_b
 
         self.run(main())
@@ -56,7 +56,7 @@ class SessionConformance(TransportConformance):
     def test_a_closed_transport_hears_nothing(self) -> None:
         async def main() -> None:
             async with self.ends() as ends:
-                ends.a.send(b"too late", ends.peer_b)
+                ends.a.send(self.message(b"too late"), ends.peer_b)
                 await ends.b.close()
                 await ends.at_a.endings(1)
                 assert (ends.at_b.received, ends.at_b.over) == ([], [])
@@ -71,9 +71,9 @@ class SessionConformance(TransportConformance):
                 await ends.at_a.endings(1)
                 again, twin = Recorder(), self.twin_at(ends.b, address)
                 await twin.open(again)
-                ends.a.send(b"again", await ends.a.resolve(*address))
+                ends.a.send(self.message(b"again"), await ends.a.resolve(*address))
                 ((data, peer),) = await again.datagrams(1)
-                assert data == b"again"
+                assert data == self.message(b"again")
                 assert peer != ends.peer_a
                 assert ends.at_b.received == []
                 await twin.close()
@@ -98,7 +98,7 @@ class SessionConformance(TransportConformance):
     def test_an_ended_session_is_over_at_the_other_end_too(self) -> None:
         async def main() -> None:
             async with self.ends() as ends:
-                ends.a.send(b"last words", ends.peer_b)
+                ends.a.send(self.message(b"last words"), ends.peer_b)
                 await ends.at_b.datagrams(1)
                 sessions(ends.a).end(ends.peer_b)
                 assert await ends.at_b.endings(1) == [ends.peer_a]
@@ -114,7 +114,7 @@ class SessionConformance(TransportConformance):
                 await ends.at_b.endings(1)
                 peer = await ends.b.resolve(*ends.a.local_address)
                 assert peer != ends.peer_a
-                ends.b.send(b"anew", peer)
+                ends.b.send(self.message(b"anew"), peer)
                 await ends.at_a.datagrams(1)
 
         self.run(main())

@@ -83,6 +83,18 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     return Identity(CredentialKind.CERTIFICATE, name, frozenset(names or [name]), fingerprint)
 
 
+def identity_of_der(der: bytes) -> Identity:
+    """As `identity_of`, for a certificate that a library gives in its binary form.
+
+    Raises:
+        MalformedError: it cannot be read.
+    """
+    try:
+        return identity_of(x509.load_der_x509_certificate(der))
+    except ValueError as error:
+        raise MalformedError(f"a certificate cannot be read: {error}") from error
+
+
 def _alternatives(certificate: x509.Certificate) -> Iterator[str]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)

@@ -17,33 +17,13 @@ from lwm2m_fota.transport.base import DatagramHandler, DatagramTransport, Peer
 from lwm2m_fota.transport.dtls_client import USABLE
 from lwm2m_fota.transport.dtls_endpoint import DtlsEndpoint, DtlsEvent, Ended, Failed, Received, Stands
 from lwm2m_fota.transport.dtls_session import DtlsLimits, DtlsSession
+from lwm2m_fota.transport.refusals import Refusals
 from lwm2m_fota.transport.sessions import SessionPeer
 
 __all__ = ["DtlsLimits", "DtlsTransport"]
 
 SCHEME: Final = "coaps"
 _LOG: Final = logging.getLogger(__name__)
-_LOG_PAUSE_S: Final = 1.0
-"""Strangers may make no more lines than one in this time; how many there would have been is told with the next."""
-
-
-@final
-class _Log:
-    """Warnings about what strangers do: some of them."""
-
-    __slots__ = ("_next_at", "_unsaid")
-
-    def __init__(self) -> None:
-        self._next_at = 0.0
-        self._unsaid = 0
-
-    def refused(self, address: Peer, reason: str, now: float) -> None:
-        if now < self._next_at:
-            self._unsaid += 1
-            return
-        more = f" (and {self._unsaid} more before)" if self._unsaid else ""
-        _LOG.warning("no session with %s: %s%s", address, reason, more)
-        self._next_at, self._unsaid = now + _LOG_PAUSE_S, 0
 
 
 @final
@@ -78,7 +58,7 @@ class DtlsTransport:
         self._certificate = certificate
         self._limits = limits or DtlsLimits()
         self._token = token
-        self._log = _Log()
+        self._refusals = Refusals(_LOG)
         self._handler: DatagramHandler | None = None
         self._endpoint: DtlsEndpoint | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -213,6 +193,10 @@ class DtlsTransport:
 
     # -- sessions
 
+    @property
+    def capabilities(self) -> None:
+        """Datagrams are datagrams here."""
+
     def hold(self, peer: Peer) -> None:
         """Keep this session while it is idle; harmless if it has ended."""
         self._opened().hold(peer)
@@ -223,8 +207,9 @@ class DtlsTransport:
         endpoint.release(peer, self._now())
         self._arm(endpoint)
 
-    def end(self, peer: Peer) -> None:
+    def end(self, peer: Peer, why: str | None = None) -> None:
         """End this session and tell the other end; harmless if it has ended."""
+        del why  # DTLS says goodbye without a reason
         endpoint = self._opened()
         endpoint.end(peer)
         self._flush(endpoint)
@@ -293,7 +278,7 @@ class DtlsTransport:
                 if future is not None:
                     _fail(future, TransportError(reason))
                 else:
-                    self._log.refused(session.address, reason, self._now())
+                    self._refusals.refused(session.address, reason, self._now())
             case Ended(peer, reason):
                 _LOG.debug("a session has ended: %r: %s", peer, reason)
                 handler.ended(peer)

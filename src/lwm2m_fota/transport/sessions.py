@@ -4,8 +4,10 @@ A peer of such a transport is one session. It is equal to itself alone: another 
 another peer, with message ids, tokens and observations of its own (RFC 7252 section 9.1.1).
 """
 
+from collections.abc import Callable
 from typing import Protocol, final
 
+from lwm2m_fota.coap.stream_signals import Capabilities
 from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Identity
 from lwm2m_fota.transport.base import DatagramTransport, Peer
@@ -47,6 +49,11 @@ class SessionTransport(DatagramTransport, Protocol):
         """There is a credential that a session might be opened with."""
         ...
 
+    @property
+    def capabilities(self) -> Callable[[Peer], Capabilities] | None:
+        """What the other end of a session can take, where its datagrams are messages in a stream (RFC 8323)."""
+        ...
+
     def hold(self, peer: Peer) -> None:
         """Keep this session while it is idle; harmless if it has ended."""
         ...
@@ -55,6 +62,11 @@ class SessionTransport(DatagramTransport, Protocol):
         """Let this session end when it is idle; harmless if it has ended or was not held."""
         ...
 
-    def end(self, peer: Peer) -> None:
-        """End this session and tell the other end; harmless if it has ended. The handler is not told."""
+    def end(self, peer: Peer, why: str | None = None) -> None:
+        """End this session and tell the other end; harmless if it has ended. The handler is not told.
+
+        Args:
+            peer: the session.
+            why: what the other end has done wrong, if that is the reason.
+        """
         ...

@@ -1,17 +1,26 @@
 """Contexts for TLS 1.2 and later, by the standard library, from credentials."""
 
+import logging
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from lwm2m_fota.credentials.values import Certificate
+from lwm2m_fota.credentials.secret import Secret
+from lwm2m_fota.credentials.values import Certificate, PreSharedKey
 from lwm2m_fota.errors import UsageError
 
 _FLAGS: Final = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
 """The same for all versions of Python: what is believed may be the other end's own certificate, and certificates of the
 field that break a minor rule of RFC 5280 are taken."""
+
+
+HAS_PSK: Final[bool] = getattr(ssl, "HAS_PSK", False)
+"""Pre-shared keys: since Python 3.13, where its OpenSSL has them."""
+
+PSK_SUITES: Final = "PSK-AES128-CCM8:PSK-AES128-GCM-SHA256:PSK-AES128-CBC-SHA256"
+_LOG: Final = logging.getLogger(__name__)
 
 
 def client_context(certificate: Certificate, protocols: Sequence[str]) -> ssl.SSLContext:
@@ -85,3 +94,56 @@ def _load_own(context: ssl.SSLContext, certificate: Certificate) -> None:
 
 def _no_password() -> str:
     raise ValueError("an encrypted key is not used")
+
+
+def psk_client_context(psk: PreSharedKey, protocols: Sequence[str]) -> ssl.SSLContext:
+    """The context of a client with a pre-shared key; Python 3.13 and later.
+
+    Raises:
+        UsageError: this Python has none.
+    """
+    context: Any = _psk_context(ssl.PROTOCOL_TLS_CLIENT, protocols)
+    context.set_psk_client_callback(lambda _hint: (psk.identity, psk.key.reveal()))
+    return context  # type: ignore[no-any-return]  # what Python 3.11 knows nothing of
+
+
+def psk_server_context(
+    key_of: Callable[[str], Secret | None], proven: Callable[[str], None], protocols: Sequence[str]
+) -> ssl.SSLContext:
+    """The context of one connection of a server that knows its clients by pre-shared keys; Python 3.13 and later.
+
+    Args:
+        key_of: the key of an identity; None refuses it, and so does an exception.
+        proven: told the identity whose key was given out: if the handshake ends well, the client has it.
+        protocols: to be agreed on, for ALPN.
+
+    Raises:
+        UsageError: this Python has none.
+    """
+
+    def find(identity: str | None) -> bytes:
+        try:
+            key = None if identity is None else key_of(identity)
+        except Exception:  # noqa: BLE001 - of others' code, and it cannot pass through OpenSSL
+            _LOG.exception("the credential store failed")
+            key = None
+        if identity is None or key is None:
+            return b""
+        proven(identity)
+        return key.reveal()
+
+    context: Any = _psk_context(ssl.PROTOCOL_TLS_SERVER, protocols)
+    context.set_psk_server_callback(find)
+    return context  # type: ignore[no-any-return]
+
+
+def _psk_context(protocol: int, protocols: Sequence[str]) -> ssl.SSLContext:
+    if not HAS_PSK:
+        raise UsageError("TLS with a pre-shared key needs Python 3.13 or later")
+    context = ssl.SSLContext(protocol)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{PSK_SUITES}:@SECLEVEL=0")  # CCM_8 counts as too weak above it
+    context.set_alpn_protocols(protocols)
+    return context

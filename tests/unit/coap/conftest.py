@@ -25,8 +25,9 @@ class Script:
         return self.mid if high == 65536 else (low + high) / 2
 
 
-def make(*tokens, mid=1, limits=None, parameters=None):
-    extra = {} if parameters is None else {"parameters": parameters}
+def make(*tokens, mid=1, limits=None, parameters=None, **extra):
+    if parameters is not None:
+        extra["parameters"] = parameters
     return Endpoint(entropy=Script(mid, tokens), limits=limits or EndpointLimits(), **extra)
 
 

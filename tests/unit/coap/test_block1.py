@@ -218,6 +218,64 @@ def test_a_body_without_numbers_is_refused_at_once():
         Block1Sender(2**24 + 1, 0)
 
 
+# --- sender, several blocks at once (RFC 8323 section 6) ---
+
+
+def test_bert_counts_in_blocks_of_1024():
+    """The exchange of RFC 8323, figure 16: 8192, 16384 and 5683 bytes; the sender takes 16 blocks each time."""
+    sender = Block1Sender(2 * 16384 + 5683, units=16)
+    assert (sender.step_bytes, sender.current()) == (16384, Slice(0, True, 0, 16384, 7))
+    assert sender.options() == ((27, b"\x0f"), (60, bytes.fromhex("9633")))
+    assert sender.accept(answer(0x5F, block1="0f")) == NextBlock()
+    assert sender.current() == Slice(16, True, 16384, 16384, 7)
+    assert sender.accept(answer(0x5F, block1="010f")) == NextBlock()
+    assert sender.current() == Slice(32, False, 32768, 5683, 7)
+    assert sender.options() == ((27, bytes.fromhex("0207")),)
+    last = answer(0x44, block1="0207")
+    assert sender.accept(last) == Finished(last)
+
+
+def test_bert_is_for_blocks_of_1024_only():
+    sender = Block1Sender(200, 2, units=16)
+    assert (sender.step_bytes, sender.current().szx) == (64, 2)
+    assert Block1Sender(1000, units=16).options() == ()
+
+
+def test_smaller_blocks_end_bert():
+    sender = Block1Sender(40_000, units=16)
+    assert sender.accept(answer(0x5F, block1="0e")) == NextBlock()
+    assert sender.current() == Slice(16, True, 16384, 1024, 6)
+    sender = Block1Sender(40_000, units=16)
+    assert sender.accept(answer(0x5F, block1="0a")) == NextBlock()
+    assert sender.current() == Slice(256, True, 16384, 64, 2)
+
+
+def test_continue_without_block1_acknowledges_bert_too():
+    sender = Block1Sender(40_000, units=16)
+    assert sender.accept(answer(0x5F)) == NextBlock()
+    assert sender.current() == Slice(16, True, 16384, 16384, 7)
+
+
+def test_too_large_for_bert_means_single_blocks_then_smaller_ones():
+    sender = Block1Sender(40_000, units=16)
+    assert isinstance(sender.accept(answer(0x8D)), Restarted)
+    assert sender.current() == Slice(0, True, 0, 1024, 6)
+    assert isinstance(sender.accept(answer(0x8D)), Restarted)
+    assert sender.current() == Slice(0, True, 0, 512, 5)
+
+
+@pytest.mark.parametrize(("hint", "szx"), [("0e", 6), ("0a", 2)])
+def test_too_large_for_bert_with_a_hint(hint, szx):
+    sender = Block1Sender(40_000, units=16)
+    assert isinstance(sender.accept(answer(0x8D, block1=hint)), Restarted)
+    assert sender.current() == Slice(0, True, 0, 16 << szx, szx)
+
+
+def test_without_bert_nobody_answers_with_it():
+    with pytest.raises(BlockwiseError):
+        Block1Sender(4096).accept(answer(0x5F, block1="0f"))
+
+
 # --- receiver ---
 
 

@@ -247,6 +247,64 @@ def test_receiver_arguments(changes):
         fetch(**changes)
 
 
+# --- receiver, several blocks at once (RFC 8323 section 6) ---
+
+
+def test_bert_counts_in_blocks_of_1024():
+    """The exchange of RFC 8323, figure 15: 3072, 5120 and 4711 bytes."""
+    receiver = fetch(szx=7, bert=True)
+    assert receiver.options() == ((23, b"\x07"), (28, b""))
+    got = [receiver.accept(content("0f", bytes(3072)))]
+    assert receiver.options() == ((23, b"\x37"),)
+    got.append(receiver.accept(content("3f", bytes(5120))))
+    assert receiver.options() == ((23, bytes.fromhex("87")),)
+    got.append(receiver.accept(content("87", bytes(4711))))
+    assert [(each.offset, len(each.payload), each.last) for each in got] == [
+        (0, 3072, False),
+        (3072, 5120, False),
+        (8192, 4711, True),
+    ]
+
+
+def test_bert_may_end_with_no_bytes():
+    receiver = fetch(szx=7, bert=True)
+    receiver.accept(content("0f", bytes(2048)))
+    assert receiver.accept(content("27", b"")).last
+
+
+def test_smaller_blocks_end_bert():
+    receiver = fetch(szx=7, bert=True)
+    receiver.accept(content("0e", bytes(1024)))
+    assert receiver.options() == ((23, b"\x16"),)
+    with pytest.raises(BlockwiseError):
+        receiver.accept(content("1f", bytes(2048)))
+
+
+def test_bert_goes_on_from_an_offset():
+    receiver = fetch(szx=7, bert=True, offset=3000, etag=b"\x01\x02")
+    assert receiver.options() == ((23, b"\x27"), (28, b""))
+    assert receiver.accept(content("2f", bytes(2048))).offset == 3000
+
+
+def test_bert_may_come_without_being_asked_for():
+    receiver = fetch(szx=None, bert=True)
+    assert receiver.options() == ((28, b""),)
+    receiver.accept(content("0f", bytes(2048)))
+    assert receiver.options() == ((23, b"\x27"),)
+    with pytest.raises(UsageError):
+        fetch(szx=7)
+
+
+def test_a_size_that_is_suggested_is_not_bert():
+    assert fetch(szx=6, bert=True).options()[0] == (23, b"\x06")
+
+
+@pytest.mark.parametrize("length", [0, 1, 1023, 1025, 3000])
+def test_bert_with_more_to_come_brings_whole_blocks(length):
+    with pytest.raises(BlockwiseError):
+        fetch(szx=7, bert=True).accept(content("0f", bytes(length)))
+
+
 # --- server ---
 
 

@@ -1,0 +1,450 @@
+"""An endpoint over streams: no types, no ids, several blocks in one message (RFC 8323 sections 2 and 6).
+
+Messages are written as a stream carries them.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lwm2m_fota.coap.block import Block
+from lwm2m_fota.coap.block1 import Accepted, Block1Receiver
+from lwm2m_fota.coap.block2 import block2_answer, block2_options
+from lwm2m_fota.coap.endpoint import Collect, EndpointLimits, FailureReason, Request, Response, Stream
+from lwm2m_fota.coap.events import (
+    BlockArrived,
+    BlockWanted,
+    BodyRestarted,
+    BodyWanted,
+    CallFailed,
+    Malformed,
+    Notified,
+    ObserverLost,
+    RequestReceived,
+    ResponseReceived,
+)
+from lwm2m_fota.coap.stream_frames import FrameReader, frame_of
+from lwm2m_fota.coap.stream_signals import Capabilities
+from lwm2m_fota.errors import BlockwiseError
+
+PACKAGE = ((11, b"5"), (11, b"0"), (11, b"0"), (12, b"\x2a"))
+FIRMWARE = ((11, b"fw"),)
+BERT = Capabilities(1 << 20, block_wise=True)
+BLOCKS = Capabilities(1152, block_wise=True)
+WHOLE = Capabilities(1 << 20)
+
+
+def make(coap, *tokens, can=BERT, limits=None):
+    return coap.make(*tokens, limits=limits, capabilities=lambda peer: can)
+
+
+def sent(endpoint):
+    return [frame_of(data).hex() for data, _ in endpoint.take_datagrams()]
+
+
+def feed(endpoint, hexes, now=0.0, peer="peer"):
+    for frame in hexes.split():
+        for data in FrameReader(1 << 20).feed(bytes.fromhex(frame)):
+            endpoint.receive(data, peer, now)
+    return endpoint.take_events()
+
+
+def only(events):
+    assert len(events) == 1
+    return events[0]
+
+
+# -- message by message
+
+
+def test_v16_a_push_of_two_blocks_in_one_message(coap):
+    endpoint = make(coap, "a1", can=Capabilities(2304, block_wise=True), limits=EndpointLimits(ahead_bytes=0))
+    endpoint.request("peer", Request(3, PACKAGE, source_bytes=2148), 0.0)
+    endpoint.supply(1, bytes(2048), 0.0)
+    (frame,) = sent(endpoint)
+    size1 = "d2140864"  # which the vector does without
+    assert frame == "e1070303a1b13501300130112ad1020f" + size1 + "ff" + "00" * 2048
+
+
+def test_a_question_and_its_answer(coap):
+    client, server = make(coap, "42"), make(coap)
+    call = client.request("peer", Request(1, FIRMWARE), 0.0)
+    (asked,) = sent(client)
+    assert asked == "310142b26677"
+    request = only(feed(server, asked))
+    server.respond(request.exchange, Response(0x45, (), b"hello"), 0.0)
+    (answered,) = sent(server)
+    assert answered == "614542ff68656c6c6f"
+    event = only(feed(client, answered))
+    assert (event.call, event.message.payload) == (call, b"hello")
+
+
+def test_the_same_message_twice_is_two_requests(coap):
+    server = make(coap)
+    first, second = feed(server, "310142b26677 310142b26677")
+    assert first.exchange != second.exchange
+    assert not second.repeated
+
+
+def test_more_requests_than_there_is_room_for_are_refused(coap):
+    server = make(coap, limits=EndpointLimits(exchanges_per_peer=1))
+    assert len(feed(server, "310142b26677 310143b26677")) == 1
+    assert sent(server) == ["01a343"]
+
+
+def test_nobody_is_taken_in_beyond_the_limit(coap):
+    server = make(coap, limits=EndpointLimits(peers=1))
+    feed(server, "310142b26677", peer="one")
+    assert feed(server, "310142b26677", peer="two") == []
+
+
+def test_what_is_no_message_is_told(coap):
+    assert feed(make(coap), "1145abff") == [Malformed("peer")]  # a payload marker without a payload
+
+
+@pytest.mark.parametrize("message", ["014542", "016542"])
+def test_what_nobody_waits_for_is_dropped(coap, message):
+    endpoint = make(coap)
+    assert feed(endpoint, message) == []
+    assert sent(endpoint) == []
+
+
+def test_an_answer_that_does_not_come_is_waited_for_once(coap):
+    endpoint = make(coap, "42")
+    call = endpoint.request("peer", Request(1, FIRMWARE), 0.0)
+    sent(endpoint)
+    endpoint.handle_timeout(60.0)
+    assert sent(endpoint) == []
+    endpoint.handle_timeout(endpoint.next_deadline())
+    event = only(endpoint.take_events())
+    assert (type(event), event.call, event.reason) == (CallFailed, call, FailureReason.TIMEOUT)
+
+
+def test_calls_and_exchanges_end_with_the_session(coap):
+    endpoint = make(coap, "42")
+    call = endpoint.request("peer", Request(1, FIRMWARE), 0.0)
+    request = only(feed(endpoint, "310199b26677"))
+    endpoint.ended("peer", 1.0)
+    event = only(endpoint.take_events())
+    assert (event.call, event.reason) == (call, FailureReason.UNREACHABLE)
+    sent(endpoint)
+    endpoint.respond(request.exchange, Response(0x45), 2.0)
+    assert sent(endpoint) == []
+
+
+def test_calls_do_not_wait_for_each_other(coap):
+    endpoint = make(coap, "42", "43")
+    endpoint.request("peer", Request(1, FIRMWARE), 0.0)
+    endpoint.request("peer", Request(1, FIRMWARE), 0.0)
+    assert sent(endpoint) == ["310142b26677", "310143b26677"]
+
+
+# -- observing
+
+
+def test_notifications_count_as_they_come(coap):
+    """The value of Observe says nothing over a stream (RFC 8323 section 7.1)."""
+    client = make(coap, "b0")
+    call = client.request("peer", Request(1, FIRMWARE, observe=True), 0.0)
+    assert sent(client) == ["4101b060526677"]
+    assert isinstance(only(feed(client, "4145b06105ff30")), ResponseReceived)
+    for value, payload in (("07", "31"), ("03", "32"), ("03", "33")):
+        event = only(feed(client, f"4145b061{value}ff{payload}"))
+        assert (type(event), event.call) == (Notified, call)
+        assert event.message.payload == bytes.fromhex(payload)
+    assert sent(client) == []
+    client.cancel(call, 1.0)
+    assert sent(client) == ["5101b06101526677"]
+
+
+def test_an_observer_is_lost_with_its_session(coap):
+    server = make(coap)
+    request = only(feed(server, "4101b060526677"))
+    server.respond(request.exchange, Response(0x45, ((6, b"\x01"),), b"0"), 0.0)
+    server.notify("peer", b"\xb0", Response(0x45, ((6, b"\x02"),), b"1"), 0.0, confirmable=True)
+    assert sent(server) == ["4145b06101ff30", "4145b06102ff31"]
+    server.ended("peer", 1.0)
+    assert all(isinstance(event, ObserverLost) for event in server.take_events())
+
+
+# -- bodies that cannot go
+
+
+def test_a_peer_without_blocks_takes_what_fits_a_message(coap):
+    endpoint = make(coap, "a1", can=Capabilities(4096))
+    endpoint.request("peer", Request(3, PACKAGE, bytes(100)), 0.0)
+    assert len(sent(endpoint)) == 1
+    with pytest.raises(BlockwiseError) as caught:
+        endpoint.request("peer", Request(3, PACKAGE, bytes(4096)), 0.0)
+    assert caught.value.code == 0x8D
+
+
+# -- two endpoints
+
+
+class Reframed:
+    """An end that gets messages as they come out of a stream."""
+
+    def __init__(self, end):
+        self.end = end
+
+    def receive(self, data, peer, now):
+        (message,) = FrameReader(1 << 20).feed(frame_of(data))
+        self.end.receive(message, peer, now)
+
+
+def pair_of(coap, client, server, serve):
+    class Pair(coap.Pair):
+        def _carry(self, source, target, name):
+            return super()._carry(source, Reframed(target), name)
+
+    return Pair(client, server, serve)
+
+
+class Store:
+    """A server of one resource: takes it with PUT, gives it with GET."""
+
+    def __init__(self, body=b"", max_szx=6):
+        self.body, self.max_szx = bytearray(body), max_szx
+        self.receiver = Block1Receiver(1 << 24, max_szx)
+        self.failing = False
+
+    def __call__(self, endpoint, event, now):
+        if isinstance(event, BodyWanted):
+            lost = Response(0xA0, (), b"gone")
+            endpoint.give(event, lost if self.failing else event.body.block(event.offset, event.length))
+        elif isinstance(event, RequestReceived):
+            endpoint.respond(event.exchange, self.answer(event.message), now)
+
+    @property
+    def size_bytes(self):
+        return len(self.body)
+
+    def block(self, offset, length):
+        return bytes(self.body[offset : offset + length])
+
+    def answer(self, message):
+        if message.code == 1:
+            value = message.first(23)
+            block = None if value is None else Block.decode(value)
+            part = block2_answer(block, len(self.body), max_szx=self.max_szx)
+            if part is None:
+                return Response(0x45, ((4, b"\x01"),), bytes(self.body))
+            payload = bytes(self.body[part.offset : part.offset + part.length])
+            options = block2_options(part, len(self.body), b"\x01", want_size2=True)
+            return Response(0x45, options, payload, idempotent=True, body=self)
+        value = message.first(27)
+        block = None if value is None else Block.decode(value)
+        taken = self.receiver.accept(block, message.payload, blocks=message.blocks)
+        if isinstance(taken, Accepted):
+            if taken.first:
+                self.body.clear()
+            assert taken.offset == len(self.body)
+            self.body += taken.payload
+        options = () if block is None else ((27, self.receiver.response_block(block)),)
+        return Response(0x44 if taken.final else 0x5F, options)
+
+
+def body_of(size):
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+SIZES = (1, 1023, 1024, 1025, 65536, 65537, 200_000)
+PEERS = [
+    pytest.param(BERT, BERT, id="bert"),
+    pytest.param(Capabilities(4352, block_wise=True), BERT, id="four-blocks"),
+    pytest.param(BLOCKS, BERT, id="blocks-one-way"),
+    pytest.param(BLOCKS, BLOCKS, id="blocks"),
+]
+
+
+def push(coap, size, store, client_sees, server_sees, **limits):
+    client = make(coap, can=client_sees, limits=EndpointLimits(**limits))
+    pair = pair_of(coap, client, make(coap, can=server_sees), store)
+    body, done = body_of(size), []
+    call = client.request("server", Request(3, PACKAGE, source_bytes=size), 0.0)
+
+    def react(event):
+        if isinstance(event, BlockWanted):
+            client.supply(call, body[event.offset : event.offset + event.length], pair.now)
+        else:
+            done.append(event)
+
+    pair.run(react, lambda: done)
+    assert bytes(store.body) == body
+    return pair, done
+
+
+def pull(coap, body, store, client_sees, server_sees, stream):
+    client = make(coap, can=client_sees)
+    pair = pair_of(coap, client, make(coap, can=server_sees), store)
+    done, got = [], bytearray(body[: stream.offset])
+    call = client.request("server", Request(1, FIRMWARE), 0.0, body=stream)
+
+    def react(event):
+        if isinstance(event, BlockArrived):
+            assert event.offset == len(got)
+            got.extend(event.payload)
+            if not event.last:
+                client.proceed(call, pair.now)
+        else:
+            done.append(event)
+
+    pair.run(react, lambda: done)
+    return pair, done, bytes(got)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("client_sees", "server_sees"), PEERS)
+def test_push_between_two_endpoints(coap, size, client_sees, server_sees):
+    pair, done = push(coap, size, Store(), client_sees, server_sees)
+    assert (type(only(done)), done[0].message.code) == (ResponseReceived, 0x44)
+    assert pair.carried == 2 * -(-size // (client_sees.units * 1024))
+
+
+@pytest.mark.parametrize("max_szx", [5, 2])
+def test_push_to_who_wants_smaller_blocks(coap, max_szx):
+    _, done = push(coap, 70_000, Store(max_szx=max_szx), BERT, BERT)
+    assert [event.message.code for event in done if isinstance(event, ResponseReceived)] == [0x44]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("client_sees", "server_sees"), PEERS)
+def test_pull_between_two_endpoints(coap, size, client_sees, server_sees):
+    body = body_of(size)
+    pair, done, got = pull(coap, body, Store(body), client_sees, server_sees, Stream())
+    assert (type(only(done)), done[0].message.code, got) == (ResponseReceived, 0x45, body)
+    if client_sees.units > 1:
+        assert pair.carried == 2 * -(-size // (server_sees.units * 1024))
+
+
+@given(size=st.integers(1, 150_000), offset=st.integers(0, 150_000), window=st.integers(1, 8))
+def test_pull_from_anywhere(coap, size, offset, window):
+    body, offset = body_of(size), min(offset, size - 1)
+    stream = Stream(offset=offset, etag=b"\x01", window=window)
+    _, done, got = pull(coap, body, Store(body), BERT, BERT, stream)
+    assert (done[-1].message.code, got) == (0x45, body)
+
+
+@pytest.mark.parametrize("szx", [6, 2])
+def test_pull_in_blocks_of_a_size_that_is_asked_for(coap, szx):
+    body = body_of(5000)
+    _, _, got = pull(coap, body, Store(body), BERT, BERT, Stream(szx=szx))
+    assert got == body
+
+
+@pytest.mark.parametrize("max_szx", [5, 2])
+def test_pull_from_who_gives_smaller_blocks(coap, max_szx):
+    body = body_of(70_000)
+    _, _, got = pull(coap, body, Store(body, max_szx), BERT, BERT, Stream())
+    assert got == body
+
+
+def test_a_body_that_breaks_off_is_answered_with_the_reason(coap):
+    body = body_of(200_000)
+    store = Store(body)
+    store.failing = True
+    _, done, got = pull(coap, body, store, BERT, BERT, Stream())
+    assert (done[-1].message.code, got) == (0xA0, b"")
+
+
+def test_a_server_may_begin_with_bert(coap):
+    client = make(coap, "c0", "c1")
+    client.request("peer", Request(1, FIRMWARE), 0.0)
+    sent(client)
+    payload = body_of(2048).hex()
+    assert feed(client, "e106f745c0d10a0f" + "ff" + payload) == []
+    assert sent(client) == ["5101c1b26677c127"]
+    event = only(feed(client, "7145c1d10a27ff616263"))
+    assert event.message.payload == body_of(2048) + b"abc"
+
+
+@pytest.mark.parametrize(("can", "carried"), [(BERT, 8), (BLOCKS, 392)])
+def test_who_names_no_size_gets_as_much_as_it_takes(coap, can, carried):
+    """One that says that it can take BERT; and asks on with the size of the first answer."""
+    store = Store(body_of(200_000))
+    client = make(coap)
+    pair = pair_of(coap, client, make(coap, can=can), store)
+    done = []
+    client.request("server", Request(1, FIRMWARE), 0.0, body=Collect(1 << 20))
+    pair.run(done.append, lambda: done)
+    assert only(done).message.payload == bytes(store.body)
+    assert pair.carried == carried
+
+
+def test_a_new_body_under_way_starts_again(coap):
+    client = make(coap)
+    store = Store(body_of(200_000))
+    pair = pair_of(coap, client, make(coap), store)
+    got, done = bytearray(), []
+    call = client.request("server", Request(1, FIRMWARE), 0.0, body=Stream())
+
+    def react(event):
+        if isinstance(event, BodyRestarted):
+            got.clear()
+        elif isinstance(event, BlockArrived):
+            got.extend(event.payload)
+            if event.offset == 0:
+                store.body[:] = body_of(190_001)
+            if not event.last:
+                client.proceed(call, pair.now)
+        else:
+            done.append(event)
+
+    original = store.answer
+
+    def answer(message):
+        response = original(message)
+        if len(store.body) == 190_001:
+            options = tuple((number, b"\x02" if number == 4 else value) for number, value in response.options)
+            return Response(0x45, options, response.payload, body=store)
+        return response
+
+    store.answer = answer
+    pair.run(react, lambda: done)
+    assert bytes(got) == body_of(190_001)
+
+
+def test_a_fetch_brings_and_gets_several_blocks(coap):
+    """Both bodies of one exchange in BERT: FETCH with a large question and a large answer."""
+    client = make(coap)
+    question, answer = body_of(100_000), body_of(150_000)
+    receiver = Block1Receiver(1 << 20)
+    asked, done = bytearray(), []
+
+    class Body:
+        size_bytes = len(answer)
+
+        def block(self, offset, length):
+            return answer[offset : offset + length]
+
+    def serve(endpoint, event, now):
+        if isinstance(event, BodyWanted):
+            endpoint.give(event, event.body.block(event.offset, event.length))
+            return
+        message = event.message
+        one, two = (None if value is None else Block.decode(value) for value in (message.first(27), message.first(23)))
+        options, payload, code = (), b"", 0x5F
+        if one is not None:
+            taken = receiver.accept(one, message.payload, blocks=message.blocks)
+            asked.extend(taken.payload)
+            options = ((27, receiver.response_block(one)),)
+        if one is None or not one.more:
+            part = block2_answer(two, len(answer))
+            code, payload = 0x45, answer[part.offset : part.offset + part.length]
+            options += block2_options(part, len(answer), b"\x01", want_size2=False)
+        endpoint.respond(event.exchange, Response(code, options, payload, body=Body()), now)
+
+    pair = pair_of(coap, client, make(coap), serve)
+    client.request("server", Request(5, (), question), 0.0, body=Collect(1 << 20))
+    pair.run(done.append, lambda: done)
+    assert only(done).message.payload == answer
+    assert bytes(asked) == question
+
+
+def test_an_error_needs_no_block(coap):
+    server = make(coap)
+    request = only(feed(server, "e1070003a1b13501300130112ad1020fff" + "00" * 2049))
+    assert request.message.blocks == 3
+    server.respond(request.exchange, Response(0x84), 0.0)
+    assert sent(server) == ["0184a1"]
