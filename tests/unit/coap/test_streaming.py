@@ -23,6 +23,7 @@ from lwm2m_fota.coap.events import (
     RequestReceived,
     ResponseReceived,
 )
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.coap.stream_frames import FrameReader, frame_of
 from lwm2m_fota.coap.stream_signals import Capabilities
 from lwm2m_fota.errors import BlockwiseError
@@ -212,7 +213,7 @@ class Store:
     def __call__(self, endpoint, event, now):
         if isinstance(event, BodyWanted):
             lost = Response(0xA0, (), b"gone")
-            endpoint.give(event, lost if self.failing else event.body.block(event.offset, event.length))
+            endpoint.give(event, lost if self.failing else event.body.block(event.offset, event.length), now)
         elif isinstance(event, RequestReceived):
             endpoint.respond(event.exchange, self.answer(event.message), now)
 
@@ -333,6 +334,12 @@ def test_pull_in_blocks_of_a_size_that_is_asked_for(coap, szx):
     assert got == body
 
 
+def test_sets_of_blocks_are_for_datagrams(coap):
+    body = body_of(70_000)
+    pair, _, got = pull(coap, body, Store(body), BERT, BERT, Stream(q_block=QBlock()))
+    assert (got, pair.carried) == (body, 4)
+
+
 @pytest.mark.parametrize("max_szx", [5, 2])
 def test_pull_from_who_gives_smaller_blocks(coap, max_szx):
     body = body_of(70_000)
@@ -420,7 +427,7 @@ def test_a_fetch_brings_and_gets_several_blocks(coap):
 
     def serve(endpoint, event, now):
         if isinstance(event, BodyWanted):
-            endpoint.give(event, event.body.block(event.offset, event.length))
+            endpoint.give(event, event.body.block(event.offset, event.length), now)
             return
         message = event.message
         one, two = (None if value is None else Block.decode(value) for value in (message.first(27), message.first(23)))
