@@ -38,7 +38,7 @@ def in_blocks(message: Message) -> Message:
                 blocks = max(-(-len(message.payload) // UNIT_BYTES), 1)
         else:
             options.append((number, value))
-    return attrs.evolve(message, options=tuple(options), blocks=blocks)
+    return message._replace(options=tuple(options), blocks=blocks)
 
 
 @final
