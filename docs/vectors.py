@@ -6,6 +6,7 @@ only where they are there. A test compares it with what the code says.
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from lwm2m_fota.package.cose.message import CoseEncrypt, CoseEncrypt0, read_mess
 from lwm2m_fota.package.cose.names import CoseTag
 from lwm2m_fota.package.cose.rules import CoseRules
 from lwm2m_fota.package.crypto import KeyType, PrivateKey, PublicKey, SecretKey
+from lwm2m_fota.package.formats.suit.members import judge_of, open_envelope
 from lwm2m_fota.package.keyring import DecryptionKey, KeyRing, TrustedKey
 from lwm2m_fota.package.trust import TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.verdicts import refusal_error
@@ -128,6 +130,43 @@ def mcuboot_rows(folder: Path) -> Iterator[Row]:
         yield Row(f"mcuboot/{name}", is_good, _verify(permissive, data), _verify(TrustPolicy(keys=keys), data))
 
 
+_TEXT_BLOCK = re.compile(r"~~~\n((?:[0-9a-f]+\n)+)~~~")
+
+
+def suit_envelopes(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The envelopes of the drafts: of the manifest draft once without authentication, and then with all there is."""
+    for path in sorted(folder.glob("suit/example*.txt")):
+        found = [
+            bytes.fromhex(each.replace("\n", "")) for each in _TEXT_BLOCK.findall(path.read_text(encoding="utf-8"))
+        ]
+        yield f"suit/{path.stem} (not signed)", found[0]
+        if len(found) > 2:  # noqa: PLR2004 - the third has what was severed
+            yield f"suit/{path.stem} (severed)", found[1]
+        yield f"suit/{path.stem}", found[-1]
+    for pattern in ("suit-encryption/suit-manifest-*.hex.signed", "suit-trust-domains/*.hex"):
+        for path in sorted(folder.glob(pattern)):
+            name = f"{path.parent.name}/{path.name.partition('.')[0]}"
+            yield name, bytes.fromhex(path.read_text(encoding="ascii"))
+
+
+def suit_rows(folder: Path) -> Iterator[Row]:
+    """The envelopes under the keys that the drafts publish; the permissive policy takes those that nobody signed."""
+    key = PrivateKey.from_pem((folder / "suit" / "private_key.pem").read_bytes()).public_key
+    keys = (TrustedKey(key), TrustedKey(SecretKey(b"a" * 32), key_id=b"drafts"))
+    permissive = UnsafeTrustPolicy(keys=keys, choices=[UnsafeChoice.ACCEPT_UNSIGNED])
+    for name, data in suit_envelopes(folder):
+        is_good = "not signed" not in name and "es-ecdh-dependency" not in name
+        yield Row(name, is_good, _open(permissive, data), _open(TrustPolicy(keys=keys), data))
+
+
+def _open(policy: TrustPolicy, data: bytes) -> str:
+    try:
+        open_envelope(data, judge_of(policy, None))
+    except PackageError as error:
+        return str(error)
+    return GOOD
+
+
 def _verify(policy: TrustPolicy, data: bytes) -> str:
     verifier = PackageVerifier(policy)
     try:
@@ -144,6 +183,11 @@ SECTIONS = (
         "MCUboot",
         "Images of imgtool; `permissive` is an `UnsafeTrustPolicy` that takes unsigned ones.",
         mcuboot_rows,
+    ),
+    (
+        "SUIT",
+        "Envelopes of the drafts: signatures and digests. Their payloads are not published; `permissive` is as above.",
+        suit_rows,
     ),
 )
 

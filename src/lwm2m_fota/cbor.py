@@ -63,6 +63,7 @@ def loads(
     max_items: int = DEFAULT_MAX_ITEMS,
     max_bytes: int = DEFAULT_MAX_BYTES,
     canonical_ints: bool = False,
+    canonical_maps: bool = False,
     allow_indefinite: bool = True,
 ) -> object:
     """Read exactly one data item.
@@ -73,6 +74,8 @@ def loads(
         max_items: data items in all, keys and tags included.
         max_bytes: of `data`.
         canonical_ints: if true, integers, lengths and tags must be written in their shortest form.
+        canonical_maps: if true, the keys of a map must ascend in the bytewise order of what is written (RFC 8949
+            section 4.2.1).
         allow_indefinite: if false, strings, arrays and maps must state their length.
 
     Raises:
@@ -83,6 +86,7 @@ def loads(
     reader = _Reader(
         data, max_depth, max_items, max_bytes, canonical_ints=canonical_ints, allow_indefinite=allow_indefinite
     )
+    reader.canonical_maps = canonical_maps
     item = reader.item()
     if reader.at != len(data):
         raise CborError(f"{len(data) - reader.at} bytes follow the item")
@@ -187,7 +191,9 @@ def _head(major: int, argument: int) -> bytes:
 class _Reader:
     """Reads data items, and checks everything before anything is built of it."""
 
-    __slots__ = ("_canonical_ints", "_data", "_end", "_indefinite", "_items_left", "_max_depth", "at")
+    __slots__ = (
+        "_canonical_ints", "_data", "_end", "_indefinite", "_items_left", "_max_depth", "at", "canonical_maps",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -209,6 +215,7 @@ class _Reader:
         self._items_left = max_items
         self._canonical_ints = canonical_ints
         self._indefinite = allow_indefinite
+        self.canonical_maps = False
         self.at = 0
 
     def item(self, depth: int = 1, *, in_key: bool = False) -> object:
@@ -305,9 +312,14 @@ class _Reader:
     def _map(self, count: int | None, depth: int) -> dict[object, object]:
         found: dict[object, object] = {}
         written: set[bytes] = set()  # two NaN are not equal once they are read
+        last = b""
         while not self._broken() if count is None else len(found) < count:
             start = self.at
             key = self.item(depth + 1, in_key=True)
+            if self.canonical_maps:
+                if self._data[start : self.at] <= last:
+                    raise CborError("the keys of a map do not ascend")
+                last = self._data[start : self.at]
             if type(key) is float or type(key) is tuple:
                 if self._data[start : self.at] in written:
                     raise CborError(_TWICE)

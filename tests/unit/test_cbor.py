@@ -177,6 +177,19 @@ def test_arguments_may_have_to_be_shortest(data):
         loads(b(data), canonical_ints=True)
 
 
+@pytest.mark.parametrize("data", ["a201000000", "a200000000", "a26161000000", "a220000000", "82a0a201000000"])
+def test_the_keys_of_a_map_may_have_to_ascend(data):
+    with pytest.raises(CborError, match="do not ascend"):
+        loads(b(data), canonical_maps=True)
+
+
+@pytest.mark.parametrize(
+    "data", ["a0", "a10000", "a200000100", "a218ff001901000a", "a42000610000626161008000", "a3000020006000"]
+)
+def test_keys_that_ascend_are_welcome(data):
+    loads(b(data), canonical_maps=True)
+
+
 @pytest.mark.parametrize("data", ["1818", "190100", "1a00010000", "1b0000000100000000", "3818", "d81801", "f93c00"])
 def test_shortest_arguments_are_welcome(data):
     loads(b(data), canonical_ints=True)

@@ -1,0 +1,212 @@
+"""Command sequences: flat arrays of commands and their arguments (draft-ietf-suit-manifest-37 section 8.4.6).
+
+They are read whole and checked before any of them is run: a command that is not known makes the manifest invalid, even
+where it would not be reached.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Final, TypeAlias, final
+
+import attrs
+
+from lwm2m_fota.package.formats.suit.codes import ALL_REPORTING, Condition, Directive, Key
+from lwm2m_fota.package.formats.suit.limits import SuitLimits
+from lwm2m_fota.package.formats.suit.parameters import Parameters, read_parameters
+from lwm2m_fota.package.formats.suit.reading import load_array, malformed, too_much, unsupported
+
+
+@final
+@attrs.frozen
+class Check:
+    """A condition."""
+
+    condition: Condition
+
+
+@final
+@attrs.frozen
+class Act:
+    """A directive that does something to a component."""
+
+    directive: Directive
+
+
+@final
+@attrs.frozen
+class Select:
+    """For which components the next commands are: their indices, in order."""
+
+    indices: tuple[int, ...]
+
+
+@final
+@attrs.frozen
+class Assign:
+    """Sets parameters.
+
+    Attributes:
+        parameters: what is set.
+        is_forced: whether what was set before is replaced.
+    """
+
+    parameters: Parameters
+    is_forced: bool
+
+
+@final
+@attrs.frozen
+class TryEach:
+    """The first of these sequences whose conditions hold; an empty one always does."""
+
+    alternatives: tuple["Commands", ...]
+
+
+@final
+@attrs.frozen
+class RunSequence:
+    """A sequence within another."""
+
+    commands: "Commands"
+
+
+Command: TypeAlias = Check | Act | Select | Assign | TryEach | RunSequence
+Commands: TypeAlias = tuple[Command, ...]
+
+_SHARED: Final = frozenset(
+    {
+        Directive.SET_COMPONENT_INDEX,
+        Directive.TRY_EACH,
+        Directive.SET_PARAMETERS,
+        Directive.OVERRIDE_PARAMETERS,
+        Directive.RUN_SEQUENCE,
+    }
+)
+_STARTING: Final = frozenset(Directive)
+_UPDATING: Final = _STARTING - {Directive.INVOKE}
+_CONDITIONS: Final = frozenset(map(int, Condition))
+_DIRECTIVES: Final = frozenset(map(int, Directive))
+_ACTS: Final = frozenset(
+    {
+        Directive.PROCESS_DEPENDENCY,
+        Directive.WRITE,
+        Directive.FETCH,
+        Directive.COPY,
+        Directive.INVOKE,
+        Directive.SWAP,
+        Directive.UNLINK,
+    }
+)
+_FEWEST_ALTERNATIVES: Final = 2
+
+
+@final
+@attrs.frozen
+class Scope:
+    """What sequences of one manifest may speak of.
+
+    Attributes:
+        indices: of its components and dependencies, in order.
+        limits: how much is read.
+    """
+
+    indices: tuple[int, ...]
+    limits: SuitLimits
+
+    def shared(self, data: object) -> Commands:
+        """Read the sequence that precedes every other.
+
+        Raises:
+            PackageError: it breaks the rules, or is not understood.
+        """
+        return self._outer(data, "the shared sequence", _SHARED)
+
+    def sequence(self, key: Key, data: object) -> Commands:
+        """Read another sequence.
+
+        Raises:
+            PackageError: it breaks the rules, or is not understood.
+        """
+        allowed = _STARTING if key is Key.INVOKE else _UPDATING
+        return self._outer(data, f"sequence {key.name.lower()}", allowed)
+
+    def _outer(self, data: object, what: str, allowed: AbstractSet[Directive]) -> Commands:
+        commands = _Reading(self, what, allowed).sequence(data, 1)
+        if len(self.indices) > 1 and not isinstance(commands[0], Select):
+            raise malformed(f"{what} does not begin with a component index, and there are several")
+        return commands
+
+
+@final
+@attrs.frozen
+class _Reading:
+    """One sequence with those within it."""
+
+    scope: Scope
+    what: str
+    allowed: AbstractSet[Directive]
+
+    def sequence(self, data: object, depth: int) -> Commands:
+        most = self.scope.limits.max_sequence_depth
+        if depth > most:
+            raise too_much("sequences within sequences", depth, "max_sequence_depth", most)
+        items = load_array(data, self.what)
+        if not items or len(items) % 2:
+            raise malformed(f"{self.what} is not pairs of a command and its argument")
+        return tuple(self._commands(items, depth))
+
+    def _commands(self, items: list[object], depth: int) -> Iterator[Command]:
+        for code, argument in zip(items[::2], items[1::2], strict=True):
+            if type(code) is not int:
+                raise malformed(f"{self.what}: a command is no number")
+            if code in _CONDITIONS:
+                self._reporting(argument)
+                yield Check(Condition(code))
+            elif code in _DIRECTIVES:
+                yield self._directive(Directive(code), argument, depth)
+            else:
+                raise unsupported(f"{self.what}: command {code}")
+
+    def _reporting(self, argument: object) -> None:
+        if type(argument) is not int or not 0 <= argument <= ALL_REPORTING:
+            raise malformed(f"{self.what}: a reporting policy is 0 to {ALL_REPORTING}")
+
+    def _directive(self, directive: Directive, argument: object, depth: int) -> Command:
+        if directive not in self.allowed:
+            raise malformed(f"{self.what}: {directive.name.lower()} does not belong there")
+        if directive in _ACTS:
+            self._reporting(argument)
+            return Act(directive)
+        if directive is Directive.SET_COMPONENT_INDEX:
+            return Select(self._indices(argument))
+        if directive is Directive.TRY_EACH:
+            return TryEach(self._alternatives(argument, depth))
+        if directive is Directive.RUN_SEQUENCE:
+            return RunSequence(self.sequence(argument, depth + 1))
+        return Assign(self._parameters(argument, depth), directive is Directive.OVERRIDE_PARAMETERS)
+
+    def _indices(self, argument: object) -> tuple[int, ...]:
+        known = self.scope.indices
+        if argument is True:
+            return known
+        found = argument if type(argument) is list else [argument]
+        if not found or len(set(map(repr, found))) != len(found):
+            raise malformed(f"{self.what}: no components, or one twice")
+        if not all(type(each) is int and each in known for each in found):
+            raise malformed(f"{self.what}: there is no component {found}")
+        return tuple(found)
+
+    def _alternatives(self, argument: object, depth: int) -> tuple[Commands, ...]:
+        if type(argument) is not list or len(argument) < _FEWEST_ALTERNATIVES:
+            raise malformed(f"{self.what}: a try-each needs at least {_FEWEST_ALTERNATIVES} sequences")
+        has_none = argument[-1] is None
+        tried = tuple(self.sequence(each, depth + 1) for each in (argument[:-1] if has_none else argument))
+        return (*tried, ()) if has_none else tried
+
+    def _parameters(self, argument: object, depth: int) -> Parameters:
+        found = read_parameters(argument, self.scope.limits)
+        if found.soft_failure is not None and depth == 1:
+            raise malformed(f"{self.what}: soft-failure is set outside of try-each and run-sequence")
+        if found.source_component is not None and found.source_component not in self.scope.indices:
+            raise malformed(f"{self.what}: there is no source component {found.source_component}")
+        return found
