@@ -7,13 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwm2m_fota.coap.block import Block
+from lwm2m_fota.coap.block1 import Accepted, Block1Receiver
 from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import Endpoint, EndpointLimits, FailureReason, Request, Response, Stream
-from lwm2m_fota.coap.events import BlockArrived, BodyRestarted, BodyWanted, CallFailed, ResponseReceived
+from lwm2m_fota.coap.events import (
+    BlockArrived,
+    BlockWanted,
+    BodyRestarted,
+    BodyWanted,
+    CallFailed,
+    ResponseReceived,
+)
 from lwm2m_fota.coap.message import decode
 from lwm2m_fota.coap.qblock import QBlock, QTimers
 from lwm2m_fota.coap.qgiving import QGive
 from lwm2m_fota.coap.qpulling import LATE_TOKENS, QPull
+from lwm2m_fota.coap.qpushing import LATE_BURSTS, QPush
 from lwm2m_fota.errors import BlockwiseError
 
 PATH = ((11, b"fw"),)
@@ -34,7 +43,18 @@ class Wire:
     """A client and a server with one body, which may change on the way."""
 
     def __init__(
-        self, *, seed, loss, duplicate, slowest_s, body, client_limits, server_limits, max_szx, changes_at=None
+        self,
+        *,
+        seed,
+        loss,
+        duplicate,
+        slowest_s,
+        body,
+        client_limits,
+        server_limits,
+        max_szx,
+        changes_at=None,
+        late_s=0.0,
     ):
         self.random = random.Random(seed)
         self.loss, self.duplicate, self.slowest_s = loss, duplicate, slowest_s
@@ -46,7 +66,10 @@ class Wire:
         }
         self.now, self.queue, self.count = 0.0, [], 0
         self.said = []
+        self.held = []  # answers that the server will give later
+        self.late_s = late_s
         self.q = server_limits.q_block
+        self.receiver, self.stored, self.taken = Block1Receiver(1 << 20), bytearray(), 0
 
     @property
     def size_bytes(self):
@@ -62,11 +85,17 @@ class Wire:
             gone = version != self.version
             server.give(event, Response(0x84) if gone else body[event.offset : event.offset + event.length], self.now)
         else:
-            server.respond(event.exchange, self.answer(event.message), self.now)
+            answer = self.answer(event.message)
+            if self.late_s:
+                self.held.append((self.now + self.late_s, event.exchange, answer))
+            else:
+                server.respond(event.exchange, answer, self.now)
 
     def answer(self, message):
-        if self.q is None and message.first(31) is not None:
+        if self.q is None and (message.first(31) is not None or message.first(19) is not None):
             return Response(0x82)
+        if message.code == 3:
+            return self.take(message)
         value = message.first(23)
         try:
             part = block2_answer(None if value is None else Block.decode(value), len(self.body), max_szx=self.max_szx)
@@ -78,8 +107,33 @@ class Wire:
         options = block2_options(part, len(self.body), bytes((self.version,)), want_size2=True)
         return Response(0x45, options, payload, True, Version((self.body, self.version)))
 
+    def take(self, message):
+        """A body, or some blocks of one, that must come in order and once."""
+        assert message.first(292) is None
+        value = message.first(27)
+        block = None if value is None else Block.decode(value)
+        try:
+            taken = self.receiver.accept(block, message.payload, message.uint(60), message.blocks)
+        except BlockwiseError as error:
+            return Response(error.code)
+        options = () if block is None else ((27, self.receiver.response_block(block)),)
+        if not isinstance(taken, Accepted):
+            return Response(0x44 if taken.final else 0x5F, options)
+        del self.stored[taken.offset :]
+        self.stored += taken.payload
+        self.taken += taken.final
+        return Response(0x44 if taken.final else 0x5F, options)
+
+    def release(self):
+        """Give the answers that are due."""
+        due = [held for held in self.held if held[0] <= self.now]
+        self.held = [held for held in self.held if held[0] > self.now]
+        for _, exchange, answer in due:
+            self.ends["server"].respond(exchange, answer, self.now)
+
     def run(self, react):  # noqa: C901 - a network in one loop
         for _ in range(100_000):
+            self.release()
             for event in self.ends["client"].take_events():
                 react(event)
             for event in self.ends["server"].take_events():
@@ -91,6 +145,7 @@ class Wire:
             deadlines = [at for end in self.ends.values() if (at := end.next_deadline()) is not None]
             if self.queue:
                 deadlines.append(self.queue[0][0])
+            deadlines += [at for at, _, _ in self.held]
             if not deadlines:
                 return
             self.now = max(self.now, min(deadlines))
@@ -107,17 +162,27 @@ class Wire:
     def look(self):
         """Nothing is held beyond the limits."""
         for state in self.ends["client"]._messages.peers.states.values():
-            assert len(state.tokens) <= LATE_TOKENS + 1
             lane = state.asking
+            if isinstance(lane, QPush):
+                assert len(state.tokens) <= LATE_BURSTS * lane._q.max_payloads
+                if lane._call.request.source_bytes is not None:
+                    assert len(lane._call.ahead) <= lane._q.max_payloads * lane._sending.size
+                assert lane._unheard <= lane._q.unheard_sets
+            else:
+                assert len(state.tokens) <= LATE_TOKENS + 1
             if isinstance(lane, QPull):
                 order = lane._order
-                most = max(lane._q.early_bytes // lane._size, 1)
+                most = lane._q.early_bytes // lane._size + 1
                 assert len(order.early) <= most
                 assert lane._call.batch.size_bytes <= lane._room_bytes + lane._size * most
         for state in self.ends["server"]._messages.peers.states.values():
             lane = state.answering
+            assert len(state.bodies) <= 2
+            for body in state.bodies.values():
+                assert len(body._order.early) <= body._q.early_bytes // (16 << body.szx) + 1
+                assert len(body._parts) <= body._room
             if isinstance(lane, QGive):
-                assert len(lane._ahead) <= lane._size
+                assert len(lane._ahead) <= lane._sending.size
                 assert lane._unheard <= lane._q.unheard_sets
 
     def send(self, source, data, target):
@@ -239,3 +304,49 @@ def test_a_server_that_knows_no_q_block_is_pulled_from_with_block2(network, clie
     wire = Wire(**network, client_limits=client_limits, server_limits=server_limits)
     got, end = pull(wire, Stream(szx=szx, q_block=q))
     judge(wire, got, end, network["loss"])
+
+
+def push(wire, request):
+    client, ends, acknowledged = wire.ends["client"], [], [0]
+    call = client.request("server", request, 0.0)
+
+    def react(event):
+        if isinstance(event, BlockWanted):
+            assert acknowledged[-1] <= event.acknowledged
+            acknowledged.append(event.acknowledged)
+            client.supply(call, wire.body[event.offset : event.offset + event.length], wire.now)
+        elif isinstance(event, BodyRestarted):
+            acknowledged.append(0)
+        else:
+            ends.append(event)
+
+    wire.run(react)
+    (end,) = ends
+    wire.gone()
+    return end
+
+
+def judge_push(wire, end, loss):
+    if isinstance(end, ResponseReceived):
+        assert end.message.code == 0x44
+        assert bytes(wire.stored) == wire.body
+    else:
+        assert (type(end), end.reason) == (CallFailed, FailureReason.TIMEOUT)
+        assert loss
+        assert wire.body.startswith(bytes(wire.stored))
+    assert wire.taken <= 1
+
+
+@given(networks, limits, limits, st.integers(0, 6), qblocks, st.booleans(), st.sampled_from([0.0, 0.0, 0.3, 5.0]))
+def test_a_push_ends_and_what_arrived_is_right(network, client_limits, server_limits, szx, q, streamed, late_s):
+    wire = Wire(**network, client_limits=client_limits, server_limits=server_limits, late_s=late_s)
+    body = {"source_bytes": len(wire.body)} if streamed else {"payload": wire.body}
+    end = push(wire, Request(3, PATH, szx=szx, q_block=q, **body))
+    judge_push(wire, end, network["loss"])
+
+
+@given(networks, limits, st.integers(0, 6), qblocks)
+def test_a_server_that_knows_no_q_block_is_pushed_to_with_block1(network, client_limits, szx, q):
+    wire = Wire(**network, client_limits=client_limits, server_limits=EndpointLimits(q_block=None))
+    end = push(wire, Request(3, PATH, szx=szx, q_block=q, source_bytes=len(wire.body)))
+    judge_push(wire, end, network["loss"])

@@ -13,7 +13,6 @@ from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, encode_options, sort_options
 from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.coap.peers import PeerState
-from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.model.codes import Code, describe_code, is_request
 
@@ -22,9 +21,12 @@ if TYPE_CHECKING:
     from lwm2m_fota.coap.pulling import PullLane
     from lwm2m_fota.coap.pushing import PushLane
     from lwm2m_fota.coap.qpulling import QPull
+    from lwm2m_fota.coap.qpushing import QPush
     from lwm2m_fota.coap.reliability import Outgoing
 
 _BLOCK2: Final = int(Option.BLOCK2)
+_BLOCK1: Final = int(Option.BLOCK1)
+_Q_BLOCK1: Final = int(Option.Q_BLOCK1)
 _SIZE2: Final = int(Option.SIZE2)
 _Q_BLOCK2: Final = int(Option.Q_BLOCK2)
 _OBSERVE: Final = int(Option.OBSERVE)
@@ -70,6 +72,8 @@ class Call:
         ahead_at: where they are in the body, bytes.
         ahead_pace: how many are asked for at once.
         wanted_bytes: how many the caller was asked for.
+        wanted_at: where they are in the body, bytes.
+        q_up: send the body up by sets; None if that is not wished, or the peer does not know it.
         download: the blocks down; None before the first answer, unless the blocks are streamed.
         head: of a body that is collected, the first message; of one that is streamed, that of the last block that came
             the ordinary way.
@@ -105,12 +109,14 @@ class Call:
         "parts",
         "phase",
         "q_down",
+        "q_up",
         "registering",
         "request",
         "size2",
         "state",
         "token",
         "upload",
+        "wanted_at",
         "wanted_bytes",
         "window",
     )
@@ -138,16 +144,18 @@ class Call:
         self.ahead = request.payload
         self.ahead_at = 0
         self.ahead_pace = Pace(limits.ahead_bytes, limits.batch_s)
-        self.wanted_bytes = 0
+        self.wanted_bytes = self.wanted_at = 0
         self.download = _download(body, limits.body_restarts, units, bert=bert)
         self.head: Message | None = None
         self.parts: list[bytes] = []
         self.batch = Batch(limits.batch_bytes, limits.batch_s)
         self.size2: int | None = None
         self.window = body.window if isinstance(body, Stream) else 1
-        self.q_down: QBlock | None = body.q_block if isinstance(body, Stream) and not bert else None
+        q_block = request.q_block if self.upload is not None or isinstance(body, Collect) else body.q_block
+        self.q_up = None if bert or self.upload is None else q_block
+        self.q_down = None if bert or self.upload is not None else q_block
         self.in_sets = False
-        self.lane: PullLane | PushLane | QPull | None = None
+        self.lane: PullLane | PushLane | QPull | QPush | None = None
         self.registering = request.observe
         self.announced = False
         self.observed: bytes | None = None
@@ -158,7 +166,8 @@ def checked(request: Request, body: Collect | Stream) -> Request:
     """The request with its options in order.
 
     Raises:
-        UsageError: the code is no method, the body is given twice, or notifications are to be streamed.
+        UsageError: the code is no method, the body is given twice, notifications are to be streamed, or what comes by
+            sets of blocks cannot.
         MessageFormatError: an option is out of range.
     """
     if not is_request(request.code):
@@ -169,6 +178,8 @@ def checked(request: Request, body: Collect | Stream) -> Request:
         raise UsageError("notifications are collected, not streamed")
     if isinstance(body, Stream) and body.q_block is not None and (request.source_bytes or request.payload):
         raise UsageError("sets of blocks are fetched with a request that has no body")
+    if request.observe and request.q_block is not None:
+        raise UsageError("an observation is no transfer by sets of blocks")
     options = sort_options(request.options)
     encode_options(bytearray(), options)
     return Request(
@@ -179,6 +190,7 @@ def checked(request: Request, body: Collect | Stream) -> Request:
         request.confirmable,
         request.szx,
         request.observe,
+        request.q_block,
     )
 
 
@@ -213,8 +225,10 @@ def next_options(call: Call) -> Options:
         extra = upload.options()
         final = not upload.current().more
     if final:  # only the last block of a request is answered with a body
-        if download is not None:
-            extra += download.options() if call.q_down is None else _options_for_sets(download)
+        if call.q_down is not None:
+            extra += _options_for_sets(request.szx, download)
+        elif download is not None:
+            extra += download.options()
         elif request.szx < MAX_SZX and request.code in _WITH_BLOCK2:
             extra += ((_BLOCK2, pack_block(0, False, request.szx)),)  # noqa: FBT003 - the M bit
         if call.registering:
@@ -222,11 +236,12 @@ def next_options(call: Call) -> Options:
     return sort_options(request.options + extra) if extra else request.options
 
 
-def _options_for_sets(download: Block2Receiver) -> Options:
+def _options_for_sets(szx: int, download: Block2Receiver | None) -> Options:
     """As `Block2Receiver.options`, to find out whether the peer knows Q-Block2: a request for one block."""
-    szx = download.szx if download.szx is not None else MAX_SZX
-    num = download.offset >> szx + 4
-    return (_SIZE2, b""), (_Q_BLOCK2, pack_block(num, False, szx))  # noqa: FBT003 - M is 0: this block alone
+    offset = 0
+    if download is not None:
+        szx, offset = MAX_SZX if download.szx is None else download.szx, download.offset
+    return (_SIZE2, b""), (_Q_BLOCK2, pack_block(offset >> szx + 4, False, szx))  # noqa: FBT003 - M is 0: this one alone
 
 
 def next_payload(call: Call) -> bytes:
@@ -246,7 +261,16 @@ def next_payload(call: Call) -> bytes:
 
 def as_block2(message: Message) -> Message:
     """A message with Block2 in place of Q-Block2."""
-    options = sort_options((_BLOCK2 if number == _Q_BLOCK2 else number, value) for number, value in message.options)
+    return _renumbered(message, _Q_BLOCK2, _BLOCK2)
+
+
+def as_block1(message: Message) -> Message:
+    """A message with Block1 in place of Q-Block1."""
+    return _renumbered(message, _Q_BLOCK1, _BLOCK1)
+
+
+def _renumbered(message: Message, former: int, number: int) -> Message:
+    options = sort_options((number if each == former else each, value) for each, value in message.options)
     return Message(message.type, message.code, message.mid, message.token, options, message.payload)
 
 

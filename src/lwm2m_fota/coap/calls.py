@@ -27,6 +27,8 @@ class Request:
         confirmable: CON or NON.
         szx: the largest block to send, and below 6 also the largest to ask for: `16 << szx` bytes.
         observe: ask to be notified of changes (RFC 7641).
+        q_block: send the body by sets of blocks (Q-Block1), all of them non-confirmable: to a peer that is known to
+            understand that, see `Endpoint.knows_q_block`. A request without a body finds that out.
     """
 
     code: int
@@ -36,6 +38,7 @@ class Request:
     confirmable: bool = True
     szx: int = MAX_SZX
     observe: bool = False
+    q_block: QBlock | None = None
 
 
 class BlockBody(Protocol):

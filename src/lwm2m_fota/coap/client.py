@@ -32,8 +32,9 @@ from lwm2m_fota.coap.observe import Freshness
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.pulling import PullLane
 from lwm2m_fota.coap.pushing import PushLane
-from lwm2m_fota.coap.qblock import QBlock, Waits
-from lwm2m_fota.coap.qpulling import QPull, is_of_set, is_possible
+from lwm2m_fota.coap.qcalling import SetCalling
+from lwm2m_fota.coap.qpulling import QPull, is_possible
+from lwm2m_fota.coap.qpushing import QPush
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
 from lwm2m_fota.coap.template import TokenRun
 from lwm2m_fota.errors import BlockwiseError, FotaError, UsageError
@@ -43,7 +44,6 @@ _TOKEN_TRIES: Final = 16
 _BLOCK2: Final = int(Option.BLOCK2)
 _ETAG: Final = int(Option.ETAG)
 _SIZE2: Final = int(Option.SIZE2)
-_Q_BLOCK2: Final = int(Option.Q_BLOCK2)
 _OBSERVE: Final = int(Option.OBSERVE)
 # Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
 _ANSWER: Final = Phase.ANSWER
@@ -62,13 +62,14 @@ class Client:
         windows: how many calls may have several requests under way.
     """
 
-    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "limits", "messages", "windows")
+    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "_sets", "limits", "messages", "windows")
 
     def __init__(self, messages: MessageLayer, entropy: Entropy, limits: EndpointLimits, events: list[Event]) -> None:
         self.messages = messages
         self.limits = limits
         self._entropy = entropy
         self._events = events
+        self._sets = SetCalling(self, entropy)
         self._calls: dict[int, Call] = {}
         self._last_call = 0
         self.windows = 0
@@ -115,7 +116,7 @@ class Client:
             raise UsageError(f"call {number} wants no bytes now")
         if len(data) != call.wanted_bytes:
             raise UsageError(f"call {number} wants {call.wanted_bytes} bytes, not {len(data)}")
-        call.ahead, call.ahead_at = data, call.upload.offset
+        call.ahead, call.ahead_at = data, call.wanted_at
         call.ahead_pace.begin(now)
         self._go_on(call, now)
 
@@ -160,6 +161,9 @@ class Client:
     def _ask(self, call: Call, now: float) -> None:
         """Send the next request, or ask the caller for its bytes first."""
         upload = call.upload
+        if upload is not None and call.q_up is not None:
+            self._sets.push(call, upload, call.q_up, now)
+            return
         if upload is not None:
             part = upload.current()
             if not call.ahead_at <= part.offset <= part.offset + part.length <= call.ahead_at + len(call.ahead):
@@ -175,9 +179,14 @@ class Client:
         part = upload.current()
         call.ahead_pace.end(len(call.ahead), now)
         steps = max(call.ahead_pace.target_bytes // upload.step_bytes, 1)
-        call.wanted_bytes = min(steps * upload.step_bytes, upload.left_bytes)
+        length = min(steps * upload.step_bytes, upload.left_bytes)
+        self.want_bytes(call, part.offset, length, part.offset)
+
+    def want_bytes(self, call: Call, offset: int, length: int, acknowledged: int) -> None:
+        """Let the caller be asked for bytes of the body up."""
+        call.wanted_at, call.wanted_bytes = offset, length
         call.phase = _SUPPLY
-        self._events.append(BlockWanted(call.number, part.offset, call.wanted_bytes))
+        self._events.append(BlockWanted(call.number, offset, length, acknowledged))
 
     def _go_on(self, call: Call, now: float) -> None:
         """Ask on, on the hot path if the call is on it."""
@@ -228,7 +237,9 @@ class Client:
         """A request was acknowledged without its response: it will come separately."""
         call = self._calls.get(outgoing.call)
         lane = None if call is None else call.lane
-        if call is not None and (lane is None or isinstance(lane, QPull) or lane.give_back(outgoing.token, now)):
+        if call is not None and (
+            lane is None or isinstance(lane, QPull | QPush) or lane.give_back(outgoing.token, now)
+        ):
             self._await(call, now)
 
     # -- answers
@@ -239,7 +250,7 @@ class Client:
         if call is None:
             return
         lane = call.lane
-        if isinstance(lane, QPull):
+        if isinstance(lane, QPull | QPush):
             lane.take(message, now)
             return
         if lane is not None and not lane.give_back(message.token, now):
@@ -273,22 +284,15 @@ class Client:
             if not isinstance(sent, Finished):
                 if isinstance(sent, NextBlock):
                     self._take_push_lane(call, upload, message)
-                elif call.request.source_bytes is not None:
-                    call.ahead = b""
-                    self._events.append(BodyRestarted(call.number, sent.reason))
-                self._go_on(call, now)
+                    self._go_on(call, now)
+                else:
+                    self.begin_anew(call, sent.reason, now)
                 return
             call.upload = None
         if call.registering:
             self._register(call, message, now)
-        if call.q_down is not None:
-            call.in_sets = is_of_set(message)
-            if call.in_sets:
-                message = as_block2(message)
-            elif message.code == Code.BAD_OPTION or (is_success(message.code) and not _is_whole(message)):
-                self.fall_back(call, now)  # with Block2 from the first request on: all of them have the same options
-                return
-        self._take_body(call, message, now)
+        if call.q_down is None or self._sets.accepts(call, message, now):
+            self.take_body(call, as_block2(message), now)
 
     def _register(self, call: Call, message: Message, now: float) -> None:
         call.registering = False
@@ -306,21 +310,22 @@ class Client:
             return  # over a stream they come in order, and the value says nothing (RFC 8323 section 7.1)
         self._close_request(call, now)
         _drop_body(call)
-        self._take_body(call, message, now)
+        self.take_body(call, message, now)
 
     def _end_observation(self, call: Call) -> None:
         if call.observed is not None:
             del call.state.tokens[call.observed]
             call.observed = None
 
-    def _take_body(self, call: Call, message: Message, now: float) -> None:
+    def take_body(self, call: Call, message: Message, now: float) -> None:
+        """Take an answer, or a block of one."""
         download = call.download
         if download is None:
             if message.first(_BLOCK2) is None or not is_success(message.code):
                 if len(message.payload) > call.body.max_body_bytes:
                     self._fail(call, FailureReason.TOO_LARGE, "the body is larger than allowed", now)
                 else:
-                    self._deliver(call, message, now)
+                    self.deliver(call, message, now)
                 return
             download = call.download = Block2Receiver(
                 max_body_bytes=call.body.max_body_bytes,
@@ -345,7 +350,7 @@ class Client:
                 if call.batch.size_bytes:
                     self._hand_over(call, now)
                 self._end_observation(call)
-                self._deliver(call, message, now)
+                self.deliver(call, message, now)
             case _:
                 assert_never(fetched)
 
@@ -354,7 +359,7 @@ class Client:
             call.head = call.head or message
             call.parts.append(block.payload)
             if block.last:
-                self._deliver(call, whole(call.head, b"".join(call.parts)), now)
+                self.deliver(call, whole(call.head, b"".join(call.parts)), now)
                 return
             self._ask(call, now)
             return
@@ -364,7 +369,7 @@ class Client:
         if block.last:
             call.batch.add(block.payload, now)
             self._hand_over(call, now, last=True)
-            self._deliver(call, whole(message, b""), now)
+            self.deliver(call, whole(message, b""), now)
             return
         self._take_pull_lane(call, message, now)
         if not (block.payload and call.batch.add(block.payload, now) and self.hand_over(call, now)):
@@ -387,13 +392,13 @@ class Client:
 
     def _whole(self, call: Call, message: Message, have: int, now: float) -> None:
         if isinstance(call.body, Collect):
-            self._deliver(call, message, now)
+            self.deliver(call, message, now)
             return
         if have:
             self._events.append(BodyRestarted(call.number, "the body came whole"))
         size2, etag = message.uint(_SIZE2), message.first(_ETAG)
         self._events.append(BlockArrived(call.number, 0, message.payload, True, size2, etag, message.code))  # noqa: FBT003 - last
-        self._deliver(call, whole(message, b""), now)
+        self.deliver(call, whole(message, b""), now)
 
     def restart(self, call: Call, reason: str, now: float) -> None:
         """The body begins anew."""
@@ -411,20 +416,15 @@ class Client:
         download, request = call.download, call.request
         if call.q_down is not None:
             if call.in_sets and download is not None and is_possible(message, download):
-                self._take_sets(call, call.q_down, download, message, now)
+                self._sets.pull(call, call.q_down, download, message, now)
                 return
             call.q_down = None
         if download is None or message.type != ACK or not request.confirmable or request.payload:
             return
         szx = download.szx
         if call.upload is None and szx is not None and not download.offset % (MIN_BLOCK_BYTES << szx):
-            call.lane = call.state.asking = lane = PullLane(self, call, download, szx, message, self._tokens())
+            call.lane = call.state.asking = lane = PullLane(self, call, download, szx, message, self.tokens())
             self.windows += lane.is_wide
-
-    def _take_sets(self, call: Call, q: QBlock, download: Block2Receiver, message: Message, now: float) -> None:
-        """The peer knows Q-Block2: fetch what follows by sets of blocks."""
-        waits = Waits(q, self._entropy.uniform(1.0, q.ack_random_factor), now)
-        call.lane = call.state.asking = QPull(self, call, q, waits, download, message, self._tokens())
 
     def _take_push_lane(self, call: Call, upload: Block1Sender, message: Message) -> None:
         """The blocks that follow may be acknowledged as this one was."""
@@ -434,20 +434,23 @@ class Client:
             and not message.payload
             and upload.left_bytes > MIN_BLOCK_BYTES << upload.szx
         ):
-            call.lane = call.state.asking = PushLane(self, call, upload, message, self._tokens())
+            call.lane = call.state.asking = PushLane(self, call, upload, message, self.tokens())
 
-    def _tokens(self) -> TokenRun:
+    def tokens(self) -> TokenRun:
+        """Tokens for the requests of one transfer."""
         return TokenRun(self._entropy.token(self.limits.token_bytes))
 
-    def fall_back(self, call: Call, now: float) -> None:
-        """The peer does not know Q-Block2: ask with Block2."""
-        call.q_down = None
+    def begin_anew(self, call: Call, reason: str, now: float) -> None:
+        """The body goes up from its first byte again."""
+        if call.request.source_bytes is not None:
+            call.ahead = b""
+            self._events.append(BodyRestarted(call.number, reason))
         self.ask_slowly(call, now)
 
     def take_slowly(self, call: Call, message: Message, now: float) -> None:
         """The call has left the hot path: take an answer on the ordinary way."""
         call.phase = _ANSWER
-        self._take_body(call, message, now)
+        self.take_body(call, message, now)
 
     def ask_slowly(self, call: Call, now: float) -> None:
         """The call has left the hot path: ask on the ordinary way."""
@@ -464,7 +467,8 @@ class Client:
 
     # -- ends
 
-    def _deliver(self, call: Call, message: Message, now: float) -> None:
+    def deliver(self, call: Call, message: Message, now: float) -> None:
+        """Hand out the whole answer: the call ends, unless it is an observation."""
         peer = call.state.address
         if call.observed is None:
             self._forget(call, now)
@@ -483,7 +487,7 @@ class Client:
         call = self._calls.get(outgoing.call)
         if call is not None and call.q_down is not None and reason is FailureReason.RESET:
             self._close_request(call, now)
-            self.fall_back(call, now)
+            self._sets.fall_back(call, now)
         elif call is not None:
             message = "the peer refused the request" if reason is FailureReason.RESET else "the peer does not answer"
             self._fail(call, reason, message, now)
@@ -502,7 +506,7 @@ class Client:
     def expire(self, state: PeerState, now: float) -> None:
         """Fail what has waited too long, and set the next alarm."""
         for call in list(state.calls.values()):
-            if isinstance(call.lane, QPull):
+            if isinstance(call.lane, QPull | QPush):
                 call.lane.expire(now)
             elif call.expires <= now:
                 self._fail(call, FailureReason.TIMEOUT, "no response came after the acknowledgement", now)
@@ -533,10 +537,6 @@ class Client:
         del call.state.calls[call.number]
         self._end_observation(call)
         self._close_request(call, now)
-
-
-def _is_whole(message: Message) -> bool:
-    return message.first(_BLOCK2) is None and message.first(_Q_BLOCK2) is None
 
 
 def _drop_body(call: Call) -> None:

@@ -26,6 +26,7 @@ from lwm2m_fota.coap.messaging import ArrivalKind, MessageLayer
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.qpulling import QPull
+from lwm2m_fota.coap.qtaking import QTake
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
 from lwm2m_fota.coap.serving import Serving
 from lwm2m_fota.coap.stream_signals import Capabilities
@@ -135,10 +136,11 @@ class Endpoint:
         at, end = 0, len(data)
         while at < end:
             state = self._states.get(peer)
-            lane = None if state is None else state.asking
             begin = at
-            if isinstance(lane, QPull):
-                at = lane.receive_burst(data, at, size, now)
+            if state is not None and isinstance(state.asking, QPull):
+                at = state.asking.receive_burst(data, at, size, now)
+            elif state is not None and isinstance(state.answering, QTake):
+                at = state.answering.receive_burst(data, at, size, now)
             if at == begin:
                 self.receive(data[at : at + size], peer, now)
                 at += size
@@ -192,6 +194,11 @@ class Endpoint:
             BlockwiseError: the body has more blocks of this size than there are numbers (4.13).
         """
         return self._client.request(peer, request, body, now)
+
+    def knows_q_block(self, peer: Peer) -> bool | None:
+        """Whether a peer understands Q-Block, as its requests and answers have shown; None if they have not."""
+        state = self._states.get(peer)
+        return None if state is None else state.knows_q_block
 
     def supply(self, call: int, data: bytes, now: float) -> None:
         """Give exactly the bytes that a BlockWanted asks for; nothing happens if the call has ended meanwhile.

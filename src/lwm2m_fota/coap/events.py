@@ -135,11 +135,19 @@ class Notified:
 @final
 @attrs.frozen(slots=True)
 class BlockWanted:
-    """An upload needs `length` bytes from `offset`: `Endpoint.supply` them."""
+    """An upload needs `length` bytes from `offset`: `Endpoint.supply` them.
+
+    Attributes:
+        call: the call.
+        offset: of the first of them in the body; with sets of blocks, what the peer misses is wanted once more.
+        length: how many bytes they are.
+        acknowledged: how many bytes of the body the peer is known to have.
+    """
 
     call: int
     offset: int
     length: int
+    acknowledged: int
 
 
 @final

@@ -57,6 +57,10 @@ class EndpointLimits:
         fail_on_unreachable: whether an ICMP error fails the calls to that peer at once. Such errors can be forged,
             and a rebooting device is unreachable for a while: by default they count as a lost datagram.
         mid_exhaustion: what to do when message ids run out.
+        bodies: bodies that all peers send by sets of blocks at a time; the first block of one more is lost, and comes
+            again.
+        bodies_per_peer: bodies that one peer sends by sets of blocks at a time; the one not heard of for longest gives
+            way.
         q_block: how bodies are given and taken by sets (Q-Block, RFC 9177), if a peer asks for that; None does not know
             those options.
 
@@ -81,6 +85,8 @@ class EndpointLimits:
     batch_s: float = 0.25
     fail_on_unreachable: bool = False
     mid_exhaustion: MidExhaustion = MidExhaustion.REUSE_COMPLETED
+    bodies: int = 1024
+    bodies_per_peer: int = 2
     q_block: QBlock | None = attrs.field(factory=QBlock)
 
     def __attrs_post_init__(self) -> None:
@@ -91,6 +97,8 @@ class EndpointLimits:
             self.exchanges_per_peer,
             self.remembered_per_peer,
             self.noted_notifications_per_peer,
+            self.bodies,
+            self.bodies_per_peer,
         )
         times = (self.ack_delay_s, self.response_wait_s, self.exchange_wait_s, self.batch_s)
         if min(counts) < 1 or min(self.cached_reply_bytes, self.body_restarts, self.batch_bytes, self.ahead_bytes) < 0:

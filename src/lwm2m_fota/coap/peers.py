@@ -7,6 +7,7 @@ late; a transfer of thousands of blocks sets one alarm for each time-out that re
 
 from collections import OrderedDict
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, Final, final
 
 from lwm2m_fota.coap.dedup import Recollection, ReplyBudget
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from lwm2m_fota.coap.pushing import PushLane
     from lwm2m_fota.coap.qgiving import QGive
     from lwm2m_fota.coap.qpulling import QPull
+    from lwm2m_fota.coap.qpushing import QPush
+    from lwm2m_fota.coap.qrequests import Body
+    from lwm2m_fota.coap.qtaking import QTake
     from lwm2m_fota.coap.serving import Exchange
     from lwm2m_fota.coap.taking import TakeLane
 
@@ -42,6 +46,7 @@ class PeerState:
         queue: our messages that wait for NSTART.
         tokens: our calls by the tokens that answers may carry.
         calls: our running calls by number.
+        bodies: what it sends by sets of blocks; the one heard of last is the last.
         exchanges: its requests that wait for `respond`, by exchange number.
         recalled: its messages that came lately.
         noted: the tokens of non-confirmable notifications lately sent to it, by message id.
@@ -49,6 +54,8 @@ class PeerState:
         alarms: when it will be looked at, descending; the last one is the next.
         asking: the hot path of a call, see `pulling` and `pushing`.
         answering: the hot path of a body that it sends or fetches, see `taking` and `giving`.
+        knows_q_block: whether it understands Q-Block; None if it has not shown.
+        probing_until: monotonic seconds before which no body goes to it by sets, since it did not answer to one.
         gone: it was forgotten.
     """
 
@@ -57,15 +64,18 @@ class PeerState:
         "alarms",
         "answering",
         "asking",
+        "bodies",
         "calls",
         "exchanges",
         "gone",
         "idle_at",
         "ids",
         "in_flight",
+        "knows_q_block",
         "lifetime_s",
         "noted",
         "parameters",
+        "probing_until",
         "queue",
         "recalled",
         "tokens",
@@ -82,18 +92,21 @@ class PeerState:
         self.queue: list[Outgoing] = []
         self.tokens: dict[bytes, Call] = {}
         self.calls: dict[int, Call] = {}
+        self.bodies: dict[Body, QTake] = {}
         self.exchanges: dict[int, Exchange] = {}
         self.recalled = recalled
         self.noted: OrderedDict[int, bytes] = OrderedDict()
         self.idle_at = 0.0
         self.alarms: list[float] = []
-        self.asking: PullLane | PushLane | QPull | None = None
-        self.answering: TakeLane | GiveLane | QGive | None = None
+        self.asking: PullLane | PushLane | QPull | QPush | None = None
+        self.answering: TakeLane | GiveLane | QGive | QTake | None = None
+        self.knows_q_block: bool | None = None
+        self.probing_until = 0.0
         self.gone = False
 
     def busy(self) -> bool:
         """Something runs that forgetting would lose."""
-        return bool(self.in_flight or self.queue or self.tokens or self.calls or self.exchanges)
+        return bool(self.in_flight or self.queue or self.tokens or self.calls or self.exchanges or self.bodies)
 
 
 @final
@@ -194,9 +207,9 @@ class PeerTable:
             state.lifetime_s = state.parameters.exchange_lifetime_s
 
     def alarm(self, state: PeerState, when: float) -> None:
-        """Look at a peer no later than `when`, monotonic seconds."""
+        """Look at a peer no later than `when`, monotonic seconds; infinite is never."""
         alarms = state.alarms
-        if not alarms or when < alarms[-1]:
+        if when < (alarms[-1] if alarms else inf):
             alarms.append(when)
             self._alarm_number += 1
             heappush(self._alarms, (when, self._alarm_number, state))

@@ -13,6 +13,9 @@ import attrs
 
 from lwm2m_fota.errors import UsageError
 
+MAX_SET_BLOCKS: Final = 1024
+"""The largest MAX_PAYLOADS: more blocks than that at once are no set but a flood."""
+
 _SET_MARGIN_S: Final = 1.0  # by which NON_RECEIVE_TIMEOUT exceeds NON_TIMEOUT_RANDOM at least
 
 
@@ -34,7 +37,8 @@ class QBlock:
     """The knobs of Q-Block; both ends should use the same.
 
     Attributes:
-        max_payloads: MAX_PAYLOADS, how many blocks are sent at a time; where the ends differ, a transfer is slow.
+        max_payloads: MAX_PAYLOADS, how many blocks are sent at a time, 1 to 1024; where the ends differ, a transfer is
+            slow.
         non_timeout_s: NON_TIMEOUT, the shortest pause between two sets, above 0.
         ack_random_factor: the pause is up to this many times NON_TIMEOUT (NON_TIMEOUT_RANDOM), at least 1.
         non_receive_timeout_s: NON_RECEIVE_TIMEOUT, the wait for a missing block before it is asked for; it doubles each
@@ -74,6 +78,8 @@ class QBlock:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= lowest):
                 raise UsageError(f"{name} must be finite and at least {lowest}, not {value}")
+        if self.max_payloads > MAX_SET_BLOCKS:
+            raise UsageError(f"max_payloads must be at most {MAX_SET_BLOCKS}, not {self.max_payloads}")
         for name in ("non_timeout_s", "non_receive_timeout_s", "shortest_timeout_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):

@@ -5,6 +5,7 @@ once. The next one follows when the peer asks for it ("Continue"), or after NON_
 What the peer misses is given again: it is read anew, and nothing is kept.
 """
 
+from itertools import repeat
 from math import inf
 from typing import Final, final
 
@@ -17,8 +18,9 @@ from lwm2m_fota.coap.message import HEADER_BYTES, MAX_MID, Message, Options, pac
 from lwm2m_fota.coap.messaging import MessageLayer
 from lwm2m_fota.coap.numbers import CON, NON, Option
 from lwm2m_fota.coap.peers import PeerState
-from lwm2m_fota.coap.qasked import Asked
 from lwm2m_fota.coap.qblock import QBlock, Waits
+from lwm2m_fota.coap.qrequests import Asked
+from lwm2m_fota.coap.qsending import Sending
 from lwm2m_fota.coap.reliability import Outgoing, Purpose, is_reset
 from lwm2m_fota.coap.template import BlockTemplate, head_of
 from lwm2m_fota.model.codes import Code
@@ -62,10 +64,9 @@ class QGive:
     """The blocks of one body to one peer in one block size."""
 
     __slots__ = (
-        "_ahead", "_ahead_at", "_answer", "_body", "_code", "_confirmable", "_continue_at", "_count", "_events",
-        "_expected", "_heard", "_messages", "_mid", "_mids", "_next", "_next_at", "_numbers", "_options", "_parts",
-        "_q", "_request", "_request_head", "_sent_at", "_settled", "_size", "_state", "_stream", "_streaming", "_szx",
-        "_token", "_total", "_unheard", "_waiting", "_waits",
+        "_ahead", "_ahead_at", "_body", "_code", "_confirmable", "_continue_at", "_events", "_expected", "_heard",
+        "_messages", "_mid", "_mids", "_next", "_next_at", "_options", "_q", "_request", "_request_head", "_sending",
+        "_sent_at", "_settled", "_state", "_stream", "_streaming", "_szx", "_token", "_unheard", "_waiting", "_waits",
     )  # fmt: skip
 
     def __init__(
@@ -100,23 +101,18 @@ class QGive:
         self._q = q
         self._waits = waits
         self._body = body
-        self._total = body.size_bytes
         self._szx = given.szx
-        self._size = given.size
-        self._count = -(-self._total // given.size)
+        self._sending = Sending(response.options, _Q_BLOCK2, given.szx, body.size_bytes)
         self._options = (request.code, _rest(request))
         self._code = response.code
         self._request = BlockTemplate(_rest(request), _Q_BLOCK2, payload=False)
         self._request_head = head_of(NON, request.code, len(request.token))
         self._expected = b""  # the request for the set that begins at block `_continue_at`
         self._continue_at = 0
-        self._answer = BlockTemplate(response.options, _Q_BLOCK2, payload=True)
         self._ahead = response.payload
         self._ahead_at = given.offset
         self._token = self._stream = b""
         self._confirmable = self._streaming = False
-        self._numbers: list[int] = []
-        self._parts: list[bytes] = []
         self._waiting = False
         self._next = self._heard = given.num + 1
         self._next_at = inf
@@ -164,7 +160,7 @@ class QGive:
         """
         if self._waiting:
             return  # it comes again
-        numbers = asked.numbers(self._q, self._count)
+        numbers = asked.numbers(self._q, self._sending.count)
         self._confirmable = confirmable
         if not numbers:
             self._answer_otherwise(Response(_BAD_REQUEST), token, now)
@@ -196,43 +192,31 @@ class QGive:
         self._send_set(num, now)
 
     def _send_set(self, num: int, now: float) -> None:
-        self._next = self._q.set_end(num, self._count)
+        self._next = self._q.set_end(num, self._sending.count)
         self._start(list(range(num, self._next)), self._stream, now)
 
     def _start(self, numbers: list[int], token: bytes, now: float) -> None:
-        self._numbers, self._token = numbers, token
-        self._parts = []
+        self._sending.begin(numbers)
+        self._token = token
         self._next_at = inf
         self._fetch(now)
 
     # -- the body
 
     def _fetch(self, now: float) -> None:
-        """Cut what is at hand into blocks; let the caller be asked for the rest; send when all is there."""
-        numbers, parts, size, total = self._numbers, self._parts, self._size, self._total
-        ahead, ahead_at = self._ahead, self._ahead_at
-        for num in numbers[len(parts) :]:
-            start = num * size - ahead_at
-            stop = min(start + size, total - ahead_at)
-            if start < 0 or stop > len(ahead):
-                self._want(num)
-                return
-            parts.append(ahead[start:stop])
-        self._numbers, self._parts = [], []
+        """Let the caller be asked for what is not at hand; send when all is there."""
+        sending = self._sending
+        if not sending.cut(self._ahead, self._ahead_at):
+            offset, length = sending.wanted()
+            self._ahead, self._ahead_at = b"", offset
+            self._waiting = True
+            self._events.append(BodyWanted(self, self._body, offset, length))
+            return
         self._ahead = b""
         if self._confirmable:
-            self._submit(numbers, parts, now)
+            self._submit(now)
         else:
-            self._burst(numbers, parts, now)
-
-    def _want(self, num: int) -> None:
-        """Let the caller be asked for the blocks from `num` on that follow each other."""
-        numbers = self._numbers[len(self._parts) :]
-        end = next((num + at for at, each in enumerate(numbers) if each != num + at), numbers[-1] + 1)
-        offset = num * self._size
-        self._ahead, self._ahead_at = b"", offset
-        self._waiting = True
-        self._events.append(BodyWanted(self, self._body, offset, min(end * self._size, self._total) - offset))
+            self._burst(now)
 
     def give(self, given: bytes | Response, now: float) -> None:
         """Go on with what was wanted; or answer with something else, and end."""
@@ -258,18 +242,20 @@ class QGive:
 
     # -- answers
 
-    def _burst(self, numbers: list[int], parts: list[bytes], now: float) -> None:
+    def _burst(self, now: float) -> None:
         """Send blocks at once."""
-        state = self._state
+        state, sending, token = self._state, self._sending, self._token
+        numbers = sending.numbers
         if not self._settled:
             state.ids.unsettled(self._mid, now)
         mid = state.ids.take_run(len(numbers), now, state.lifetime_s, state.in_flight)
         if mid is None:
             return  # the peer asks again
         self._mid, self._mids, self._settled = mid, len(numbers), False
-        self._messages.send_burst(self._datagrams(NON, mid, numbers, parts), state.address)
-        if self._next < self._count and self._stream:
-            of_stream = numbers[-1] + 1 == self._next and self._token == self._stream
+        datagrams = sending.datagrams(head_of(NON, self._code, len(token)), mid, repeat(token))
+        self._messages.send_burst(datagrams, state.address)
+        if self._next < sending.count and self._stream:
+            of_stream = numbers[-1] + 1 == self._next and token == self._stream
             self._sent_at = now if of_stream else inf
             self._continue_at = self._next
             self._expected = self._request.encode(self._next << 4 | _MORE | self._szx)
@@ -279,23 +265,13 @@ class QGive:
         else:
             self._expected = b""
 
-    def _submit(self, numbers: list[int], parts: list[bytes], now: float) -> None:
+    def _submit(self, now: float) -> None:
         """Send blocks one after the other, as they are acknowledged; what finds no room is asked for again."""
-        for framed in self._datagrams(CON, 0, numbers, parts):
-            outgoing = Outgoing(confirmable=True, framed=framed, token=self._token, purpose=Purpose.RESPONSE)
+        token = self._token
+        for framed in self._sending.datagrams(head_of(CON, self._code, len(token)), 0, repeat(token)):
+            outgoing = Outgoing(confirmable=True, framed=framed, token=token, purpose=Purpose.RESPONSE)
             if not self._messages.submit(self._state, outgoing, now):
                 return
-
-    def _datagrams(self, kind: int, mid: int, numbers: list[int], parts: list[bytes]) -> list[bytes]:
-        answer, token, last, szx = self._answer, self._token, self._count - 1, self._szx
-        head = head_of(kind, self._code, len(token))
-        datagrams: list[bytes] = []
-        for at, (num, part) in enumerate(zip(numbers, parts, strict=True)):
-            value = num << 4 | (_MORE if num < last else 0) | szx
-            length = value.bit_length() + 7 >> 3
-            mid_bytes, packed = (mid + at & MAX_MID).to_bytes(2, "big"), value.to_bytes(length, "big")
-            datagrams.append(b"".join((head, mid_bytes, token, answer.lead[length], packed, answer.after, part)))
-        return datagrams
 
     # -- time
 

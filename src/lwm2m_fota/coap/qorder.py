@@ -40,6 +40,25 @@ class Order:
         early[num] = payload
         return True
 
+    def put(self, nums: list[int], payloads: list[bytes], end: int, room: int) -> tuple[list[bytes], bool]:
+        """Blocks have come.
+
+        Args:
+            nums: their numbers.
+            payloads: their bytes.
+            end: the turn does not get to this block.
+            room: how many blocks may have their turn.
+
+        Returns:
+            Those whose turn it is, and whether any of them was missing.
+        """
+        begin, count = self.next, len(nums)
+        if not self.early and count <= room and begin + count <= end and nums == list(range(begin, begin + count)):
+            self.next = begin + count
+            return payloads, count > 0
+        kept = [self.keep(num, payload) for num, payload in zip(nums, payloads, strict=True)]
+        return self.take(end, room), any(kept)
+
     def take(self, end: int, room: int) -> list[bytes]:
         """The blocks whose turn it is: those before `end`, at most `room` of them."""
         early, begin = self.early, self.next

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final, final
 from lwm2m_fota.coap.block import MAX_NUM, MIN_BLOCK_BYTES, pack_block, unpack_block
 from lwm2m_fota.coap.block2 import Block2Receiver
 from lwm2m_fota.coap.call import Phase
-from lwm2m_fota.coap.message import HEADER_BYTES, Message, pack_uint, sort_options
+from lwm2m_fota.coap.message import Message, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import NON, Option
 from lwm2m_fota.coap.qblock import QBlock, Waits
 from lwm2m_fota.coap.qorder import Order
+from lwm2m_fota.coap.qreading import BlockReader
 from lwm2m_fota.coap.reliability import frame, is_reset, stamp
 from lwm2m_fota.coap.template import BlockTemplate, TokenRun, head_of
 from lwm2m_fota.errors import BlockwiseError
@@ -38,8 +39,6 @@ _SIZE2: Final = int(Option.SIZE2)
 _CONTENT: Final = int(Code.CONTENT)
 _BAD_OPTION: Final = int(Code.BAD_OPTION)
 _MORE: Final = 8
-_FIELDS: Final = 15  # M and SZX in a value
-_OF_NO_DATAGRAM: Final = 1 << 16  # bytes: none is so long
 _ANSWER: Final = Phase.ANSWER
 
 
@@ -66,10 +65,9 @@ class QPull:
     """The blocks of one call behind one that came the ordinary way, to the end of the body."""
 
     __slots__ = (
-        "_after", "_asked_at", "_asked_end", "_asked_from", "_call", "_client", "_complained", "_download", "_etag",
-        "_head", "_last", "_last_mid", "_messages", "_options", "_order", "_payload_at", "_prefix", "_q", "_request",
-        "_request_head", "_room_bytes", "_size", "_size2", "_state", "_szx", "_token", "_tokens", "_used", "_value_at",
-        "_waits",
+        "_asked_at", "_asked_end", "_asked_from", "_call", "_client", "_complained", "_download", "_etag", "_last",
+        "_last_mid", "_messages", "_options", "_order", "_q", "_reader", "_request", "_request_head", "_room_bytes",
+        "_size", "_size2", "_state", "_szx", "_token", "_tokens", "_used", "_waits",
     )  # fmt: skip
 
     def __init__(
@@ -119,23 +117,16 @@ class QPull:
         self._token = b""
         self._last_mid = -1
         self._asked_at = inf
-        self._head = head_of(NON, _CONTENT, tokens.size_bytes)
+        self._reader = BlockReader(_Q_BLOCK2, szx, count)
         self._options = tuple(option for option in answer.options if option[0] != _BLOCK2)
-        self._prefix = self._after = b""
-        self._value_at = self._payload_at = _OF_NO_DATAGRAM
 
     def _expect(self, token: bytes) -> None:
         """The next block is like the last one, under this token."""
         if token != self._token and self._token in self._used[1:]:  # most answers come under one: it counts as new
             self._used.remove(self._token)
             self._used.append(self._token)
-        template = BlockTemplate(self._options, _Q_BLOCK2, payload=True)
-        value_bytes = (self._order.next << 4 | _MORE).bit_length() + 7 >> 3
         self._token = token
-        self._prefix = token + template.lead[value_bytes]
-        self._after = template.after
-        self._value_at = HEADER_BYTES + len(self._prefix)
-        self._payload_at = self._value_at + value_bytes + len(template.after)
+        self._reader.expect(_CONTENT, token, self._options, self._order.next)
 
     # -- what comes
 
@@ -160,36 +151,11 @@ class QPull:
         Returns:
             Where the first datagram begins that was not taken: it is the ordinary way's.
         """
-        head, prefix, after = self._head, self._prefix, self._after
-        value_at, payload_at, size = self._value_at, self._payload_at, self._size
-        after_at = payload_at - len(after)
-        end, last, order = len(data), self._last, self._order
-        next_in, fields, room = order.next, _MORE | self._szx, self._room()
-        parts: list[bytes] = []
-        kept = False
-        while at < end:
-            stop = min(at + segment_bytes, end)
-            if (
-                stop - at - payload_at != size
-                or not data.startswith(head, at)
-                or not data.startswith(prefix, at + HEADER_BYTES)
-                or not data.startswith(after, at + after_at)
-            ):
-                break
-            value = int.from_bytes(data[at + value_at : at + after_at], "big")
-            num = value >> 4
-            if value & _FIELDS != fields or num >= last:
-                break
-            if num == next_in and not order.early and len(parts) < room:
-                parts.append(data[at + payload_at : stop])
-                next_in += 1
-            else:
-                kept |= order.keep(num, data[at + payload_at : stop])
-            at = stop
+        nums, payloads, at = self._reader.read(data, at, segment_bytes)
+        parts, kept = self._order.put(nums, payloads, self._last, self._room())
         if parts:
-            order.next = next_in
             self._gather(parts)
-        if parts or kept:
+        if kept:
             self._progress(now)
         return at
 
@@ -378,7 +344,8 @@ class QPull:
     def _fall_back(self, now: float) -> None:
         """The peer does not know Q-Block2 any more: go on with Block2, from what is in hand."""
         self.close(now)
-        self._client.fall_back(self._call, now)
+        self._call.q_down = None
+        self._client.ask_slowly(self._call, now)
 
     def close(self, now: float) -> None:
         """Expect no answer any more, and forget what came out of turn."""

@@ -1,7 +1,8 @@
 """Q-Block for those who answer requests without knowing of it (RFC 9177).
 
 A request with Q-Block2 is reported as one with Block2, and its answer goes out with Q-Block2; the blocks behind it come
-from `Response.body`. Without one the answer is 4.02, so that the peer falls back to Block2.
+from `Response.body`. Without one the answer is 4.02, so that the peer falls back to Block2. A body that comes with
+Q-Block1 is reported set by set, as one that comes with Block1.
 """
 
 from typing import TYPE_CHECKING, Final, final
@@ -10,13 +11,15 @@ from lwm2m_fota.coap.block import Block, pack_block
 from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.dedup import Entry
 from lwm2m_fota.coap.events import Event
+from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, sort_options
 from lwm2m_fota.coap.messaging import MessageLayer
 from lwm2m_fota.coap.numbers import NON, Option
 from lwm2m_fota.coap.peers import PeerState
-from lwm2m_fota.coap.qasked import Asked, read_asked, unmixed
 from lwm2m_fota.coap.qblock import QBlock, Waits
 from lwm2m_fota.coap.qgiving import QGive, for_sets
+from lwm2m_fota.coap.qrequests import Asked, read_asked, read_brought, unmixed
+from lwm2m_fota.coap.qtaking import QTake
 from lwm2m_fota.coap.reliability import Entropy
 from lwm2m_fota.errors import BlockwiseError
 from lwm2m_fota.model.codes import Code
@@ -24,9 +27,9 @@ from lwm2m_fota.model.codes import Code
 if TYPE_CHECKING:
     from lwm2m_fota.coap.serving import Exchange, Serving
 
+_Q_BLOCK1: Final = int(Option.Q_BLOCK1)
 _Q_BLOCK2: Final = int(Option.Q_BLOCK2)
 _BLOCK2: Final = int(Option.BLOCK2)
-_BAD_REQUEST: Final = int(Code.BAD_REQUEST)
 _BAD_OPTION: Final = int(Code.BAD_OPTION)
 
 
@@ -34,25 +37,60 @@ _BAD_OPTION: Final = int(Code.BAD_OPTION)
 class SetServing:
     """The requests in sets of one endpoint's peers."""
 
-    __slots__ = ("_entropy", "_events", "_messages", "_q", "_serving")
+    __slots__ = ("_entropy", "_events", "_limits", "_messages", "_q", "_serving")
 
     def __init__(
-        self, serving: "Serving", messages: MessageLayer, entropy: Entropy, events: list[Event], q: QBlock
+        self,
+        serving: "Serving",
+        messages: MessageLayer,
+        entropy: Entropy,
+        events: list[Event],
+        q: QBlock,
+        limits: EndpointLimits,
     ) -> None:
         self._serving = serving
         self._messages = messages
         self._entropy = entropy
         self._events = events
         self._q = q
+        self._limits = limits
 
     def arrived(self, state: PeerState, message: Message, entry: Entry, now: float) -> None:
         """Take a request with Q-Block options."""
+        state.knows_q_block = True  # whoever knows one of the options knows both
         try:
             unmixed(message)
-            asked = read_asked(message)
+            if message.first(_Q_BLOCK1) is not None:
+                self._take(state, message, entry, now)
+            else:
+                self._asked(state, message, read_asked(message), entry, now)
         except BlockwiseError as error:
             self._serving.refuse(state, message, entry, error, now)
-            return
+
+    def _take(self, state: PeerState, message: Message, entry: Entry, now: float) -> None:
+        """Take a block of a body; it is lost if there is no room for a new one.
+
+        Raises:
+            BlockwiseError: it is none.
+        """
+        brought, serving, bodies = read_brought(message), self._serving, state.bodies
+        body = bodies.get(brought.body)
+        if body is not None and body.szx != brought.szx:
+            serving.drop(state, body)
+            body = None
+        if body is None:
+            if len(bodies) >= self._limits.bodies_per_peer:
+                serving.drop(state, next(iter(bodies.values())))
+            elif serving.bodies >= self._limits.bodies:
+                return
+            body = QTake(serving, state, self._q, self._waits(now), message, brought)
+            serving.bodies += 1
+        bodies.pop(brought.body, None)
+        bodies[brought.body] = body  # the one heard of last is the last
+        serving.take_over(state, body, now)
+        body.take(message, brought, entry, now)
+
+    def _asked(self, state: PeerState, message: Message, asked: Asked, entry: Entry, now: float) -> None:
         lane = state.answering
         if message.type == NON and isinstance(lane, QGive) and lane.is_of(message) and lane.szx == asked.szx:
             lane.serve(asked, message.token, now)
@@ -61,6 +99,9 @@ class SetServing:
         options = sort_options((*(option for option in message.options if option[0] != _Q_BLOCK2), block2))
         reported = Message(message.type, message.code, message.mid, message.token, options, message.payload)
         self._serving.requested(state, reported, entry, now, asked=asked)
+
+    def _waits(self, now: float) -> Waits:
+        return Waits(self._q, self._entropy.uniform(1.0, self._q.ack_random_factor), now)
 
     def respond(self, exchange: "Exchange", asked: Asked, response: Response, now: float) -> None:
         """Answer a request that was reported."""
@@ -73,8 +114,7 @@ class SetServing:
             self._serving.answer(exchange, converted, now)
             return
         state, given = exchange.state, Block.decode(value)
-        waits = Waits(self._q, self._entropy.uniform(1.0, self._q.ack_random_factor), now)
-        lane = QGive(self._messages, self._events, state, self._q, waits, exchange.message, converted, given)
+        lane = QGive(self._messages, self._events, state, self._q, self._waits(now), exchange.message, converted, given)
         self._serving.take_over(state, lane, now)
         if given.szx != asked.szx:  # numbers mean something else
             asked = Asked(((given.num, asked.values[0][1]),), given.szx)

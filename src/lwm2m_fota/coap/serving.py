@@ -17,9 +17,10 @@ from lwm2m_fota.coap.message import Message, Options, sort_options
 from lwm2m_fota.coap.messaging import MessageLayer
 from lwm2m_fota.coap.numbers import ACK, CON, Option
 from lwm2m_fota.coap.peers import PeerState
-from lwm2m_fota.coap.qasked import Asked
 from lwm2m_fota.coap.qgiving import QGive
+from lwm2m_fota.coap.qrequests import Asked, in_sets
 from lwm2m_fota.coap.qserving import SetServing
+from lwm2m_fota.coap.qtaking import QTake
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose, empty_ack, frame, stamp
 from lwm2m_fota.coap.taking import TakeLane
 from lwm2m_fota.errors import BlockwiseError, UsageError
@@ -27,7 +28,6 @@ from lwm2m_fota.model.codes import Code, describe_code, is_response
 
 _BLOCK1: Final = int(Option.BLOCK1)
 _BLOCK2: Final = int(Option.BLOCK2)
-_Q_BLOCK2: Final = int(Option.Q_BLOCK2)
 _CONTINUE: Final = int(Code.CONTINUE)
 
 
@@ -55,7 +55,7 @@ class Exchange:
         state: PeerState,
         message: Message,
         entry: Entry,
-        lane: TakeLane | None = None,
+        lane: TakeLane | QTake | None = None,
         asked: Asked | None = None,
     ) -> None:
         self.number = number
@@ -76,14 +76,29 @@ class Exchange:
 
 @final
 class Serving:
-    """The exchanges of one endpoint with all its peers."""
+    """The exchanges of one endpoint with all its peers.
 
-    __slots__ = ("_events", "_exchanges", "_last_exchange", "_last_notification", "_limits", "_sets", "messages")
+    Attributes:
+        messages: the message layer of the endpoint.
+        bodies: how many bodies its peers send by sets.
+    """
+
+    __slots__ = (
+        "_events",
+        "_exchanges",
+        "_last_exchange",
+        "_last_notification",
+        "_limits",
+        "_sets",
+        "bodies",
+        "messages",
+    )
 
     def __init__(self, messages: MessageLayer, entropy: Entropy, limits: EndpointLimits, events: list[Event]) -> None:
         self.messages = messages
         q = limits.q_block
-        self._sets = None if q is None else SetServing(self, messages, entropy, events, q)
+        self._sets = None if q is None else SetServing(self, messages, entropy, events, q, limits)
+        self.bodies = 0
         self._limits = limits
         self._events = events
         self._exchanges: dict[int, Exchange] = {}
@@ -99,7 +114,7 @@ class Serving:
             self.requested(state, in_blocks(message), entry, now).streamed = message
             return
         lane = state.answering
-        if self._sets is not None and message.first(_Q_BLOCK2) is not None:
+        if self._sets is not None and in_sets(message):
             self._sets.arrived(state, message, entry, now)
             return
         if isinstance(lane, TakeLane):
@@ -112,7 +127,7 @@ class Serving:
         message: Message,
         entry: Entry,
         now: float,
-        lane: TakeLane | None = None,
+        lane: TakeLane | QTake | None = None,
         asked: Asked | None = None,
     ) -> Exchange:
         """Report a request, and wait for its response."""
@@ -151,6 +166,10 @@ class Serving:
             self._answer_streamed(exchange, answered(exchange.streamed, response, units), now)
             self._forget(exchange)
             return
+        if isinstance(exchange.lane, QTake):
+            exchange.lane.answered(exchange, response, now)
+            self._forget(exchange)
+            return
         response = _echoing(response, exchange)
         if self._sets is not None and exchange.asked is not None:
             self._sets.respond(exchange, exchange.asked, response, now)
@@ -168,12 +187,35 @@ class Serving:
 
     def refuse(self, state: PeerState, message: Message, entry: Entry, error: BlockwiseError, now: float) -> None:
         """Answer a request that is not reported."""
+        code = Code.BAD_REQUEST if error.code is None else error.code
+        self.answer_last(state, message, entry, Response(code, (), str(error).encode()), now)
+
+    def answer_last(self, state: PeerState, message: Message, entry: Entry, response: Response, now: float) -> None:
+        """Give the last answer once more, to a request that is not reported."""
         exchange = Exchange(0, state, message, entry)
         exchange.ack_at = now if exchange.confirmable else None
-        code = Code.BAD_REQUEST if error.code is None else error.code
-        self.answer(exchange, Response(code, (), str(error).encode()), now)
+        self.answer(exchange, response, now)
 
-    def take_over(self, state: PeerState, lane: TakeLane | GiveLane | QGive, now: float) -> None:
+    def acknowledge(self, exchange: Exchange) -> None:
+        """Acknowledge a request without a response."""
+        exchange.ack_at = None
+        reply = empty_ack(exchange.message.mid)
+        self.messages.peers.budget.keep(exchange.entry, reply)
+        self.messages.send(reply, exchange.state.address)
+
+    def acknowledge_at_once(self, state: PeerState, message: Message, entry: Entry) -> None:
+        """Acknowledge a request that is not reported."""
+        self.acknowledge(Exchange(0, state, message, entry))
+
+    def drop(self, state: PeerState, body: QTake) -> None:
+        """Forget a body that came by sets."""
+        if state.bodies.get(body.body) is body:
+            del state.bodies[body.body]
+            self.bodies -= 1
+        if state.answering is body:
+            state.answering = None
+
+    def take_over(self, state: PeerState, lane: TakeLane | GiveLane | QGive | QTake, now: float) -> None:
         """From now on a lane looks first at what a peer sends."""
         former, state.answering = state.answering, lane
         if isinstance(former, TakeLane):
@@ -190,7 +232,7 @@ class Serving:
     def _lead_on(self, exchange: Exchange, response: Response, now: float) -> None:
         """Take the hot path for the blocks that follow, where they can be known beforehand."""
         state, lane = exchange.state, exchange.lane
-        if lane is not None and lane is state.answering:
+        if isinstance(lane, TakeLane) and lane is state.answering:
             if lane.goes_on(response):
                 lane.begin(now)
             else:
@@ -269,6 +311,8 @@ class Serving:
         """Forget what this peer has asked, and lose the observers that it is being notified of."""
         for exchange in list(state.exchanges.values()):
             self._forget(exchange)
+        for body in tuple(state.bodies.values()):
+            self.drop(state, body)
         waiting = (*state.in_flight.values(), *state.queue)
         tokens = dict.fromkeys(each.token for each in waiting if each.purpose is Purpose.NOTIFICATION)
         state.in_flight.clear()
@@ -280,19 +324,17 @@ class Serving:
         """Acknowledge what has waited long enough, forget what has waited too long, and set the next alarm."""
         for exchange in list(state.exchanges.values()):
             if exchange.ack_at is not None and exchange.ack_at <= now:
-                self._acknowledge(exchange)
+                self.acknowledge(exchange)
             if exchange.expires <= now:
                 self._forget(exchange)
+                if isinstance(exchange.lane, QTake):
+                    self.drop(state, exchange.lane)
             else:
                 self._alarm(exchange)
         if isinstance(state.answering, QGive):
             state.answering.expire(now)
-
-    def _acknowledge(self, exchange: Exchange) -> None:
-        exchange.ack_at = None
-        reply = empty_ack(exchange.message.mid)
-        self.messages.peers.budget.keep(exchange.entry, reply)
-        self.messages.send(reply, exchange.state.address)
+        for body in tuple(state.bodies.values()):
+            body.expire(now)
 
 
 @final

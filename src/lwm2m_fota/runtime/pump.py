@@ -399,7 +399,7 @@ class Pump:
             return
         data = call.source.read_at(event.offset, event.length)
         if call.on_progress is not None:
-            call.on_progress(event.offset)
+            call.on_progress(event.acknowledged)
         self._endpoint.supply(event.call, data, self.now())
 
     def _request_received(self, event: RequestReceived) -> None:

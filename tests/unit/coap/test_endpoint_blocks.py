@@ -57,11 +57,11 @@ def test_v1_to_v4_a_push_of_200_bytes(coap):
 def test_v1_to_v4_streamed_from_the_caller(coap):
     endpoint = coap.make("a1", "a2", "a4", limits=EndpointLimits(ahead_bytes=0))
     call = endpoint.request("peer", Request(3, PACKAGE, source_bytes=200, szx=2), 0.0)
-    assert endpoint.take_events() == [BlockWanted(call, 0, 64)]
+    assert endpoint.take_events() == [BlockWanted(call, 0, 64, 0)]
     assert coap.sent(endpoint) == []
     endpoint.supply(call, bytes(range(64)), 0.0)
     assert coap.sent(endpoint) == [V1]
-    assert coap.feed(endpoint, V2) == [BlockWanted(call, 64, 64)]
+    assert coap.feed(endpoint, V2) == [BlockWanted(call, 64, 64, 64)]
     with pytest.raises(UsageError):
         endpoint.supply(call, bytes(63), 0.0)
     with pytest.raises(UsageError):
@@ -69,9 +69,9 @@ def test_v1_to_v4_streamed_from_the_caller(coap):
     endpoint.supply(call, bytes(64), 0.0)
     with pytest.raises(UsageError):
         endpoint.supply(call, bytes(64), 0.0)
-    assert coap.feed(endpoint, "615f0002a2d10e1a") == [BlockWanted(call, 128, 64)]
+    assert coap.feed(endpoint, "615f0002a2d10e1a") == [BlockWanted(call, 128, 64, 128)]
     endpoint.supply(call, bytes(64), 0.0)
-    assert coap.feed(endpoint, "615f0003a3d10e2a") == [BlockWanted(call, 192, 8)]
+    assert coap.feed(endpoint, "615f0003a3d10e2a") == [BlockWanted(call, 192, 8, 192)]
     endpoint.supply(call, bytes(8), 0.0)
     assert coap.sent(endpoint)[-1] == V3
     assert isinstance(only(coap.feed(endpoint, V4)), ResponseReceived)
@@ -90,7 +90,7 @@ def test_v5_a_gap_starts_again(coap):
     endpoint.supply(call, bytes(64), 0.0)
     restarted, wanted = coap.feed(endpoint, "61880002a2")
     assert (type(restarted), restarted.call) == (BodyRestarted, call)
-    assert wanted == BlockWanted(call, 0, 64)
+    assert wanted == BlockWanted(call, 0, 64, 0)
 
 
 def test_v6_too_large_answered_with_smaller_blocks(coap):

@@ -22,6 +22,7 @@ def test_the_defaults_are_those_of_the_document():
     "wrong",
     [
         {"max_payloads": 0},
+        {"max_payloads": 1025},
         {"non_timeout_s": 0.0},
         {"non_timeout_s": inf},
         {"ack_random_factor": 0.9},

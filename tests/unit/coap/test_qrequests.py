@@ -4,8 +4,8 @@ import pytest
 
 from lwm2m_fota.coap.block import pack_block
 from lwm2m_fota.coap.message import Message
-from lwm2m_fota.coap.qasked import Asked, read_asked, unmixed
 from lwm2m_fota.coap.qblock import QBlock
+from lwm2m_fota.coap.qrequests import Asked, read_asked, unmixed
 from lwm2m_fota.errors import BlockwiseError
 
 Q = QBlock(max_payloads=4)

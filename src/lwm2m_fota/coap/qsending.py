@@ -1,0 +1,83 @@
+"""The blocks of one body that go out at a time: from their numbers to their datagrams."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, final
+
+from lwm2m_fota.coap.block import MIN_BLOCK_BYTES
+from lwm2m_fota.coap.message import MAX_MID, Options
+from lwm2m_fota.coap.template import BlockTemplate
+
+_MORE: Final = 8
+
+
+@final
+class Sending:
+    """Cuts the blocks that are to go out from the bytes at hand, and frames them.
+
+    Attributes:
+        count: of how many blocks the body is.
+        size: bytes of a block.
+        numbers: the blocks that are to go out, ascending; empty while none are.
+    """
+
+    __slots__ = ("_parts", "_szx", "_template", "_total", "count", "numbers", "size")
+
+    def __init__(self, options: Options, number: int, szx: int, size_bytes: int) -> None:
+        """Have nothing to send.
+
+        Args:
+            options: of all blocks, sorted; those with this number are left out.
+            number: Q-Block1 or Q-Block2.
+            szx: the block size, as exponent.
+            size_bytes: of the body.
+        """
+        self._template = BlockTemplate(options, number, payload=True)
+        self._szx = szx
+        self._total = size_bytes
+        self.size = size = MIN_BLOCK_BYTES << szx
+        self.count = -(-size_bytes // size)
+        self.numbers: Sequence[int] = ()
+        self._parts: list[bytes] = []
+
+    def begin(self, numbers: Sequence[int]) -> None:
+        """These blocks are to go out; what was to go out before is forgotten."""
+        self.numbers = numbers
+        self._parts = []
+
+    def cut(self, data: bytes, offset: int) -> bool:
+        """Take from bytes of the body, which begin at `offset`, what can be had; True if all blocks are complete."""
+        size, parts = self.size, self._parts
+        for num in self.numbers[len(parts) :]:
+            start = num * size - offset
+            stop = min(start + size, self._total - offset)
+            if start < 0 or stop > len(data):
+                return False
+            parts.append(data[start:stop])
+        return True
+
+    def wanted(self) -> tuple[int, int]:
+        """Where the next bytes are that are lacking, and how many follow each other."""
+        numbers = self.numbers[len(self._parts) :]
+        begin = numbers[0]
+        end = next((begin + at for at, num in enumerate(numbers) if num != begin + at), numbers[-1] + 1)
+        return begin * self.size, min(end * self.size, self._total) - begin * self.size
+
+    def datagrams(self, head: bytes, mid: int, tokens: Iterable[bytes]) -> list[bytes]:
+        """The blocks, which are complete, as messages; there is nothing to send then.
+
+        Args:
+            head: the first bytes of each, see `head_of`.
+            mid: the message id of the first one; they ascend.
+            tokens: one for each block.
+        """
+        template, last, szx = self._template, self.count - 1, self._szx
+        lead, after = template.lead, template.after
+        datagrams: list[bytes] = []
+        for num, part, token in zip(self.numbers, self._parts, tokens, strict=False):
+            value = num << 4 | (_MORE if num < last else 0) | szx
+            length = value.bit_length() + 7 >> 3
+            mid_bytes, packed = mid.to_bytes(2, "big"), value.to_bytes(length, "big")
+            datagrams.append(b"".join((head, mid_bytes, token, lead[length], packed, after, part)))
+            mid = mid + 1 & MAX_MID
+        self.begin(())
+        return datagrams
