@@ -58,7 +58,8 @@ class PackageFetcher(Protocol):
             uri: where.
             sink: takes the bytes, in order.
             offset: how many bytes are there already; 0 without an `etag`.
-            etag: of what is there. If the origin has another version, `sink.restarted` is called first.
+            etag: of what is there. If the origin has another version, `sink.restarted` is called first, or the fetch
+                ends with a ResponseError of 4.12.
 
         Raises:
             UriError: it is no URI that can be fetched, or its host cannot be resolved.

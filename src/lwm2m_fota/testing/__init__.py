@@ -1,4 +1,4 @@
-"""Conformance suites that implementers of transports, stores and package formats run against their own.
+"""Conformance suites that implementers of transports, fetchers, stores and package formats run against their own.
 
 Subclass a suite under a name that pytest collects, and implement its factories:
 
@@ -16,4 +16,5 @@ try:
 except ImportError as error:
     raise MissingExtraError("lwm2m_fota.testing needs pytest: pip install 'lwm2m-fota[testing]'") from error
 
-pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in ("transports", "sessions", "stores", "formats")))
+_SUITES = ("transports", "sessions", "fetchers", "stores", "formats")
+pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES))

@@ -118,6 +118,8 @@ class HttpFetcher:
         except httpx.InvalidURL as error:
             raise InvalidUriError(f"{_shown(url)}: {error}") from error
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:  # OSError: those of TLS too
+            if isinstance(error, httpx.ConnectError):
+                await resolve_host(url.host, _port(url), socket.SOCK_STREAM)  # perhaps there is no such host
             raise TransportError(f"{_shown(url)}: {str(error) or type(error).__name__}") from error
 
     async def _fetch(self, url: httpx.URL, part: "_Part") -> httpx.URL | None:

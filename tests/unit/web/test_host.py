@@ -132,7 +132,8 @@ def test_ranges_and_conditions(web, fields, status, body, placed):
 async def test_what_is_not_served(web, host, client):
     publication = host.publish(SOURCE, "http", nothing)
     base = publication.uri.rpartition("/")[0]
-    for path in ("/nothing", "/", "", f"/{publication.token}/more", f"/{publication.token[:-1]}0", "/%00", "/..%2f"):
+    other = publication.token[:-1] + ("1" if publication.token.endswith("0") else "0")
+    for path in ("/nothing", "/", "", f"/{publication.token}/more", f"/{other}", "/%00", "/..%2f"):
         assert (await client.get(base + path)).status_code in {404, 307}
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
         assert (await client.request(method, publication.uri)).status_code == 405

@@ -1,0 +1,1 @@
+"""Doors to CoAP stacks of others."""
