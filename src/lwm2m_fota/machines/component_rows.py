@@ -54,10 +54,10 @@ _WAIT_ENDS: Final = ComponentChange.STOP_WAITING
 _CLEAR: Final = Change.CLEAR
 
 _ROWS: Final = (
-    Row(_DOWNLOADING, _K.SIBLINGS_BUSY, _IDLE, _R.CONFLICTING_STATE, _CLEAR, _STOP, _BAD, "4.1, 4.3"),
-    Row(_IDLE, _K.PACKAGE_SHARED, _DOWNLOADED, _R.INITIAL, ComponentChange.SHARE, _SHOW, None, "4.1, 4.3"),
-    Row(_DOWNLOADED, _K.BATCH_STARTED, _UPDATING, _R.INITIAL, _JOIN, _SHOW, _OK, "T18, T20, 4.2"),
-    Row(_DOWNLOADED, _K.BATCH_JOINED, _UPDATING, _R.INITIAL, _JOIN, _SHOW, None, "4.3"),
+    Row(_DOWNLOADING, _K.SIBLINGS_BUSY, _IDLE, _R.CONFLICTING_STATE, _CLEAR, _STOP, _BAD, "SPEC 4.1, SPEC 4.3"),
+    Row(_IDLE, _K.PACKAGE_SHARED, _DOWNLOADED, _R.INITIAL, ComponentChange.SHARE, _SHOW, None, "SPEC 4.1, SPEC 4.3"),
+    Row(_DOWNLOADED, _K.BATCH_STARTED, _UPDATING, _R.INITIAL, _JOIN, _SHOW, _OK, "T18, T20, SPEC 4.2"),
+    Row(_DOWNLOADED, _K.BATCH_JOINED, _UPDATING, _R.INITIAL, _JOIN, _SHOW, None, "SPEC 4.3"),
     Row(
         _DOWNLOADED,
         _K.UPDATE_CONFLICTS,
@@ -66,7 +66,7 @@ _ROWS: Final = (
         _WAIT_ENDS,
         _SHOW,
         _OK,
-        "T18 and 4.3 in one step",
+        "T18 and SPEC 4.3 in one step",
         policy=_TO_DOWNLOADED,
     ),
     Row(
@@ -77,7 +77,7 @@ _ROWS: Final = (
         _CLEAR,
         _DISCARD,
         _OK,
-        "T18 and 4.3 in one step",
+        "T18 and SPEC 4.3 in one step",
         policy=_TO_IDLE,
     ),
     Row(
@@ -88,11 +88,13 @@ _ROWS: Final = (
         Change.KEEP,
         _SHOW,
         None,
-        "4.3",
+        "SPEC 4.3",
         policy=_TO_DOWNLOADED,
     ),
-    Row(_UPDATING, _K.BATCH_UNSATISFIED, _IDLE, _R.DEPENDENCY_ERROR, _CLEAR, _DISCARD, None, "4.3", policy=_TO_IDLE),
-    Row(_UPDATING, _K.BATCH_UNSATISFIED_IMAGE_LOST, _IDLE, _R.DEPENDENCY_ERROR, _CLEAR, _DISCARD, None, "4.3"),
+    Row(
+        _UPDATING, _K.BATCH_UNSATISFIED, _IDLE, _R.DEPENDENCY_ERROR, _CLEAR, _DISCARD, None, "SPEC 4.3", policy=_TO_IDLE
+    ),
+    Row(_UPDATING, _K.BATCH_UNSATISFIED_IMAGE_LOST, _IDLE, _R.DEPENDENCY_ERROR, _CLEAR, _DISCARD, None, "SPEC 4.3"),
 )
 
 COMPONENT_ROWS: Final = tuple(attrs.evolve(row, object_id=ADVANCED_OBJECT_ID) for row in _ROWS)

@@ -97,13 +97,13 @@ _BAD: Final = Code.BAD_REQUEST
 _NOT_ALLOWED: Final = Code.METHOD_NOT_ALLOWED
 
 GATES: Final = (
-    Gate(_UPDATE, lists_a_stranger, _BAD, "4.2"),
-    Gate(_UPDATE, lists_twice, _BAD, "4.2", RepeatedLinks.BAD_REQUEST),
-    Gate(_UPDATE, batch_runs, Code.SERVICE_UNAVAILABLE, "3.1 R-b", UpdateDuringBatch.SERVICE_UNAVAILABLE),
-    Gate(_UPDATE, batch_runs, _NOT_ALLOWED, "3.1 R-b", UpdateDuringBatch.METHOD_NOT_ALLOWED),
-    Gate(_UPDATE, lists_what_is_not_downloaded, _NOT_ALLOWED, "4.2", ListedNotDownloaded.METHOD_NOT_ALLOWED),
-    Gate(_PUSH, sibling_pulls, _NOT_ALLOWED, "FIELD", PushDuringPull.REFUSED),
-    Gate(_PUSH, sibling_receives, _NOT_ALLOWED, "FIELD", ConcurrentDownloads.ONE_AT_A_TIME),
+    Gate(_UPDATE, lists_a_stranger, _BAD, "SPEC 4.2"),
+    Gate(_UPDATE, lists_twice, _BAD, "SPEC 4.2", RepeatedLinks.BAD_REQUEST),
+    Gate(_UPDATE, batch_runs, Code.SERVICE_UNAVAILABLE, "SPEC 3.1 R-b", UpdateDuringBatch.SERVICE_UNAVAILABLE),
+    Gate(_UPDATE, batch_runs, _NOT_ALLOWED, "SPEC 3.1 R-b", UpdateDuringBatch.METHOD_NOT_ALLOWED),
+    Gate(_UPDATE, lists_what_is_not_downloaded, _NOT_ALLOWED, "SPEC 4.2", ListedNotDownloaded.METHOD_NOT_ALLOWED),
+    Gate(_PUSH, sibling_pulls, _NOT_ALLOWED, "FIELD pulls of components", PushDuringPull.REFUSED),
+    Gate(_PUSH, sibling_receives, _NOT_ALLOWED, "FIELD pulls of components", ConcurrentDownloads.ONE_AT_A_TIME),
 )
 """Every rule of every policy."""
 

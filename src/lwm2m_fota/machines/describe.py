@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from typing import Final
 
+import attrs
+
 from lwm2m_fota.machines.describe_words import (
     NONE,
     POLICY_HEADS,
     READING_HEADS,
     ROW_HEADS,
+    attribute_words,
     code_words,
     diagram,
     grid,
@@ -21,11 +24,13 @@ from lwm2m_fota.machines.describe_words import (
     state_diagram,
     state_name,
 )
-from lwm2m_fota.machines.download_table import PULL_READINGS, PULL_ROWS, PULL_TABLE, PullRow
+from lwm2m_fota.machines.download_table import PULL_READINGS, PULL_ROWS, PULL_SOURCES, PULL_TABLE, PullRow
+from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.policies import DEFAULT_POLICIES
 from lwm2m_fota.machines.readings import READINGS, REQUESTS
 from lwm2m_fota.machines.rows import REFUSALS, ROWS, Refusal
 from lwm2m_fota.machines.table import VISIBLE_RESULTS, table_for
+from lwm2m_fota.model.codes import dotted
 from lwm2m_fota.model.enums import DeliveryMethod, State
 
 
@@ -71,7 +76,7 @@ def pull_machine_page() -> str:
             "Transitions",
             "Every row. What is not here is refused and changes nothing.",
             grid(
-                ("phase", "event", "→ phase", "changes", "effects", "Result", "diagnosis"),
+                ("phase", "event", "→ phase", "changes", "effects", "Result", "diagnosis", "source"),
                 (_pull_cells(row) for row in PULL_ROWS),
             ),
         ),
@@ -87,8 +92,21 @@ def pull_machine_page() -> str:
                 ),
             ),
         ),
+        (
+            "Limits",
+            "Fields of `DownloadPolicy`. Seconds are counted on the monotonic clock; every wait ends.",
+            grid(("limit", "default", "meaning"), _pull_limits()),
+        ),
     )
     return page("The pull of a package", sections)
+
+
+def _pull_limits() -> Iterable[tuple[str, str, str]]:
+    default, words = DownloadPolicy(), attribute_words(DownloadPolicy)
+    for name in attrs.fields_dict(DownloadPolicy):
+        value = getattr(default, name)
+        codes = isinstance(value, frozenset) and ", ".join(map(dotted, sorted(value)))
+        yield f"`{name}`", codes or ("none" if value is None else f"{value:,}"), words[name]
 
 
 PAGES: Final = (
@@ -107,6 +125,7 @@ def _pull_cells(row: PullRow) -> tuple[str, ...]:
         ", ".join(row.effects) or NONE,
         number(row.result),
         row.diagnosis or NONE,
+        PULL_SOURCES[row.kind],
     )
 
 

@@ -351,6 +351,40 @@ _ENDING: Final = tuple(
 PULL_ROWS: Final[tuple[PullRow, ...]] = (*_LINES, *_CONNECTING, *_ENDING)
 """Every transition of a pull."""
 
+PULL_SOURCES: Final[Mapping[PullKind, str]] = MappingProxyType(
+    {
+        _K.STARTED: "T2",
+        _K.STARTED_RESUMING: "SPEC 3.3 (URI, offset and ETag)",
+        _K.URI_INVALID: "T12",
+        _K.SCHEME_UNSUPPORTED: "T13",
+        _K.RESOLVED: "T2",
+        _K.UNRESOLVED: "SERVICE pains: unbounded retry",
+        _K.UNRESOLVED_LAST: "T12",
+        _K.CREDENTIAL_MISSING: "T13, SERVICE pains: security context",
+        _K.BLOCK: "SPEC 9.2",
+        _K.BLOCK_TO_SAVE: "SPEC 3.3 (URI, offset and ETag)",
+        _K.BLOCK_LAST: "T6, the checks not yet done",
+        _K.BLOCK_MISPLACED: "SPEC 9.2",
+        _K.BLOCK_MISPLACED_LAST: "T9, SPEC 9.2",
+        _K.BLOCK_TOO_LARGE: "T7",
+        _K.REFUSED: "T12",
+        _K.UNAVAILABLE: "SERVICE pains: unbounded retry",
+        _K.UNAVAILABLE_LAST: "T9",
+        _K.LOST: "SERVICE pains: unbounded retry",
+        _K.LOST_LAST: "T9",
+        _K.CHANGED: "SPEC 9.2, FIELD pulls over HTTP",
+        _K.CHANGED_TOO_OFTEN: "T9, SPEC 9.2",
+        _K.STORAGE_FULL: "T7",
+        _K.OUT_OF_MEMORY: "T8",
+        _K.TOO_LARGE: "T7",
+        _K.STOPPED: "T14, T15",
+        _K.RETRY_DUE: "SPEC 3.3 (URI, offset and ETag)",
+        _K.NO_PROGRESS: "T9, SERVICE pains: progress",
+        _K.TOO_LONG: "T9, SERVICE pains: progress",
+    }
+)
+"""Where the rows of each kind come from, whatever the phase."""
+
 PULL_TABLE: Final[Mapping[tuple[Phase, PullKind], PullRow]] = MappingProxyType(
     {(row.phase, row.kind): row for row in PULL_ROWS}
 )

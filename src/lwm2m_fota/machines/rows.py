@@ -421,7 +421,7 @@ _PACKAGE_WRITES: Final = (_K.PACKAGE_BEGUN, _K.URI_WRITTEN, _K.URI_INVALID, _K.U
 REFUSALS: Final[tuple[Refusal, ...]] = (
     *(Refusal(state, _K.SEVERITY_OUT_OF_RANGE, _BAD, "T29") for state in State),
     *(Refusal(state, _K.MAX_DEFER_OUT_OF_RANGE, _BAD, "T29") for state in State),
-    *(Refusal(state, _K.EMPTY_PACKAGE_WRITTEN, _BAD, "19 item 5") for state in (_IDLE, _DOWNLOADING, _DOWNLOADED)),
+    *(Refusal(state, _K.EMPTY_PACKAGE_WRITTEN, _BAD, "SPEC 19 item 5") for state in (_IDLE, _DOWNLOADING, _DOWNLOADED)),
     *(
         Refusal(state, kind, _BAD, source, WrongStateWrite.BAD_REQUEST)
         for state, source in ((_DOWNLOADING, "T16"), (_DOWNLOADED, "T24"))

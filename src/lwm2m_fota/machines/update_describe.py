@@ -3,14 +3,17 @@
 `docs/reference/update-machine.md` holds what `page()` returns; a test fails when it is stale.
 """
 
+import inspect
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Final
 
 import attrs
 
+from lwm2m_fota.machines.describe_words import attribute_words
 from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_limits import UpdateLimits
-from lwm2m_fota.machines.update_policy import UpdatePolicy
+from lwm2m_fota.machines.update_policy import Method, UpdatePolicy
 from lwm2m_fota.machines.update_steps import STEPS, Limit, UpdateStage, UpdateStep
 from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE
 from lwm2m_fota.machines.update_words import Branch, Cue, End, Junction, Row, Target
@@ -20,12 +23,13 @@ _INTRO: Final = """\
 
 Made from the tables in `lwm2m_fota.machines.update_steps` and `update_table`; do not edit.
 A cue that is not listed for a step is ignored there and changes nothing.
+What a source means stands on the page of [sources](sources.md).
 """
 
 
 def page() -> str:
     """The whole page, Markdown."""
-    parts = (_INTRO, *_steps(), *_limits(), *_diagram(), *_rows(), *_junctions(), *_diagnoses())
+    parts = (_INTRO, *_steps(), *_limits(), *_policies(), *_diagram(), *_rows(), *_junctions(), *_diagnoses())
     return "\n".join(parts) + "\n"
 
 
@@ -59,16 +63,35 @@ def _limit(limit: Limit | None) -> str:
 
 
 def _limits() -> Iterator[str]:
-    yield "## Limits and policies, with their defaults\n"
-    yield "`transferring_s` and `total_s` grow with the package: `limits_for(package_bytes, link_bytes_per_s)`.\n"
-    rows = [(f"`{name}`", f"{value:g} s") for name, value in attrs.asdict(UpdateLimits()).items()]
-    policy = UpdatePolicy()
-    rows += [(f"`{field.name}`", _shown(getattr(policy, field.name))) for field in attrs.fields(UpdatePolicy)]
-    yield from _table(("name", "default"), rows)
+    yield "## Limits, with their defaults\n"
+    yield "Fields of `UpdateLimits`. `transferring_s` and `total_s` grow with the package:"
+    yield "`limits_for(package_bytes, link_bytes_per_s)`.\n"
+    words = attribute_words(UpdateLimits)
+    rows = ((f"`{name}`", f"{value:g} s", words[name]) for name, value in attrs.asdict(UpdateLimits()).items())
+    yield from _table(("limit", "default", "meaning"), rows)
 
 
-def _shown(value: object) -> str:
-    return ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
+def _policies() -> Iterator[str]:
+    yield "## Policies\n"
+    yield "Fields of `UpdatePolicy`; of several choices the default is bold.\n"
+    policy, words = UpdatePolicy(), attribute_words(UpdatePolicy)
+    rows = (
+        (f"`{name}`", _choices(getattr(policy, name)), _meaning(words[name], getattr(policy, name)))
+        for name in attrs.fields_dict(UpdatePolicy)
+    )
+    yield from _table(("policy", "choices", "meaning"), rows)
+
+
+def _choices(default: object) -> str:
+    if isinstance(default, Enum):
+        choices = (each for each in type(default) if each is not Method.AUTO)  # a policy names a method
+        return "; ".join(f"**{each.value}**" if each is default else str(each.value) for each in choices)
+    return ", ".join(str(item) for item in default) if isinstance(default, tuple) else str(default)
+
+
+def _meaning(words: str, default: object) -> str:
+    """What the field says of itself, or where it refers to the type of its choices, what that says."""
+    return " ".join((inspect.getdoc(type(default)) or "").split()) if words.startswith("see ") else words
 
 
 def _diagram() -> Iterator[str]:

@@ -37,7 +37,10 @@ class ResetMethod(StrEnum):
 
 @final
 class ExecuteAgain(StrEnum):
-    """What to do when nobody knows whether an Update request arrived, and the device shows Downloaded."""
+    """What to do when nobody knows whether an Update request arrived, and the device shows Downloaded (SPEC 3.2.6).
+
+    A request that was accepted is never repeated.
+    """
 
     NEVER = "never"
     IN_DOWNLOADED = "in State Downloaded"
@@ -54,7 +57,7 @@ class Execution(StrEnum):
 
 @final
 class NotAutomatic(StrEnum):
-    """What to do when a device does not update by itself though Automatic Upgrade is on."""
+    """What to do when a device does not update by itself though Automatic Upgrade is on (SPEC 3.1 T21)."""
 
     GIVE_UP = "end the update"
     EXECUTE = "execute Update"
@@ -70,7 +73,10 @@ class DeferralBound(StrEnum):
 
 @final
 class VersionGuard(StrEnum):
-    """Which expected versions are refused before anything is sent; needs a version rule that knows an order."""
+    """Which expected versions are refused before anything is sent (SERVICE pains: versions as versions).
+
+    Needs a version rule that knows an order.
+    """
 
     NONE = "none"
     NO_DOWNGRADE = "older ones than what runs"
@@ -79,7 +85,7 @@ class VersionGuard(StrEnum):
 
 @final
 class Watch(StrEnum):
-    """How the device is watched (SERVICE R28)."""
+    """How the device is watched (SERVICE R28; FIELD a fast transition is lost)."""
 
     OBSERVE_WITH_READ_FALLBACK = "observe, and read when nothing comes"
     READ_ONLY = "read"
@@ -87,7 +93,7 @@ class Watch(StrEnum):
 
 @final
 class ReadBy(StrEnum):
-    """How several resources are read; what a device refuses is read in the next way."""
+    """How several resources are read; what a device refuses is read in the next way (SPEC 3.2.1)."""
 
     COMPOSITE = "all with one request, where the device knows Read-Composite"
     INSTANCE = "an instance with each request"
@@ -109,7 +115,7 @@ class ObserveBy(StrEnum):
 
 @final
 class PullWatch(StrEnum):
-    """Whether the progress of a pull can be seen."""
+    """Whether the progress of a pull can be seen (SERVICE pains: progress)."""
 
     VISIBLE = "our package server serves the package and reports each request"
     HIDDEN = "somebody else serves it: only the limit of the stage ends a silent download"
@@ -123,19 +129,22 @@ class UpdatePolicy:
     Attributes:
         objects: which objects serve a plan without components, best first; an update uses one of them (SPEC 4).
         execution: see `Execution`.
-        reset_methods: ways to reset a device that is not Idle at the start, in order; Cancel needs object 1.1.
+        reset_methods: ways to reset a device that is not Idle at the start, in order (SPEC 3.2.1); Cancel needs
+            object 1.1.
         cancel_methods: ways to cancel a transfer, in order (SERVICE R10); what is behind `WAIT` is never tried.
-        tidy: whether a failed update resets a device that is left in Downloading or Downloaded.
-        both: which method serves a device that offers both, when the plan leaves it open.
-        default_schemes: what a device without resource 8, or with an empty one, is taken to support (Object 5: CoAP).
-        execute_again: see `ExecuteAgain`; a request that was accepted is never repeated.
+        tidy: whether a failed update resets a device that is left in Downloading or Downloaded (SERVICE R9).
+        both: which method serves a device that offers both, when the plan leaves it open (SPEC 2 resource 9).
+        default_schemes: what a device without resource 8, or with an empty one, is taken to support (SPEC 2
+            resource 8).
+        execute_again: see `ExecuteAgain`.
         not_automatic: see `NotAutomatic`.
         deferral: see `DeferralBound`.
         watch: see `Watch`.
         observe_by: see `ObserveBy`.
         read_by: see `ReadBy`.
         pull_watch: see `PullWatch`.
-        version_match: when two versions are the same; a rule of one's own is an `OwnVersions`.
+        version_match: when two versions are the same, never by a part of a text (SERVICE pains: versions as versions);
+            a rule of one's own is an `OwnVersions`.
         version_guard: see `VersionGuard`.
         max_pushes: how often a push may begin. A push cannot be resumed, so one exchange that fails ends it. Where a
             fifth of the datagrams is lost each way, an exchange of CoAP's five transmissions fails with 0.6 %, a push
