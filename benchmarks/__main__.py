@@ -16,6 +16,8 @@ from benchmarks.harness import MIN_ROUNDS, header, missed, pin, table, to_json
 
 BENCHMARKS: Final = {
     "transfer": "push and pull over loopback, against libcoap and aiocoap",
+    "concurrency": "many devices that fetch from one server, against the server of aiocoap",
+    "counts": "instructions, copies, allocations and system calls a block, against a baseline",
     "codec": "decoding and encoding messages, against aiocoap",
     "machines": "steps of the device machine, against transitions, and the memory of a million",
 }

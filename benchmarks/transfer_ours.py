@@ -39,14 +39,15 @@ from lwm2m_fota.transport.udp import UdpTransport
 
 RECEIVED: Final = "staged.bin"
 _CAPACITY_BYTES: Final = 1 << 30
-_URI_PATH: Final = Path.of(5, 0, UpdateResource.PACKAGE_URI)
-_PUT_PACKAGE: Final = (
+URI_PATH: Final = Path.of(5, 0, UpdateResource.PACKAGE_URI)
+PUT_PACKAGE: Final = (
     *path_options(map(str, PACKAGE_PATH.ids)),
     (int(Option.CONTENT_FORMAT), pack_uint(ContentFormat.OPAQUE)),
 )
 
 
-def _device(pump: Pump, package: FilePath, folder: FilePath, window: int = 1) -> FirmwareDevice:
+def device_of(pump: Pump, package: FilePath, folder: FilePath, window: int = 1) -> FirmwareDevice:
+    """A device over files in a folder, which trusts the digest of this package."""
     folder.mkdir(exist_ok=True)
     return FirmwareDevice(
         profile=FirmwareProfile(),
@@ -88,7 +89,7 @@ def serve_package(link: Connection, package: FilePath, _folder: FilePath) -> Non
 
 
 @final
-class _Downloaded:
+class Downloaded:
     """Begins now; done when a device holds a verified package, or has failed."""
 
     def __init__(self, firmware: FirmwareDevice) -> None:
@@ -118,10 +119,10 @@ def pull(uri: str, package: FilePath, folder: FilePath, window: int = 1) -> Cost
     async def run() -> Cost:
         pump = Pump(UdpTransport(), parameters=TransmissionParameters(nstart=window))
         await pump.open()
-        firmware = _device(pump, package, folder, window)
+        firmware = device_of(pump, package, folder, window)
         await firmware.start()
-        downloaded = _Downloaded(firmware)
-        answer = firmware.handle(Write(_URI_PATH, [(_URI_PATH, uri)]), pump.now())
+        downloaded = Downloaded(firmware)
+        answer = firmware.handle(Write(URI_PATH, [(URI_PATH, uri)]), pump.now())
         if answer.code != Code.CHANGED:
             raise RuntimeError(answer.diagnostic)
         cost = await downloaded.future
@@ -140,7 +141,7 @@ def serve_device(link: Connection, package: FilePath, folder: FilePath) -> None:
 
     async def serve() -> None:
         pump = Pump(UdpTransport())
-        firmware = _device(pump, package, folder)
+        firmware = device_of(pump, package, folder)
         dispatcher = Dispatcher((firmware,))
         pump.on_request = lambda received, now: dispatcher.handle(received.message, received.peer, now)
         await pump.open()
@@ -161,9 +162,9 @@ def push(uri: str, package: FilePath, _folder: FilePath) -> Cost:
         await pump.open()
         target = parse_uri(uri)
         peer = await pump.resolve(target.host, target.port)
-        await pump.call(peer, Request(Code.PUT, _PUT_PACKAGE, RESET_PACKAGE))
+        await pump.call(peer, Request(Code.PUT, PUT_PACKAGE, RESET_PACKAGE))
         source = FilePackageSource(package)
-        request = Request(Code.PUT, _PUT_PACKAGE, source_bytes=source.size_bytes)
+        request = Request(Code.PUT, PUT_PACKAGE, source_bytes=source.size_bytes)
         watch = Watch()
         answer = await pump.upload(peer, request, source)
         cost = watch.read()

@@ -76,15 +76,34 @@ def test_a_plot_has_a_line_for_each_contestant(harness):
     assert (drawn.count("<circle"), drawn.count('stroke-width="2"')) == (4, 3)
 
 
+def figures_of(root, tmp_path, *arguments):
+    path = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks", *arguments, "--json", str(path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {figure["name"]: figure for figure in json.loads(path.read_text())}
+
+
 def test_the_codec_benchmark_writes_its_figures(root, tmp_path):
     pytest.importorskip("aiocoap")
-    path = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks", "codec", "--rounds", "1", "--loops", "50", "--json", str(path)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    assert done.returncode == 0, done.stderr
-    figures = {figure["name"]: figure for figure in json.loads(path.read_text())}
-    assert {"codec.decode", "codec.encode.aiocoap", "codec.template"} <= set(figures)
-    assert figures["codec.decode.over_aiocoap"]["goal"] == ">= 5"
+    found = figures_of(root, tmp_path, "codec", "--rounds", "1", "--loops", "50")
+    assert {"codec.decode", "codec.encode.aiocoap", "codec.template"} <= set(found)
+    assert found["codec.decode.over_aiocoap"]["goal"] == ">= 5"
+
+
+def test_the_concurrency_benchmark_serves_every_device(root, tmp_path):
+    pytest.importorskip("aiocoap")
+    found = figures_of(root, tmp_path, "concurrency", "--devices", "20", "--many", "0", "--rounds", "1")
+    assert found["concurrency.20.ours.failures"]["met"] is True
+    assert found["concurrency.20.aiocoap.server_cpu"]["value"] > 0
+    assert found["concurrency.20.over_aiocoap"]["goal"] == ">= 5"
+
+
+def test_a_block_costs_no_more_than_the_baseline_says(root, tmp_path):
+    """What can be counted is held to here, on every Python that the baseline knows."""
+    found = figures_of(root, tmp_path, "counts", "--check")
+    assert found["counts.pull.system_calls.sendto"]["value"] == pytest.approx(2.0, abs=0.1)
+    assert {"counts.push.copies", "counts.pull.allocations"} <= set(found)
 
 
 @pytest.fixture
