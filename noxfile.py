@@ -135,6 +135,13 @@ def interop(session: nox.Session) -> None:
     run_pytest(session, f"--session-timeout={INTEROP_LIMIT_S}", "tests/interop", "tests/e2e/test_examples.py")
 
 
+@nox.session(default=False, requires=["build"])
+def fuzz(session: nox.Session) -> None:
+    """Give every parser random and damaged inputs: 20,000 each, `nox -s fuzz -- full` for a million."""
+    install_wheel(session)
+    run_pytest(session, "-n", "2", "tests/fuzz")
+
+
 @nox.session
 def mutants(session: nox.Session) -> None:
     """Make the machines' tables wrong, each mistake in turn, and see that a test notices; `-- full` for all of them."""

@@ -23,7 +23,8 @@ def loads(payload: bytes, *, max_depth: int = MAX_DEPTH) -> object:
         max_depth: levels of nesting.
 
     Raises:
-        ContentError: not JSON, not UTF-8, nested too deep, a name twice in an object, or a number that is too large.
+        ContentError: not JSON, not UTF-8, nested too deep, a name twice in an object, a number that is too large, or
+            half of a surrogate pair, which no text can hold.
     """
     try:
         text = payload.decode()
@@ -31,6 +32,8 @@ def loads(payload: bytes, *, max_depth: int = MAX_DEPTH) -> object:
         found: object = json.loads(
             text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_finite, parse_int=_integer
         )
+        if "\\u" in text:
+            dumps(found)  # fails for half of a pair
     except ValueError as error:  # of the codec, or of the parser
         raise ContentError(f"not JSON: {str(error)[:_SHOWN]}") from error
     return found

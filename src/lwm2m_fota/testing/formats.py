@@ -5,7 +5,7 @@
 import hashlib
 import random
 import tracemalloc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Final, TypeAlias
 
 import pytest
@@ -18,6 +18,7 @@ from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.types import VerifiedPackage, component_pieces
 from lwm2m_fota.package.verdicts import VERDICTS
 from lwm2m_fota.package.verifier import PackageVerifier
+from lwm2m_fota.testing.damage import damaged, flipped, truncated
 
 BODY: Final = bytes(range(7, 107))
 LARGE_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -175,7 +176,7 @@ class PackageFormatConformance:
 
     def test_a_package_that_ends_early_is_refused(self, record_property: Record) -> None:
         package = self.make_package(BODY)
-        self._check_changed(package, [package[:size] for size in range(len(package))], "truncations", record_property)
+        self._check_changed(package, truncated(package), "truncations", record_property)
 
     def test_a_bit_that_is_flipped_is_noticed_or_changes_nothing(self, record_property: Record) -> None:
         package = self.make_package(BODY)
@@ -206,50 +207,3 @@ class PackageFormatConformance:
 
     def _name(self) -> str:
         return type(self).__name__.removeprefix("Test")
-
-
-def flipped(data: bytes) -> Iterable[bytes]:
-    """The bytes with each bit of them flipped in turn."""
-    for bit in range(8 * len(data)):
-        changed = bytearray(data)
-        changed[bit // 8] ^= 1 << bit % 8
-        yield bytes(changed)
-
-
-def damaged(data: bytes, chance: random.Random) -> bytes:
-    """The bytes after some damage: parts cut out, doubled, changed, or put into noise."""
-    changed = bytearray(data)
-    for _ in range(chance.randint(1, 4)):
-        start, size = chance.randrange(len(changed) + 1), chance.choice((1, 1, 2, 4, 8, chance.randrange(64)))
-        _DAMAGES[chance.randrange(len(_DAMAGES))](changed, start, start + size, chance)
-    return bytes(changed)
-
-
-def _cut(data: bytearray, start: int, stop: int, _chance: random.Random) -> None:
-    del data[start:stop]
-
-
-def _double(data: bytearray, start: int, stop: int, _chance: random.Random) -> None:
-    data[start:start] = data[start:stop]
-
-
-def _noise(data: bytearray, start: int, stop: int, chance: random.Random) -> None:
-    data[start:stop] = chance.randbytes(len(data[start:stop]))
-
-
-def _edge(data: bytearray, start: int, stop: int, chance: random.Random) -> None:
-    data[start:stop] = chance.choice((b"\0", b"\xff", b"\x7f", b"\x80")) * len(data[start:stop])
-
-
-def _flip(data: bytearray, start: int, _stop: int, chance: random.Random) -> None:
-    if start < len(data):
-        data[start] ^= 1 << chance.randrange(8)
-
-
-def _end(data: bytearray, start: int, _stop: int, _chance: random.Random) -> None:
-    del data[start:]
-
-
-_DAMAGES: Final[Sequence[Callable[[bytearray, int, int, random.Random], None]]] = (
-    _cut, _double, _noise, _edge, _flip, _flip, _end,
-)  # fmt: skip

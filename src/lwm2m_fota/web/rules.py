@@ -62,8 +62,8 @@ def retry_after_s(value: str | None, date: str | None) -> float | None:
     """The seconds that a Retry-After asks to wait; a date counts from the Date of the same answer."""
     if value is None:
         return None
-    if _SECONDS.fullmatch(value.strip()):
-        return float(value)
+    if _SECONDS.fullmatch(seconds := value.strip()):
+        return float(seconds)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(date or "")
     except (TypeError, ValueError):

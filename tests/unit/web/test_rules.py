@@ -59,6 +59,7 @@ def test_content_range(text, part):
     [
         ("120", None, 120.0),
         (" 0 ", None, 0.0),
+        ("0\x1c", None, 0.0),
         ("Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Dec 1999 23:58:59 GMT", 60.0),
         ("Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
         ("Fri, 31 Dec 1999 23:58:59 GMT", "Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
