@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Final, final
@@ -327,6 +328,7 @@ class VerifyOptions:
         device: of the device itself.
         counter: the lowest counter that is taken.
         is_permissive: whether COSE messages are read under the permissive rules.
+        payloads: files with the payloads that a SUIT envelope does not hold, in the order of their fetch.
     """
 
     package: FilePath
@@ -340,6 +342,7 @@ class VerifyOptions:
     device: str | None = None
     counter: int | None = None
     is_permissive: bool = False
+    payloads: tuple[FilePath, ...] = ()
 
 
 def policy_of(options: VerifyOptions) -> TrustPolicy:
@@ -393,7 +396,7 @@ def verify(options: VerifyOptions) -> Facts:
         signature = DetachedSignature(message=whole(options.signature), size_bytes=size_of(options.package))
         known = FormatRegistry((PlainFormat(signature=signature, max_held_bytes=MAX_HELD_BYTES),))
     verifier = PackageVerifier(policy, now=time.time(), formats=known)
-    for piece in chunks(options.package):
+    for piece in chain.from_iterable(map(chunks, (options.package, *options.payloads))):
         verifier.feed(piece)
     return {"package": str(options.package), **verified_facts(verifier.finish())}
 

@@ -173,6 +173,7 @@ def inspect_command(package: FilePath, as_json: bool) -> None:  # noqa: FBT001 -
 @click.option("--class", "class_name", metavar="ID", help="Its class: a UUID, or a name within the vendor.")
 @click.option("--device", metavar="HEX", help="The id of the device itself.")
 @click.option("--minimum-counter", "counter", type=click.IntRange(0), help="The lowest counter that is taken.")
+@click.option("--payload", "payloads", type=_PATH, multiple=True, help="What a SUIT envelope fetches, in its order.")
 @click.option("--unsafe-permissive", is_flag=True, help="Read COSE messages as the public vectors have them.")
 @_JSON
 def verify_command(  # noqa: PLR0917 - click calls it by keyword
@@ -186,6 +187,7 @@ def verify_command(  # noqa: PLR0917 - click calls it by keyword
     class_name: str | None,
     device: str | None,
     counter: int | None,
+    payloads: tuple[FilePath, ...],
     unsafe_permissive: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -204,6 +206,7 @@ def verify_command(  # noqa: PLR0917 - click calls it by keyword
         device=device,
         counter=counter,
         is_permissive=unsafe_permissive,
+        payloads=payloads,
     )
     show(lambda: verify(options), verified_line, as_json=as_json)
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lwm2m_fota.cli.facts import Facts, chunks, tree, whole
+from lwm2m_fota.cli.package_suit import suit_facts
 from lwm2m_fota.errors import PackageError
 from lwm2m_fota.package.cose.message import (
     CoseEncrypt,
@@ -205,6 +206,6 @@ def _plain_image(package: FilePath) -> Facts:
 
 
 INSPECTORS: Final[Mapping[str, Callable[[FilePath], Facts]]] = MappingProxyType(
-    {"mcuboot": _mcuboot, "cose": _cose, "plain": _plain_image}
+    {"mcuboot": _mcuboot, "suit": suit_facts, "cose": _cose, "plain": _plain_image}
 )
 """By the name of the format."""

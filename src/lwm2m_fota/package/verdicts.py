@@ -19,6 +19,7 @@ class Refusal(Enum):
     UNSUPPORTED_ALGORITHM = "package.unsupported-algorithm"
     ALGORITHM_NOT_ALLOWED = "package.algorithm-not-allowed"
     WRONG_DEVICE = "package.wrong-device"
+    CONDITION_FAILED = "package.condition-failed"
     NO_DECRYPTION_KEY = "package.no-decryption-key"
     MALFORMED = "package.malformed"
     TRUNCATED = "package.truncated"
@@ -74,6 +75,9 @@ _ROWS: Final = {
         UpdateResult.UNSUPPORTED_PACKAGE,
     ),
     Refusal.WRONG_DEVICE: VerdictRow("The package is made for another device.", UpdateResult.UNSUPPORTED_PACKAGE),
+    Refusal.CONDITION_FAILED: VerdictRow(
+        "A condition that the package sets does not hold on this device.", UpdateResult.UNSUPPORTED_PACKAGE
+    ),
     Refusal.NO_DECRYPTION_KEY: VerdictRow(
         "The package is encrypted, and this device has no key for it.", UpdateResult.UNSUPPORTED_PACKAGE
     ),

@@ -272,7 +272,7 @@ def test_broken_messages(trust, data, reason, step):
 
 
 @pytest.mark.parametrize(
-    "first", [b"\xd2\x98\x04", b"\xd2\x9f\x43", b"\xd2\x85\x43", b"\xd8\x6b\xa2", b"\xd8\x12\x84", b"\x84\x43\xa1"]
+    "first", [b"\xd2\x98\x04", b"\xd2\x9f\x43", b"\xd2\x85\x43", b"\xd8\x6c\xa2", b"\xd8\x12\x84", b"\x84\x43\xa1"]
 )
 def test_other_first_bytes_are_no_messages(trust, first):
     with pytest.raises(UnsupportedPackageError) as caught:

@@ -108,7 +108,7 @@ def test_the_format_of_others_needs_no_private_name():
 
 
 def test_the_default_formats_are_these():
-    assert [known.name for known in default_formats().formats] == ["mcuboot", "cose", "plain"]
+    assert [known.name for known in default_formats().formats] == ["mcuboot", "suit", "cose", "plain"]
     assert default_formats().prefix_bytes == 4
     assert FormatRegistry(()).prefix_bytes == 0
 
@@ -116,7 +116,7 @@ def test_the_default_formats_are_these():
 def test_a_registry_does_not_change(ed25519_key: PublicKey):
     first = default_formats()
     second = first.with_format(BundleFormat())
-    assert [known.name for known in second.formats] == ["toy-bundle", "mcuboot", "cose", "plain"]
+    assert [known.name for known in second.formats] == ["toy-bundle", "mcuboot", "suit", "cose", "plain"]
     assert second.prefix_bytes == 10
     assert first == default_formats()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -126,7 +126,7 @@ def test_a_registry_does_not_change(ed25519_key: PublicKey):
 def test_a_format_replaces_the_one_of_its_name():
     wide = McubootFormat(max_tlv_bytes=1)
     formats = default_formats().with_format(wide)
-    assert [known.name for known in formats.formats] == ["mcuboot", "cose", "plain"]
+    assert [known.name for known in formats.formats] == ["mcuboot", "suit", "cose", "plain"]
     assert formats.formats[0] is wide
 
 

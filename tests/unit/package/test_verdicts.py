@@ -11,6 +11,7 @@ TABLE = {
     "package.unsupported-algorithm": (6, 6, 6),
     "package.algorithm-not-allowed": (6, 6, 6),
     "package.wrong-device": (6, 6, 6),
+    "package.condition-failed": (6, 6, 6),
     "package.no-decryption-key": (6, 6, 6),
     "package.malformed": (5, 5, 5),
     "package.truncated": (5, 5, 5),

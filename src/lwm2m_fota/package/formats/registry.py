@@ -9,6 +9,7 @@ from lwm2m_fota.package.formats.base import PackageFormat
 from lwm2m_fota.package.formats.cose import CoseFormat
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
 from lwm2m_fota.package.formats.plain import PlainFormat
+from lwm2m_fota.package.formats.suit.format import SuitFormat
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 
@@ -59,5 +60,5 @@ class FormatRegistry:
 
 
 def default_formats() -> FormatRegistry:
-    """MCUboot images, COSE messages, and plain images by their digest."""
-    return FormatRegistry((McubootFormat(), CoseFormat(), PlainFormat()))
+    """MCUboot images, SUIT envelopes, COSE messages, and plain images by their digest."""
+    return FormatRegistry((McubootFormat(), SuitFormat(), CoseFormat(), PlainFormat()))

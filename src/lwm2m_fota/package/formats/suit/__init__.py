@@ -1,5 +1,7 @@
 """SUIT manifests (draft-ietf-suit-manifest-37).
 
 `codes` has the code points. `envelope` splits envelopes while they arrive, `members` takes what comes of them in order,
-`authentication` says who signed, `manifest` and `commands` what it is about.
+`authentication` says who signed, `manifest` and `commands` what it is about. `processor` runs the commands over what
+components would hold (`content`, `machine`), `plan` is what comes of it, `payloads` compares what arrives, and `format`
+puts it together.
 """

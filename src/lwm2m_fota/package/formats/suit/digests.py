@@ -32,6 +32,10 @@ class SuitDigest(NamedTuple):
         """Whether it is that of a member, which is taken with the head of its byte string."""
         return same(self.value, member_digest(self.kind, data))
 
+    def is_value(self, value: bytes) -> bool:
+        """Whether it is this."""
+        return same(self.value, value)
+
     def mismatch(self, what: str) -> PackageError:
         """The error of something that has another digest."""
         return refusal_error(Refusal.DIGEST_MISMATCH, f"{what} was changed, or belongs to another manifest")

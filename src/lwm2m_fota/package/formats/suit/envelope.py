@@ -137,6 +137,11 @@ class EnvelopeReader:
         """Whether everything has come."""
         return not (self._pairs or self._left)
 
+    @property
+    def position(self) -> int:
+        """How many bytes of it have come."""
+        return self._offset
+
     def feed(self, data: memoryview) -> Iterator[EnvelopeEvent]:
         """Take the next bytes; what they complete. It is to be asked to its end.
 

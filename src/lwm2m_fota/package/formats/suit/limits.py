@@ -22,6 +22,7 @@ class SuitLimits:
         max_member_bytes: the longest severed member: a command sequence, or the text.
         max_uri_bytes: the longest URI, and the longest key of an integrated payload.
         max_components: components of one manifest, its dependencies included.
+        max_commands: commands that are run in all, each once for each component that it is for.
         max_sequence_depth: levels of command sequences within one another (try-each and run-sequence).
         max_payloads: integrated payloads.
 
@@ -35,6 +36,7 @@ class SuitLimits:
     max_member_bytes: int = 64 * 1024
     max_uri_bytes: int = 1024
     max_components: int = 32
+    max_commands: int = 4096
     max_sequence_depth: int = 8
     max_payloads: int = 64
 

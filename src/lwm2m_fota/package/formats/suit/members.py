@@ -121,6 +121,29 @@ def open_envelope(
     Raises:
         PackageError: it is not signed by whoever has to, was changed, breaks the rules, or is not understood.
     """
+    opened, payloads, size = open_beginning(data, judge, rules=rules, limits=limits)
+    if size < len(data):
+        raise malformed(f"{len(data) - size} bytes follow the envelope")
+    return opened, payloads
+
+
+def open_beginning(
+    data: bytes, judge: Judge, *, rules: CoseRules = CoseRules.STRICT, limits: SuitLimits = DEFAULT_LIMITS
+) -> tuple[Opened, tuple[Payload, ...], int]:
+    """Open an envelope that fits memory, and that detached payloads may follow.
+
+    Args:
+        data: the envelope, and what follows it.
+        judge: of the signatures.
+        rules: how COSE messages are read.
+        limits: how much is read.
+
+    Returns:
+        What it says, where its payloads are, and how long it is.
+
+    Raises:
+        PackageError: it is not signed by whoever has to, was changed, breaks the rules, or is not understood.
+    """
     reader, intake = EnvelopeReader(limits), Intake(judge, rules, limits)
     payloads: list[Payload] = []
     for event in reader.feed(memoryview(data)):
@@ -129,12 +152,10 @@ def open_envelope(
                 intake.take(event)
             case Payload():
                 payloads.append(event)
-            case Piece():
+            case Piece() | Behind():
                 pass
-            case Behind():
-                raise malformed(f"{len(event.data)} bytes follow the envelope")
             case _ as never:
                 assert_never(never)
     if not reader.is_complete:
         raise refusal_error(Refusal.TRUNCATED, "the envelope ends within a member")
-    return intake.finish(), tuple(payloads)
+    return intake.finish(), tuple(payloads), reader.position

@@ -1,0 +1,184 @@
+"""Payloads on their way: hashed, decrypted and compared while they go by."""
+
+from collections.abc import Iterable
+from typing import Final, final
+
+import attrs
+
+from lwm2m_fota.package.cose.decrypt import Opening, content_ciphers
+from lwm2m_fota.package.crypto.content import ContentCipher, Data
+from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Written
+from lwm2m_fota.package.formats.suit.plan import Plan
+from lwm2m_fota.package.trust import TrustPolicy
+from lwm2m_fota.package.verdicts import Refusal, refusal_error
+
+SUPP_PUB_OTHER: Final = b"SUIT Payload Encryption"
+"""What is mixed into keys that were agreed (draft-ietf-suit-firmware-encryption-24 section 6)."""
+
+
+@final
+@attrs.frozen
+class Opener:
+    """Finds out how the encrypted contents of a plan are decrypted.
+
+    Attributes:
+        plan: the plan.
+        trust: the policy, with the keys of this device.
+    """
+
+    plan: Plan
+    trust: TrustPolicy
+
+    def cipher(self, content: Decrypted) -> ContentCipher:
+        """What decrypts a content.
+
+        Raises:
+            UnsupportedPackageError: an algorithm is not supported, or there is no key for it.
+            IntegrityError: the encryption info breaks the rules.
+        """
+        opening = Opening(
+            rules=self.trust.cose_rules,
+            supp_pub_other=SUPP_PUB_OTHER,
+            is_under_digest=bool(self.plan.expectations_of(content)),
+        )
+        return content_ciphers(content.info, self.trust.decryption_keys, opening)[0]
+
+
+@final
+class ContentCheck:
+    """Compares a content with what is expected of it.
+
+    Args:
+        what: what it is, for people.
+        expectations: all of them have to be met.
+    """
+
+    __slots__ = ("_expectations", "_hashes", "_size_bytes", "_what")
+
+    def __init__(self, what: str, expectations: Iterable[Expectation]) -> None:
+        self._what = what
+        self._expectations = tuple(expectations)
+        self._hashes = {each.digest.kind: each.digest.kind.new() for each in self._expectations}
+        self._size_bytes = 0
+
+    def update(self, data: Data) -> None:
+        """Take the next bytes."""
+        for context in self._hashes.values():
+            context.update(data)
+        self._size_bytes += len(data)
+
+    def finish(self) -> None:
+        """The content is complete.
+
+        Raises:
+            IntegrityError: it is not the one.
+        """
+        for each in self._expectations:
+            if not each.is_met_by(self._hashes[each.digest.kind].digest(), self._size_bytes):
+                raise refusal_error(Refusal.DIGEST_MISMATCH, f"{self._what} is not what the manifest says")
+
+
+@final
+class DecryptedCheck:
+    """Decrypts a content, and compares what is inside.
+
+    Args:
+        what: what it is, for people.
+        cipher: what decrypts it.
+        expectations: of what is inside.
+    """
+
+    __slots__ = ("_inside", "_transform", "_what")
+
+    def __init__(self, what: str, cipher: ContentCipher, expectations: Iterable[Expectation]) -> None:
+        self._what = what
+        self._transform = cipher.decryptor()
+        self._inside = ContentCheck(f"what is inside of {what}", expectations)
+
+    def update(self, data: Data) -> None:
+        """Take the next encrypted bytes."""
+        self._inside.update(self._transform.update(data))
+
+    def finish(self) -> None:
+        """The content is complete.
+
+        Raises:
+            IntegrityError: it was changed, is for another key, or is not the one.
+        """
+        rest = self._transform.finish()
+        if rest is None:
+            raise refusal_error(Refusal.DECRYPTION_FAILED, f"{self._what} was changed, or is for another key")
+        self._inside.update(rest)
+        self._inside.finish()
+
+
+@final
+class PayloadCheck:
+    """Takes one payload, and compares everything that comes of it.
+
+    Args:
+        uri: of the payload.
+        length_bytes: its length.
+        opener: of the plan that it is for.
+
+    Raises:
+        UnsupportedPackageError: something that is encrypted cannot be opened.
+        IntegrityError: it has not the length that it should have.
+    """
+
+    __slots__ = ("_checks", "_left")
+
+    def __init__(self, uri: str, length_bytes: int, opener: Opener) -> None:
+        plan = opener.plan
+        self._left = length_bytes
+        self._checks: list[ContentCheck | DecryptedCheck] = []
+        for content in plan.contents:
+            match content:
+                case Fetched(found, size_bytes) if found == uri:
+                    expectations = plan.expectations_of(content)
+                    sizes = {size_bytes, *(each.size_bytes for each in expectations)} - {None, length_bytes}
+                    if sizes:
+                        raise refusal_error(
+                            Refusal.DIGEST_MISMATCH, f"payload {uri} has {length_bytes} bytes, not {sizes.pop()}"
+                        )
+                    self._checks.append(ContentCheck(f"payload {uri}", expectations))
+                case Decrypted(Fetched(found)) if found == uri:
+                    cipher = opener.cipher(content)
+                    self._checks.append(DecryptedCheck(f"payload {uri}", cipher, plan.expectations_of(content)))
+                case _:
+                    pass
+
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes have not come."""
+        return self._left
+
+    def update(self, data: Data) -> None:
+        """Take the next bytes, and judge the payload with the last.
+
+        Raises:
+            IntegrityError: it is not the one that the manifest speaks of.
+        """
+        for each in self._checks:
+            each.update(data)
+        self._left -= len(data)
+        if not self._left:
+            for each in self._checks:
+                each.finish()
+
+
+def check_written(opener: Opener) -> None:
+    """Judge what lies encrypted in the manifest itself.
+
+    Raises:
+        UnsupportedPackageError: something that is encrypted cannot be opened.
+        IntegrityError: something was changed, or is not the one.
+    """
+    for content in opener.plan.contents:
+        match content:
+            case Decrypted(Written(data)):
+                check = DecryptedCheck("content", opener.cipher(content), opener.plan.expectations_of(content))
+                check.update(data)
+                check.finish()
+            case _:
+                pass
