@@ -8,25 +8,36 @@ import sys
 import pytest
 
 LIMIT_S = 60
+ANYWHERE = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1):568[34]")
 
 
-def command_lines(text):
-    found = re.findall(r"^\$ lwm2m-fota (.+)$", text, flags=re.MULTILINE)
-    return {words[0] if words[0] != "package" else words[1]: words for words in map(shlex.split, found)}
+def command_lines(text, name):
+    """All lines of a document with this command, as words."""
+    found = map(shlex.split, re.findall(r"^\$ lwm2m-fota (.+)$", text, flags=re.MULTILINE))
+    return [words for words in found if name in words[:2]]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/howto/update-a-device.md"])
-def test_the_commands_of_a_document_update_its_device(root, tmp_path, start, document):
-    lines = command_lines((root / document).read_text(encoding="utf-8"))
+def here(words, port=0):
+    """The same words, with a port that is free."""
+    words = [ANYWHERE.sub(f"127.0.0.1:{port}", word) for word in words]
+    return [*words, "--listen", "127.0.0.1:0"] if words[0] == "update" and "--listen" not in words else words
+
+
+@pytest.mark.parametrize(
+    ("document", "number"),
+    [("README.md", 0), ("docs/howto/update-a-device.md", 0), ("docs/howto/update-a-device.md", 1)],
+)
+def test_the_commands_of_a_document_update_its_device(root, tmp_path, start, document, number):
+    text = (root / document).read_text(encoding="utf-8")
     (tmp_path / "firmware.bin").write_bytes(b"firmware" * 1000)
-    for name in ("create", "verify"):
-        if name in lines:
-            command = [sys.executable, "-m", "lwm2m_fota.cli", *lines[name]]
-            subprocess.run(command, cwd=tmp_path, check=True, timeout=LIMIT_S, capture_output=True)
-    # the last of two options counts; the port of the documents may be taken here
-    server = start(*lines["update"], "--listen", "127.0.0.1:0", cwd=tmp_path)
+    (tmp_path / "my-device.psk").touch(0o600)
+    (tmp_path / "my-device.psk").write_text("000102030405060708090a0b0c0d0e0f\n")
+    for words in (*command_lines(text, "create"), *command_lines(text, "verify")):
+        command = [sys.executable, "-m", "lwm2m_fota.cli", *words]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=LIMIT_S, capture_output=True)
+    server = start(*here(command_lines(text, "update")[number]), cwd=tmp_path)
     port = server.until("listening")["port"]
-    device = start(*(word.replace(":5683", f":{port}") for word in lines["device"]), cwd=tmp_path)
+    device = start(*here(command_lines(text, "device")[number], port), cwd=tmp_path)
     assert server.end() == 0, server.events
     assert server.events[-1]["line"] == "updated: 1.0.0 -> 1.2.0"
     assert "warning" not in server.names()

@@ -14,18 +14,21 @@ import click
 from lwm2m_fota import __version__
 from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.options import (
-    Address,
+    COAP_SCHEMES,
+    SCHEMES,
+    Listener,
     Named,
-    address,
     component_files,
     endpoint_name,
     host,
+    listener,
     named,
     seconds,
     server_uri,
 )
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package_app import package_group
+from lwm2m_fota.cli.security import SecurityOptions, security_options
 from lwm2m_fota.errors import FotaError
 
 if TYPE_CHECKING:
@@ -34,6 +37,13 @@ if TYPE_CHECKING:
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=FilePath)
 _PATH = click.Path(path_type=FilePath)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_PACKAGE_SCHEMES = click.option(
+    "--package-scheme",
+    "package_schemes",
+    type=click.Choice(SCHEMES),
+    multiple=True,
+    help="Over which packages are fetched; several times for several.",
+)
 _MAX_DEMO_BYTES = 1 << 29
 _MAX_DEMO_COMPONENTS = 16
 
@@ -62,6 +72,16 @@ def cli() -> None:
     show_default=True,
     help="Of Object 33629; the first one needs the second.",
 )
+@click.option(
+    "--listen",
+    type=listener,
+    metavar="[SCHEME://]HOST:PORT",
+    multiple=True,
+    default=("127.0.0.1:0",),
+    show_default=True,
+    help="Where and how the server listens; several times for several. Credentials are made where one needs them.",
+)
+@_PACKAGE_SCHEMES
 @_JSON
 def demo_command(
     file: FilePath | None,
@@ -69,6 +89,8 @@ def demo_command(
     size: int,
     object_id: str,
     components: int,
+    listen: tuple[Listener, ...],
+    package_schemes: tuple[str, ...],
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Update a simulated device on this machine, from a fresh key to equal bytes.
@@ -78,15 +100,33 @@ def demo_command(
     """
     from lwm2m_fota.cli.demo import DemoOptions, run_demo
 
+    _check_listeners(listen, package_schemes)
+    options = DemoOptions(
+        file=file,
+        size_bytes=size,
+        method=method,
+        components=components if object_id == "33629" else 0,
+        listen=listen,
+        package_schemes=package_schemes,
+    )
     say = Output("demo", as_json=as_json, timed=True)
-    count = components if object_id == "33629" else 0
-    _run(say, lambda: run_demo(DemoOptions(file=file, size_bytes=size, method=method, components=count), say))
+    _run(say, lambda: run_demo(options, say))
 
 
 @cli.command("update")
 @click.argument("file", type=_EXISTING, required=False)
 @click.option("--endpoint", type=endpoint_name, metavar="NAME", required=True, help="The endpoint name of the device.")
-@click.option("--listen", type=address, metavar="HOST:PORT", default="0.0.0.0:5683", show_default=True)
+@click.option(
+    "--listen",
+    type=listener,
+    metavar="[SCHEME://]HOST:PORT",
+    multiple=True,
+    default=("0.0.0.0:5683",),
+    show_default=True,
+    help="Where and how; several times for several. Over http and https, packages alone.",
+)
+@security_options
+@_PACKAGE_SCHEMES
 @click.option("--advertise", type=host, metavar="HOST", help="The host in package URIs, if devices need another one.")
 @click.option("--method", type=click.Choice(["pull", "push", "auto"]), default="auto", show_default=True)
 @click.option(
@@ -115,7 +155,9 @@ def demo_command(
 def update_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
     endpoint: str,
-    listen: Address,
+    listen: tuple[Listener, ...],
+    security: SecurityOptions,
+    package_schemes: tuple[str, ...],
     advertise: str | None,
     method: str,
     components: tuple[Named, ...],
@@ -142,11 +184,15 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
         raise click.UsageError("Give FILE, or a --component, and not both.")
     if components and expect_version is not None:
         raise click.UsageError("--expect-version is of FILE.")
+    _check_listeners(listen, package_schemes)
+    security.check([each.scheme for each in listen])
     options = UpdateOptions(
         file=file,
         components=component_files(components),
         endpoint=endpoint,
         listen=listen,
+        security=security,
+        package_schemes=package_schemes,
         advertise=advertise,
         method=Method(method),
         execution=Execution[execute.upper()],
@@ -163,7 +209,7 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
 
 
 @cli.command("device")
-@click.option("--server", type=server_uri, metavar="URI", required=True, help="coap://HOST[:PORT] of the LwM2M server.")
+@click.option("--server", type=server_uri, metavar="URI", required=True, help="SCHEME://HOST[:PORT] of its server.")
 @click.option("--endpoint", type=endpoint_name, metavar="NAME", required=True, help="The endpoint name.")
 @click.option("--state-dir", type=_PATH, required=True, help="The folder that keeps all state; made if need be.")
 @click.option("--trust", "trusted", type=_PATH, multiple=True, help="A public key (PEM) that signs packages.")
@@ -188,6 +234,8 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
     show_default=True,
     help="A pull goes on after a restart from the last full piece of so many bytes.",
 )
+@security_options
+@_PACKAGE_SCHEMES
 @_JSON
 def device_command(  # noqa: PLR0917 - click calls it by keyword
     server: str,
@@ -201,6 +249,8 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     lifetime_s: int,
     capacity_bytes: int,
     checkpoint_bytes: int,
+    security: SecurityOptions,
+    package_schemes: tuple[str, ...],
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Be a device: keep all state in a folder, go on from there after any end, reboot into new images.
@@ -214,6 +264,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
 
     if (object_id == "33629") is not bool(components):
         raise click.UsageError("Object 33629 has at least one --component, and Object 5 has none.")
+    security.check([each for each in (server.partition(":")[0], *package_schemes) if each in COAP_SCHEMES])
 
     say = Output("device", as_json=as_json)
     _run(
@@ -230,10 +281,21 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
                 lifetime_s=lifetime_s,
                 capacity_bytes=capacity_bytes,
                 checkpoint_bytes=checkpoint_bytes,
+                security=security,
+                package_schemes=package_schemes,
             ),
             say,
         ),
     )
+
+
+def _check_listeners(listen: tuple[Listener, ...], package_schemes: tuple[str, ...]) -> None:
+    schemes = [each.scheme for each in listen]
+    if not set(schemes) & set(COAP_SCHEMES):
+        raise click.UsageError("Devices are managed over CoAP: one --listen has to be of it.")
+    for scheme in package_schemes:
+        if scheme not in schemes:
+            raise click.UsageError(f"--package-scheme {scheme} needs a --listen {scheme}://HOST:PORT.")
 
 
 def _run(say: Output, action: Callable[[], int]) -> None:

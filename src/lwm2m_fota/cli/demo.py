@@ -15,8 +15,10 @@ from typing import IO, Any, Final, final
 
 import attrs
 
+from lwm2m_fota.cli.demo_road import HERE, Road, managed_at, road
 from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.keys import new_key
+from lwm2m_fota.cli.options import Listener
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import dependency, make
 from lwm2m_fota.cli.state_dir import running_image, running_images
@@ -49,12 +51,16 @@ class DemoOptions:
         size_bytes: of the random firmware.
         method: push or pull.
         components: how many, of Object 33629; 0 for Object 5.
+        listen: where and how the server listens; the device goes to the first of CoAP, a secure one if there is any.
+        package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
     """
 
     file: FilePath | None
     size_bytes: int
     method: str
     components: int = 0
+    listen: tuple[Listener, ...] = HERE
+    package_schemes: tuple[str, ...] = ()
 
 
 @final
@@ -129,7 +135,8 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
             packages = [_package(options, folder, key, each) for each in _names(options.components)]
             for each in packages:
                 say("package", bytes=each.size_bytes, version=VERSION_AFTER, component=each.name or None)
-            return _Demo(options.method, folder / "device", packages, public, say, started).run()
+            way = road(options.listen, options.package_schemes, ENDPOINT, folder)
+            return _Demo(options.method, way, folder / "device", packages, public, say, started).run()
     except OSError as error:
         raise StorageError(f"cannot prepare the demo: {error}") from error
     finally:
@@ -153,6 +160,7 @@ class _Demo:
     def __init__(
         self,
         method: str,
+        way: Road,
         state_dir: FilePath,
         packages: Sequence[_Package],
         public: FilePath,
@@ -160,6 +168,7 @@ class _Demo:
         started: float,
     ) -> None:
         self._method = method
+        self._way = way
         self._state_dir = state_dir
         self._packages = packages
         self._public = public
@@ -178,7 +187,7 @@ class _Demo:
             for source, event in self._stream():
                 self._tell(source, event)
                 if event["event"] == "listening":
-                    device = self._device(event["port"])
+                    device = self._device(managed_at(event["uris"]))
         finally:
             server.stop(_END_S)
             if device is not None:
@@ -186,14 +195,14 @@ class _Demo:
         return self._judge()
 
     def _serve(self) -> _Process:
-        arguments = ["update", "--endpoint", ENDPOINT, "--listen", "127.0.0.1:0", "--method", self._method]
+        arguments = ["update", "--endpoint", ENDPOINT, "--method", self._method, *self._way.server]
         for each in self._packages:
             named = ["--component", f"{each.name}={each.path}"]
             arguments += named if each.name else [str(each.path), "--expect-version", VERSION_AFTER]
         return _Process("server", arguments, self._events)
 
-    def _device(self, port: int) -> _Process:
-        arguments = ["device", "--server", f"coap://127.0.0.1:{port}", "--endpoint", ENDPOINT]
+    def _device(self, server: str) -> _Process:
+        arguments = ["device", "--server", server, "--endpoint", ENDPOINT, *self._way.device]
         arguments += ["--state-dir", str(self._state_dir), "--trust", str(self._public), "--version", VERSION_BEFORE]
         for each in self._packages:
             arguments += ["--object", "33629", "--component", f"{each.name}={VERSION_BEFORE}"] if each.name else []

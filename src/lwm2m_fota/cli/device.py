@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from pathlib import Path as FilePath
 from typing import Final, final
@@ -13,11 +12,13 @@ import attrs
 from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.firmware import BasicFirmware, ComponentFirmware, ComponentOption
 from lwm2m_fota.cli.output import Output
+from lwm2m_fota.cli.security import SecurityOptions
 from lwm2m_fota.cli.state_dir import DEFAULT_CAPACITY_BYTES, StateDir
+from lwm2m_fota.cli.ways import WEB, any_address_towards, connecting, web_fetchers
 from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
-from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher, protocols_of
 from lwm2m_fota.device.settings import FirmwareSettings
 from lwm2m_fota.errors import FotaError, SnapshotError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
@@ -25,7 +26,6 @@ from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.readings import Version
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
-from lwm2m_fota.transport.udp import UdpTransport
 
 _PATIENCE_S: Final = 3.0
 """A server that has not answered after this time is worth a word; the registration goes on."""
@@ -37,7 +37,7 @@ class DeviceOptions:
     """What the command was given.
 
     Attributes:
-        server: `coap://HOST:PORT`.
+        server: `SCHEME://HOST:PORT`.
         endpoint: the endpoint client name.
         state_dir: where everything is kept.
         trust: what packages must show.
@@ -47,6 +47,8 @@ class DeviceOptions:
         lifetime_s: of the registration.
         capacity_bytes: of the staging area and of each slot.
         checkpoint_bytes: a pull makes what it has durable each time so many bytes came in.
+        security: what it proves itself with, and whom it believes.
+        package_schemes: over which it fetches packages; empty for that of its server.
     """
 
     server: str
@@ -59,18 +61,58 @@ class DeviceOptions:
     lifetime_s: int = 300
     capacity_bytes: int = DEFAULT_CAPACITY_BYTES
     checkpoint_bytes: int = DownloadPolicy().checkpoint_bytes
+    security: SecurityOptions = attrs.field(factory=SecurityOptions)
+    package_schemes: tuple[str, ...] = ()
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Over which it fetches packages."""
+        return self.package_schemes or (parse_uri(self.server).scheme,)
 
 
-def any_address_towards(server: str) -> str:
-    """The wildcard address of the family in which a server is reached; IPv4 if that cannot be told now."""
-    host = parse_uri(server).host
-    for family, wildcard in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - it sends first
-        try:
-            socket.getaddrinfo(host, None, family=family)
-        except (OSError, ValueError):
-            continue
-        return wildcard
-    return "0.0.0.0"  # noqa: S104
+@final
+class Net:
+    """The endpoints of a device: that of its server, and one for each other scheme of CoAP that it fetches over.
+
+    Attributes:
+        pump: the endpoint of the server.
+        fetchers: all ways to packages.
+        protocols: what resource 8 lists.
+
+    Raises:
+        FotaError: the credentials cannot be read or used, or a library is not installed.
+    """
+
+    def __init__(self, options: DeviceOptions) -> None:
+        credentials = options.security.read()
+        keyring = credentials.keyring(options.server)
+        local = any_address_towards(options.server)
+        limits = EndpointLimits()
+        batch_bytes = min(limits.batch_bytes, options.checkpoint_bytes)  # a checkpoint needs the bytes in hand
+        limits = attrs.evolve(limits, batch_bytes=batch_bytes)
+        own = parse_uri(options.server).scheme
+        others = [scheme for scheme in dict.fromkeys(options.schemes) if scheme != own and scheme not in WEB]
+        self.pump, *more = (Pump(connecting(each, local, keyring), limits=limits) for each in (own, *others))
+        self._more = tuple(more)
+        self.fetchers: tuple[PackageFetcher, ...] = (
+            *map(CoapFetcher, (self.pump, *more)),
+            *web_fetchers(options.schemes, credentials, keyring),
+        )
+        self.protocols = tuple(each for each in protocols_of(self.fetchers) if each.scheme in options.schemes)
+
+    async def open(self) -> None:
+        """Open the endpoints of packages; the client opens that of the server.
+
+        Raises:
+            TransportError: a local address cannot be had.
+        """
+        for each in self._more:
+            await each.open()
+
+    async def close(self) -> None:
+        """Close them."""
+        for each in self._more:
+            await each.close()
 
 
 @final
@@ -95,18 +137,16 @@ class DeviceProcess:
         """
         self._listen_to_signals()
         options = self._options
-        made = self._firmware()
+        net = Net(options)
+        made = self._firmware(net)
         made.boot(self._say)
-        limits = EndpointLimits()
-        batch_bytes = min(limits.batch_bytes, options.checkpoint_bytes)  # a checkpoint needs the bytes in hand
-        limits = attrs.evolve(limits, batch_bytes=batch_bytes)
-        pump = Pump(UdpTransport(any_address_towards(options.server)), limits=limits)
+        pump = net.pump
         firmware = made.make(
             self._say,
             trust=options.trust,
             state=made.state,
             reboot=self._reboot,
-            fetchers=(CoapFetcher(pump),),
+            fetchers=net.fetchers,
             settings=FirmwareSettings(download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes)),
         )
         settings = ClientSettings(
@@ -114,18 +154,20 @@ class DeviceProcess:
         )
         client = Lwm2mClient(pump, options.server, firmware, settings, reboot=self._reboot, on_trouble=self._trouble)
         try:
+            await net.open()
             await client.start()
             self._say("started", server=options.server, staged_bytes=firmware.staged_bytes)
             await self._until_over(client)
         finally:
             await self._leave(client)
+            await net.close()
         return self._reboots and not self._signalled
 
-    def _firmware(self) -> BasicFirmware | ComponentFirmware:
+    def _firmware(self, net: "Net") -> BasicFirmware | ComponentFirmware:
         options = self._options
         if options.components:
-            return ComponentFirmware(self._state_dir, options.components)
-        return BasicFirmware(self._state_dir, options.version, options.object_version)
+            return ComponentFirmware(self._state_dir, options.components, net.protocols)
+        return BasicFirmware(self._state_dir, options.version, options.object_version, net.protocols)
 
     async def _until_over(self, client: Lwm2mClient) -> None:
         over = asyncio.ensure_future(self._over.wait())

@@ -147,10 +147,8 @@ UPDATE_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
             lambda values: Line(f"notice: {values['message']}", "yellow"),
         ),
         "listening": EventKind(
-            ("host", "port", "endpoint"),
-            lambda values: Line(
-                f"listening on {authority(values['host'], values['port'])}, waiting for {values['endpoint']}"
-            ),
+            ("host", "port", "uris", "endpoint"),
+            lambda values: Line(f"listening on {' '.join(values['uris'])}, waiting for {values['endpoint']}"),
         ),
         "registered": EventKind(
             ("endpoint", "peer", "lwm2m"),

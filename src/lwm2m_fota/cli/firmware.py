@@ -13,6 +13,7 @@ from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.readings import Version
+from lwm2m_fota.model.enums import ProtocolSupport
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.update import UpdateResource
 
@@ -41,16 +42,23 @@ class BasicFirmware:
         state_dir: the folder.
         version: of the firmware before any update.
         object_version: of Object 5.
+        protocols: over which packages are fetched.
 
     Attributes:
         state: keeps the machine across restarts.
     """
 
-    def __init__(self, state_dir: StateDir, version: str, object_version: Version) -> None:
+    def __init__(
+        self,
+        state_dir: StateDir,
+        version: str,
+        object_version: Version,
+        protocols: tuple[ProtocolSupport, ...] = (ProtocolSupport.COAP,),
+    ) -> None:
         self._state_dir = state_dir
         self._installer = state_dir.installer(version)
         self.state = state_dir.firmware()
-        self._profile = FirmwareProfile(version=object_version)
+        self._profile = FirmwareProfile(version=object_version, protocols=protocols)
 
     def boot(self, say: Output) -> None:
         """Be the boot loader, and tell what runs.
@@ -84,6 +92,7 @@ class ComponentFirmware:
         state_dir: the folder.
         components: in the order of their instances, which begin with 0. Packages may also call them by the number of
             their instance, as MCUboot's dependencies do.
+        protocols: over which packages are fetched.
 
     Attributes:
         state: keeps the machines across restarts.
@@ -92,7 +101,12 @@ class ComponentFirmware:
         UsageError: two have one name.
     """
 
-    def __init__(self, state_dir: StateDir, components: Sequence[ComponentOption]) -> None:
+    def __init__(
+        self,
+        state_dir: StateDir,
+        components: Sequence[ComponentOption],
+        protocols: tuple[ProtocolSupport, ...] = (ProtocolSupport.COAP,),
+    ) -> None:
         names = {each.name for each in components}
         specs = tuple(
             ComponentSpec(instance, each.name, () if str(instance) in names else (str(instance),))
@@ -100,7 +114,7 @@ class ComponentFirmware:
         )
         self._state_dir = state_dir
         self.state = state_dir.component_firmware()
-        self._profile = AdvancedProfile(components=specs)
+        self._profile = AdvancedProfile(components=specs, protocols=protocols)
         self._installer = state_dir.batch_installer({index: each.version for index, each in enumerate(components)})
 
     def boot(self, say: Output) -> None:

@@ -8,37 +8,53 @@ from typing import Final, final
 import attrs
 import click
 
-from lwm2m_fota.coap.uri import CoapUri, parse_uri
+from lwm2m_fota.coap.uri import DEFAULT_PORTS, CoapUri, parse_uri
 from lwm2m_fota.errors import FotaError
 
 _MAX_PORT: Final = 65535
 _MAX_ENDPOINT_BYTES: Final = 255
 
 
+COAP_SCHEMES: Final = tuple(DEFAULT_PORTS)
+"""Over which devices are managed; packages go over them too."""
+
+SCHEMES: Final = (*COAP_SCHEMES, "http", "https")
+"""Over which packages go."""
+
+_PORTS: Final = {**DEFAULT_PORTS, "http": 80, "https": 443}
+
+
 @final
 @attrs.frozen
-class Address:
-    """A host and a port."""
+class Listener:
+    """Where and how a server listens."""
 
+    scheme: str
     host: str
     port: int
 
 
-def address(text: str | Address) -> Address:
-    """Read `HOST:PORT`, with an IPv6 host in brackets.
+def listener(text: str | Listener) -> Listener:
+    """Read `[SCHEME://]HOST[:PORT]`, with an IPv6 host in brackets; plain CoAP needs no scheme, and then a port.
 
     Raises:
         click.BadParameter: it is written otherwise.
     """
-    if isinstance(text, Address):
+    if isinstance(text, Listener):
         return text
-    host, colon, port = text.rpartition(":")
+    scheme, slashes, rest = text.rpartition("://")
+    scheme = scheme.lower() if slashes else "coap"
+    if scheme not in SCHEMES:
+        raise click.BadParameter(f"{text!r} has none of the schemes {', '.join(SCHEMES)}")
+    host, colon, port = rest.rpartition(":")
+    if slashes and (not colon or rest.endswith("]")):
+        host, port = rest, str(_PORTS[scheme])
     bare = host.removeprefix("[").removesuffix("]")
-    if not colon or not bare or (":" in bare) is not (host == f"[{bare}]"):
-        raise click.BadParameter(f"{text!r} is not HOST:PORT, with an IPv6 host in brackets")
+    if not bare or (":" in bare) is not (host == f"[{bare}]"):
+        raise click.BadParameter(f"{text!r} is not [SCHEME://]HOST:PORT, with an IPv6 host in brackets")
     if not (port.isascii() and port.isdecimal() and int(port) <= _MAX_PORT):
         raise click.BadParameter(f"{port!r} is not a port, 0 to {_MAX_PORT}")
-    return Address(bare, int(port))
+    return Listener(scheme, bare, int(port))
 
 
 def host(text: str) -> str:
@@ -54,7 +70,7 @@ def host(text: str) -> str:
 
 
 def server_uri(text: str) -> str:
-    """Read `coap://HOST[:PORT]`.
+    """Read `SCHEME://HOST[:PORT]`, of a scheme of CoAP.
 
     Raises:
         click.BadParameter: it is written otherwise, or of another scheme.
@@ -63,8 +79,6 @@ def server_uri(text: str) -> str:
         uri = parse_uri(text)
     except FotaError as error:
         raise click.BadParameter(f"{text!r} is not coap://HOST[:PORT]: {error}") from error
-    if uri.scheme != "coap":
-        raise click.BadParameter(f"{text!r} is not coap://HOST[:PORT]: {uri.scheme} is not spoken here")
     if uri.path or uri.query:
         raise click.BadParameter(f"{text!r} is not coap://HOST[:PORT]: a server has neither path nor query")
     return str(uri)

@@ -3,17 +3,21 @@
 import asyncio
 import signal
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path as FilePath
 from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.cli.events import authority
 from lwm2m_fota.cli.exits import Exit
-from lwm2m_fota.cli.options import Address
+from lwm2m_fota.cli.options import Listener
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import format_of
+from lwm2m_fota.cli.security import Credentials, SecurityOptions
 from lwm2m_fota.cli.update_log import UpdateLog
-from lwm2m_fota.errors import FotaError, TransportError
+from lwm2m_fota.cli.ways import WEB, WebHost, listening, web_host
+from lwm2m_fota.errors import FotaError, MissingExtraError, TransportError, UsageError
 from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_outcome import (
     Cancelled,
@@ -33,13 +37,14 @@ from lwm2m_fota.machines.update_policy import (
     UpdatePlan,
     UpdatePolicy,
 )
+from lwm2m_fota.server.hosts import PackageHosts
 from lwm2m_fota.server.lwm2m import Lwm2mServer, ServerSettings
 from lwm2m_fota.server.planning import Packages, plan_for
 from lwm2m_fota.server.reach import reached
 from lwm2m_fota.server.updater import RunningUpdate, Updater, check_package
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.storage.files import FilePackageSource
-from lwm2m_fota.transport.udp import UdpTransport, address_towards
+from lwm2m_fota.transport.udp import address_towards
 
 _NEVER_CAME: Final = DIAGNOSES["prepare.not-registered"]
 
@@ -53,7 +58,9 @@ class UpdateOptions:
         file: the package; None if there are components.
         components: packages by component of Object 33629; empty if there is a file.
         endpoint: the device.
-        listen: where the server listens.
+        listen: where the server listens, and how; over HTTP and HTTPS it hosts packages alone.
+        security: what the server and the device prove themselves with.
+        package_schemes: over which a device may fetch, best first; empty for all that are listened for, in that order.
         advertise: the host in package URIs; None takes the listening host, or if that is a wildcard, the address
             from which this machine reaches the device.
         method: push, pull or auto.
@@ -66,13 +73,20 @@ class UpdateOptions:
     file: FilePath | None = None
     components: Mapping[str, FilePath] = attrs.field(factory=dict)
     endpoint: str
-    listen: Address
+    listen: tuple[Listener, ...]
+    security: SecurityOptions = attrs.field(factory=SecurityOptions)
+    package_schemes: tuple[str, ...] = ()
     advertise: str | None = None
     method: Method = Method.AUTO
     execution: Execution = Execution.LISTED
     expect_version: str | None = None
     settings: DeviceSettings = attrs.field(factory=DeviceSettings)
     timeout_s: float | None = None
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Over which a device may fetch, best first."""
+        return self.package_schemes or tuple(dict.fromkeys(each.scheme for each in self.listen))
 
 
 @final
@@ -126,12 +140,12 @@ def _words(diagnosis: Diagnosis) -> str:
     return diagnosis.text.removesuffix(".")
 
 
-def _plan(options: UpdateOptions, source: PackageSource | Packages, schemes: tuple[str, ...]) -> UpdatePlan:
+def _plan(options: UpdateOptions, source: PackageSource | Packages) -> UpdatePlan:
     plan = attrs.evolve(
         plan_for(source),
         method=options.method,
         expected_version=options.expect_version,
-        schemes=schemes,
+        schemes=options.schemes,
         settings=options.settings,
     )
     timeout_s = options.timeout_s
@@ -147,8 +161,11 @@ def _plan(options: UpdateOptions, source: PackageSource | Packages, schemes: tup
 
 def _advertised(options: UpdateOptions, log: UpdateLog) -> str | None:
     """The host in package URIs: a wildcard address is no place where a device could go."""
-    if options.advertise is not None or options.listen.host not in {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
+    if options.advertise is not None:
         return options.advertise
+    hosts = {each.host for each in options.listen}
+    if not hosts & {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
+        return None
     try:
         return None if log.peer is None else address_towards(reached(log.peer).address)
     except TransportError:
@@ -177,18 +194,58 @@ async def _end(running: RunningUpdate, log: UpdateLog) -> End:
     return End(Exit.CANCELLED, "cancelled", "cancelled; the device is left as it is")
 
 
-async def _run(options: UpdateOptions, source: PackageSource | Packages, say: Output) -> Exit:
+@final
+class _Server:
+    """All that listens: a server of devices, and hosts of packages.
+
+    Raises:
+        UsageError, MissingExtraError: something cannot be served with what is given, or what is installed.
+    """
+
+    def __init__(self, options: UpdateOptions, credentials: Credentials, log: UpdateLog) -> None:
+        def advertised() -> str | None:
+            return _advertised(options, log)
+
+        store = credentials.store(options.endpoint)
+        transports = [listening(each, credentials, store) for each in options.listen if each.scheme not in WEB]
+        settings = ServerSettings(advertise_host=advertised)
+        self.lwm2m = Lwm2mServer(transports, settings, on_event=log.registry, on_block=log.block)
+        self._web: dict[str, WebHost] = {
+            each.scheme: web_host(each, credentials, advertise_host=advertised, on_block=log.block)
+            for each in options.listen
+            if each.scheme in WEB
+        }
+        self.packages = PackageHosts((self.lwm2m.packages, *self._web.values()))
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "_Server":
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.lwm2m)
+            for each in self._web.values():
+                await stack.enter_async_context(each)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def uris(self) -> list[str]:
+        """Where it listens."""
+        web = ((scheme, host.local_address) for scheme, host in self._web.items())
+        return [f"{scheme}://{authority(*address)}" for scheme, address in (*self.lwm2m.addresses, *web)]
+
+
+async def _run(options: UpdateOptions, credentials: Credentials, source: PackageSource | Packages, say: Output) -> Exit:
     log = UpdateLog(options.endpoint, say)
-    transport = UdpTransport(options.listen.host, options.listen.port)
-    settings = ServerSettings(advertise_host=lambda: _advertised(options, log))
-    async with Lwm2mServer(transport, settings, on_event=log.registry, on_block=log.block) as server:
-        plan = _plan(options, source, server.packages.schemes)
-        running = Updater(server, server.packages).start(options.endpoint, source, plan, listeners=(log.note,))
+    async with _Server(options, credentials, log) as server:
+        updater = Updater(server.lwm2m, server.packages)
+        running = updater.start(options.endpoint, source, _plan(options, source), listeners=(log.note,))
         log.follow(running)
         ending = asyncio.ensure_future(_end(running, log))
         await asyncio.sleep(0)  # the signals are heard before anyone is told that there is something to stop
-        host, port = server.local_address
-        say("listening", host=host, port=port, endpoint=options.endpoint)
+        host, port = server.lwm2m.local_address
+        say("listening", host=host, port=port, uris=server.uris, endpoint=options.endpoint)
         end = await ending
         running.close()
         log.close()
@@ -222,9 +279,11 @@ def run_update(options: UpdateOptions, say: Output) -> Exit:
     except FotaError as error:
         return _close(End(Exit.PACKAGE, "refused", f"not sent: {error}"), say)
     try:
-        return asyncio.run(_run(options, source, say))
+        return asyncio.run(_run(options, options.security.read(), source, say))
     except TransportError as error:
         return _close(End(Exit.NETWORK, "refused", f"cannot serve: {error}"), say)
+    except (UsageError, MissingExtraError) as error:
+        return _close(End(Exit.FAILED, "refused", f"cannot serve: {error}"), say)
     except FotaError as error:
         return _close(End(Exit.PACKAGE, "refused", f"not sent: {error}"), say)
     except KeyboardInterrupt:  # before there was anything to cancel

@@ -9,7 +9,7 @@ from lwm2m_fota.lwm2m.registry import Registered, RegistryEvent, Removed
 from lwm2m_fota.machines.update_effects import CameLate, Finished, Note, Progressed, Shown, StepChanged, Warned
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
 from lwm2m_fota.server.publications import BlockServed
-from lwm2m_fota.server.reach import reached
+from lwm2m_fota.server.reach import Reached, reached
 from lwm2m_fota.server.updater import RunningUpdate
 from lwm2m_fota.transport.base import Peer
 
@@ -118,7 +118,8 @@ class UpdateLog:
         """Only the first block of each requester is news: it shows whether a download began, or went on."""
         if served.peer not in self._fetchers:
             self._fetchers.add(served.peer)
-            self._say("first-block", peer=peer_name(reached(served.peer).address), num=served.num, offset=served.offset)
+            address = served.peer.address if isinstance(served.peer, Reached) else served.peer
+            self._say("first-block", peer=peer_name(address), num=served.num, offset=served.offset)
 
 
 def peer_name(address: Peer) -> str:

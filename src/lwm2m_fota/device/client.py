@@ -22,7 +22,7 @@ from lwm2m_fota.lwm2m.attributes import NO_ATTRIBUTES, Attributes
 from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchSettings
 from lwm2m_fota.lwm2m.instances import Instances
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
-from lwm2m_fota.lwm2m.registration import RegistrationSettings
+from lwm2m_fota.lwm2m.registration import RegistrationSettings, spoken_over
 from lwm2m_fota.lwm2m.value_object import ValueObject
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path
@@ -127,7 +127,7 @@ class Lwm2mClient:
             (
                 Instances(*(security_object(number, each) for number, each in enumerate(self._places))),
                 Instances(*(self._account(number, each) for number, each in enumerate(self._places))),
-                device_object(settings.identity, lambda: firmware.version, reboot),
+                device_object(settings.identity, lambda: firmware.version, reboot, self._bindings()),
                 firmware,
                 *objects,
             ),
@@ -143,14 +143,19 @@ class Lwm2mClient:
             one.on_ended = partial(self._session_ended, one)
 
     def _place(self, account: ServerAccount) -> Membership:
+        pump = account.pump or self._pump
         return Membership(
             account,
-            account.registration or self._settings.registration,
-            account.pump or self._pump,
+            spoken_over(pump.scheme, account.registration or self._settings.registration),
+            pump,
             forgotten=self._forgotten,
             answered=self._answered,
             trouble=self._trouble,
         )
+
+    def _bindings(self) -> str:
+        """The letters of all transports that are spoken to servers."""
+        return "".join(sorted({letter for each in self._places for letter in each.registration.binding}))
 
     def _reporter(self, at: Membership) -> Reporter:
         def body(paths: Sequence[Path]) -> bytes:

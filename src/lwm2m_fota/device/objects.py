@@ -45,8 +45,10 @@ def security_object(instance: int, at: Membership) -> ValueObject:
     )
 
 
-def device_object(identity: DeviceIdentity, version: Callable[[], str], reboot: Callable[[], None]) -> ValueObject:
-    """Object 3: manufacturer, model, serial, firmware version, reboot, no errors, binding U."""
+def device_object(
+    identity: DeviceIdentity, version: Callable[[], str], reboot: Callable[[], None], bindings: str = "U"
+) -> ValueObject:
+    """Object 3: manufacturer, model, serial, firmware version, reboot, no errors, and a letter for each transport."""
     return ValueObject(
         definition=DEVICE,
         readers={
@@ -55,7 +57,7 @@ def device_object(identity: DeviceIdentity, version: Callable[[], str], reboot: 
             DeviceResource.SERIAL_NUMBER: lambda: identity.serial,
             DeviceResource.FIRMWARE_VERSION: version,
             DeviceResource.ERROR_CODE: lambda: {0: 0},
-            DeviceResource.SUPPORTED_BINDING: lambda: "U",
+            DeviceResource.SUPPORTED_BINDING: lambda: bindings,
         },
         executors={DeviceResource.REBOOT: lambda _: reboot()},
     )

@@ -16,6 +16,8 @@ from lwm2m_fota.model.codes import Code
 
 _UPDATE_FRACTION: Final = 0.5
 _MIN_LIFETIME_S: Final = 1
+_UDP: Final = "U"
+_TCP: Final = "T"
 _KEEP_TRYING_CODES: Final = frozenset({Code.SERVICE_UNAVAILABLE, Code.TOO_MANY_REQUESTS})
 
 
@@ -38,7 +40,7 @@ class RegistrationSettings:
     Attributes:
         endpoint: the endpoint client name, 1 to 255 bytes of UTF-8.
         lifetime_s: registration lifetime in seconds; the update goes out at half of it.
-        binding: the binding mode, a letter for each transport: `U` for UDP.
+        binding: the binding mode, a letter for each transport: `U` for UDP, which becomes `T` over TCP by itself.
         queue_mode: the client sleeps, and is asked only for a while after each of its messages.
         lwm2m_version: what `lwm2m=` says.
         retry_initial_s: wait before the first retry of a failed registration.
@@ -48,7 +50,7 @@ class RegistrationSettings:
 
     endpoint: str
     lifetime_s: int = 300
-    binding: str = "U"
+    binding: str = _UDP
     queue_mode: bool = False
     lwm2m_version: str = "1.1"
     retry_initial_s: float = 2.0
@@ -59,6 +61,13 @@ class RegistrationSettings:
         check_endpoint_name(self.endpoint)
         if self.lifetime_s < _MIN_LIFETIME_S:
             raise UsageError("a lifetime is at least one second")
+
+
+def spoken_over(scheme: str, settings: RegistrationSettings) -> RegistrationSettings:
+    """The same settings for an endpoint that speaks a scheme: the binding says so (LwM2M Core 1.1 section 6.2.1.2)."""
+    if settings.binding == _UDP and scheme.endswith("+tcp"):
+        return attrs.evolve(settings, binding=_TCP)
+    return settings
 
 
 @final

@@ -57,3 +57,9 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path):
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def command():
+    """`command("update", ...)` runs a command in this process, for what ends before anything begins."""
+    return lambda *arguments: CliRunner().invoke(cli, [str(each) for each in arguments])

@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from lwm2m_fota import cli as room
 from lwm2m_fota.cli.app import cli
 from lwm2m_fota.cli.demo import _Demo, _Package
-from lwm2m_fota.cli.device import any_address_towards
+from lwm2m_fota.cli.demo_road import Road
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.state_dir import StateDir, running_image
 from lwm2m_fota.cli.update import end_of
 from lwm2m_fota.cli.update_log import peer_name
+from lwm2m_fota.cli.ways import any_address_towards
 from lwm2m_fota.errors import MissingExtraError, StorageError
 from lwm2m_fota.machines.update_outcome import (
     Cancelled,
@@ -158,7 +159,7 @@ class Verdict:
     def __call__(self):
         say = Output("demo", as_json=False)
         packages = [_Package(name, self._package, len(b"the package")) for name in self._names]
-        demo = _Demo("push", self.state_dir, packages, self._package, say, time.monotonic())
+        demo = _Demo("push", Road((), ()), self.state_dir, packages, self._package, say, time.monotonic())
         for event in self._told:
             demo._tell("server", event)
         return int(demo._judge()), self._capsys.readouterr().out.splitlines()[-1]

@@ -18,7 +18,7 @@ VALUES = {
     "limit_s": 1200, "line": "because", "lwm2m": "1.1", "message": "a word", "num": 3, "number": 2, "offset": 3072,
     "ok": True, "outcome": "failed", "peer": "127.0.0.1:1", "port": 5683, "result": 1, "seconds": 0.5,
     "server": "coap://x", "staged_bytes": 1, "stage": "Cleanup", "state": 0, "status": 1, "step": "push",
-    "then": "it ends", "total": 2000, "total_s": 3.0, "transfer_s": 1.0, "update_s": 2.0, "version": "1.0",
+    "then": "it ends", "total": 2000, "total_s": 3.0, "transfer_s": 1.0, "update_s": 2.0, "uris": ["coap://[::1]:5683", "coaps://[::1]:5684"], "version": "1.0",
 }  # fmt: skip
 
 LINES = {
@@ -37,7 +37,7 @@ LINES = {
     ("device", "trouble"): "not registered: a word; trying on",
     ("update", "first-block"): "  127.0.0.1:1 fetches the package from byte 3,072 on",
     ("update", "gone"): "dev is gone: its registration lapsed",
-    ("update", "listening"): "listening on [::1]:5683, waiting for dev",
+    ("update", "listening"): "listening on coap://[::1]:5683 coaps://[::1]:5684, waiting for dev",
     ("update", "notice"): "notice: a word",
     ("update", "outcome"): "because\nLook.",
     ("update", "progress"): "  1,000 of 2,000 bytes, 2,000 bytes/s",
@@ -135,13 +135,13 @@ def test_words():
 
 def test_json_is_one_object_a_line(stdout):
     say = Output("update", as_json=True)
-    say("listening", host="::", port=1, endpoint="d")
+    say("listening", host="::", port=1, uris=[], endpoint="d")
     say.relay("device", "device", "rebooting", {}, hidden=True)
     say.fail("no")
     say.close()
     first, second, third = map(json.loads, stdout.getvalue().splitlines())
     assert first.pop("at") > 1e9
-    assert first == {"event": "listening", "host": "::", "port": 1, "endpoint": "d"}
+    assert first == {"event": "listening", "host": "::", "port": 1, "uris": [], "endpoint": "d"}
     assert (second["event"], second["source"]) == ("rebooting", "device")
     assert (third["event"], third["message"]) == ("error", "no")
 

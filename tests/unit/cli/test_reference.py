@@ -58,7 +58,8 @@ def test_every_option_of_a_command_is_documented_with_its_default(sections, name
     assert documented.keys() == parameters.keys()
     for option, parameter in parameters.items():
         if isinstance(parameter, click.Option) and parameter.show_default:
-            assert str(parameter.default) in documented[option], option
+            defaults = parameter.default if isinstance(parameter.default, tuple) else (parameter.default,)
+            assert all(str(each) in documented[option] for each in defaults), option
 
 
 def test_every_exit_status_is_documented(sections):
