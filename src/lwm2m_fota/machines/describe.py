@@ -10,13 +10,15 @@ from lwm2m_fota.machines.describe_words import (
     POLICY_HEADS,
     READING_HEADS,
     ROW_HEADS,
+    START,
     attribute_words,
     code_words,
-    diagram,
+    graph,
     grid,
     guard_words,
     number,
     page,
+    picture,
     policy_cells,
     policy_words,
     reading_cells,
@@ -25,7 +27,7 @@ from lwm2m_fota.machines.describe_words import (
     state_name,
 )
 from lwm2m_fota.machines.download_table import PULL_READINGS, PULL_ROWS, PULL_SOURCES, PULL_TABLE, PullRow
-from lwm2m_fota.machines.download_words import DownloadPolicy
+from lwm2m_fota.machines.download_words import DownloadPolicy, Phase
 from lwm2m_fota.machines.policies import DEFAULT_POLICIES
 from lwm2m_fota.machines.readings import READINGS, REQUESTS
 from lwm2m_fota.machines.rows import REFUSALS, ROWS, Refusal
@@ -35,10 +37,13 @@ from lwm2m_fota.model.enums import DeliveryMethod, State
 
 
 def device_machine_page() -> str:
-    """The page of the device machine of Object 5, in Markdown with a Mermaid diagram."""
-    table = table_for("1.2", DeliveryMethod.BOTH, DEFAULT_POLICIES)
+    """The page of the device machine of Object 5, in Markdown."""
     sections = (
-        ("Diagram", "Object version 1.2, default policies; restarts and settings left out.", state_diagram(table)),
+        (
+            "Diagram",
+            "Object version 1.2, default policies; restarts and settings left out. Results are in brackets.",
+            picture("device-machine.svg", "The states of Object 5"),
+        ),
         (
             "Transitions",
             "Every row of every version and policy; the rest is refused and changes nothing. A Result of - is kept.",
@@ -69,9 +74,9 @@ def device_machine_page() -> str:
 
 
 def pull_machine_page() -> str:
-    """The page of the pull, in Markdown with a Mermaid diagram."""
+    """The page of the pull, in Markdown."""
     sections = (
-        ("Diagram", "One pull, from its start to its end.", _pull_diagram()),
+        ("Diagram", "One pull, from its start to its end.", picture("pull-machine.svg", "The phases of a pull")),
         (
             "Transitions",
             "Every row. What is not here is refused and changes nothing.",
@@ -145,8 +150,19 @@ def _results() -> Iterable[tuple[str, ...]]:
 
 
 def _pull_diagram() -> str:
-    edges: dict[tuple[str, str], list[str]] = {}
+    edges: dict[tuple[str, str], list[str]] = {(START, Phase.IDLE.value): []}
     for row in PULL_TABLE.values():
         if row.phase is not row.target:
             edges.setdefault((row.phase, row.target), []).append(row.kind)
-    return diagram("idle", edges)
+    return graph(edges)
+
+
+def _device_diagram() -> str:
+    return state_diagram(table_for("1.2", DeliveryMethod.BOTH, DEFAULT_POLICIES))
+
+
+DIAGRAMS: Final = (
+    ("device-machine.svg", _device_diagram),
+    ("pull-machine.svg", _pull_diagram),
+)
+"""File names under docs/reference, and what makes their sources for Graphviz."""

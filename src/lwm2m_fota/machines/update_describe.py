@@ -6,11 +6,12 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from functools import partial
 from typing import Final
 
 import attrs
 
-from lwm2m_fota.machines.describe_words import attribute_words
+from lwm2m_fota.machines.describe_words import START, attribute_words, graph, picture
 from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_limits import UpdateLimits
 from lwm2m_fota.machines.update_policy import Method, UpdatePolicy
@@ -29,7 +30,7 @@ What a source means stands on the page of [sources](sources.md).
 
 def page() -> str:
     """The whole page, Markdown."""
-    parts = (_INTRO, *_steps(), *_limits(), *_policies(), *_diagram(), *_rows(), *_junctions(), *_diagnoses())
+    parts = (_INTRO, *_steps(), *_limits(), *_policies(), *_pictures(), *_rows(), *_junctions(), *_diagnoses())
     return "\n".join(parts) + "\n"
 
 
@@ -94,30 +95,46 @@ def _meaning(words: str, default: object) -> str:
     return " ".join((inspect.getdoc(type(default)) or "").split()) if words.startswith("see ") else words
 
 
-def _diagram() -> Iterator[str]:
-    """The ways between steps; timeouts, cancellation and failures all lead to Cleanup and are left out."""
+def _pictures() -> Iterator[str]:
     yield "## The way through\n"
+    yield "A picture for each stage: its steps in boxes, the junctions on the way without, other stages as one box."
     yield "Every step may also end in Cleanup: by its limits, by a cancellation, by a failure. Ends are not drawn.\n"
-    yield "```mermaid"
-    yield "stateDiagram-v2"
     for stage in UpdateStage:
-        yield f'  state "{stage.value}" as {stage.name} {{'
-        yield from (f"    {_node(step)}" for step, info in STEPS.items() if info.stage is stage)
-        yield "  }"
-    yield f"  [*] --> {_node(UpdateStep.REGISTRATION)}"
-    edges = {(step, to) for (step, _), row in TABLE.items() for to in _reached(row.target) if to is not step}
-    yield from (f"  {_node(step)} --> {_node(to)}" for step, to in sorted(edges, key=_order))
-    yield f"  {_node(UpdateStep.FINISHED)} --> [*]"
-    yield "```\n"
+        yield f"### {stage.value}\n"
+        yield picture(_file(stage), f"The steps of {stage.value}") + "\n"
 
 
-def _order(edge: tuple[UpdateStep, UpdateStep]) -> tuple[int, int]:
-    steps = list(STEPS)
-    return steps.index(edge[0]), steps.index(edge[1])
+def _file(stage: UpdateStage) -> str:
+    return f"update-{stage.name.lower()}.svg"
 
 
-def _node(step: UpdateStep) -> str:
-    return step.value.replace("-", "_")
+def _diagram(stage: UpdateStage) -> str:
+    """The ways into a stage, between its steps and out of it, in the language of Graphviz."""
+    edges: dict[tuple[str, str], tuple[str, ...]] = {}
+    minor: dict[str, str] = {}
+    due: list[tuple[str, Target]] = [*_begins(stage)]
+    due += [(step.value, row.target) for (step, _), row in TABLE.items() if STEPS[step].stage is stage]
+    while due:
+        start, target = due.pop(0)
+        name = _box(target, stage)
+        if name is None or name == start or (start, name) in edges:
+            continue
+        edges[start, name] = ()
+        if isinstance(target, Junction):
+            minor[name] = target.value
+            due += [(name, branch.target) for branch in JUNCTIONS[target]]
+    return graph(edges, minor)
+
+
+def _begins(stage: UpdateStage) -> Iterator[tuple[str, Target]]:
+    """What leads into a stage: the start, an end, or steps of another stage."""
+    if stage is UpdateStage.PREPARING:
+        yield START, UpdateStep.REGISTRATION
+    if stage is UpdateStage.CLEANUP:
+        yield START, Junction.AFTER
+    for (step, _), row in TABLE.items():
+        origin = STEPS[step].stage
+        yield from ((origin.value, to) for to in _reached(row.target) if STEPS[to].stage is stage is not origin)
 
 
 def _reached(target: Target) -> Iterator[UpdateStep]:
@@ -126,6 +143,20 @@ def _reached(target: Target) -> Iterator[UpdateStep]:
     elif isinstance(target, Junction):
         for branch in JUNCTIONS[target]:
             yield from _reached(branch.target)
+
+
+def _box(target: Target, stage: UpdateStage) -> str | None:
+    """What stands in the picture of a stage for this target; None for what is not drawn."""
+    if isinstance(target, Junction):
+        return f"*{target.value}*"  # some are called as steps are
+    if isinstance(target, UpdateStep):
+        to = STEPS[target].stage
+        return target.value if to is stage else to.value
+    return None
+
+
+DIAGRAMS: Final = tuple((_file(stage), partial(_diagram, stage)) for stage in UpdateStage)
+"""File names under docs/reference, and what makes their sources for Graphviz."""
 
 
 def _rows() -> Iterator[str]:
