@@ -142,6 +142,25 @@ def fuzz(session: nox.Session) -> None:
     run_pytest(session, "-n", "2", "tests/fuzz")
 
 
+@nox.session(name="interop-imgtool", default=False, requires=["build"])
+def interop_imgtool(session: nox.Session) -> None:
+    """Meet MCUboot's own tool: its images verify here, ours there."""
+    install_wheel(session)
+    run_pytest(session, "tests/interop/test_imgtool.py")
+
+
+@nox.session(name="interop-cwt", default=False, requires=["build"])
+def interop_cwt(session: nox.Session) -> None:
+    """Meet cwt, a COSE library that needs an older cbor2 and so runs in an environment of its own."""
+    install_wheel(session)
+    peer = WORK / "cwt"
+    python = str(peer / "bin" / "python")
+    session.run("python", "-m", "venv", str(peer))
+    session.run(python, "-m", "pip", "install", "-q", "-c", "constraints/cwt.txt", "cwt", external=True)
+    session.env["LWM2M_FOTA_CWT"] = python
+    run_pytest(session, "tests/interop_cwt")
+
+
 @nox.session
 def mutants(session: nox.Session) -> None:
     """Make the machines' tables wrong, each mistake in turn, and see that a test notices; `-- full` for all of them."""
