@@ -12,6 +12,7 @@ from typing import Any, Final, Self, TypeAlias, final
 from benchmarks.transfer_ours import PUT_PACKAGE, URI_PATH, Downloaded, device_of
 from benchmarks.ways import BLOCK_BYTES
 from lwm2m_fota.coap.endpoint import Request
+from lwm2m_fota.device.fetch import CoapFetcher
 from lwm2m_fota.lwm2m.dispatch import Dispatcher
 from lwm2m_fota.lwm2m.operations import Write
 from lwm2m_fota.lwm2m.update_operations import RESET_PACKAGE
@@ -105,7 +106,7 @@ async def pull(
         published = server.packages.publish(FilePackageSource(package), "coap", lambda _furthest: None)
         pump = Pump(near)
         await pump.open()
-        firmware = device_of(pump, package, folder)
+        firmware = device_of(CoapFetcher(pump), package, folder)
         await firmware.start()
         with counting:
             downloaded = Downloaded(firmware)
@@ -123,7 +124,7 @@ async def push(
 ) -> None:  # fmt: skip
     """A package goes to a device over files."""
     device = Pump(far)
-    firmware = device_of(device, package, folder)
+    firmware = device_of(CoapFetcher(device), package, folder)
     dispatcher = Dispatcher((firmware,))
     device.on_request = lambda received, now: dispatcher.handle(received.message, received.peer, now)
     await device.open()

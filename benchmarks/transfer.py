@@ -1,11 +1,14 @@
-"""Push (PUT, Block1) and pull (GET, Block2) of a package over loopback UDP in blocks of 1024 bytes.
+"""Push (PUT, Block1) and pull (GET, Block2) of a package over loopback: UDP in blocks of 1024 bytes, and other ways.
 
 Groups of figures, all by default:
 
 - `speed`: ours, libcoap's own client and server, and aiocoap, at several sizes;
 - `memory`: how much either end grows while 256 MiB go from file to file;
 - `window`: a pull of ours with several requests under way from libcoap's server, against libcoap's client, on loopback
-  and over a relay with a round trip of 50 ms.
+  and over a relay with a round trip of 50 ms;
+- `schemes`: pulls over coap+tcp against aiocoap, over coaps with a pre-shared key against coap, and over http against
+  curl;
+- `schemes-memory`: how much either end grows with 256 MiB over these.
 
 Each transfer runs between two processes on one core, from file to file, for every contestant in the same way. What is
 timed begins with the first request and ends when the receiver has the file and the sender the last answer; starting
@@ -21,7 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks import plot, transfer_libcoap, transfer_memory, transfer_speed, transfer_window
+from benchmarks import plot, transfer_libcoap, transfer_memory, transfer_schemes, transfer_speed, transfer_window
 from benchmarks.harness import Figure
 
 PACKAGES: Final = ("lwm2m-fota", "aiocoap", "attrs")
@@ -34,6 +37,8 @@ GROUPS: Final[dict[str, Group]] = {
     "speed": transfer_speed.run,
     "memory": transfer_memory.run,
     "window": transfer_window.run,
+    "schemes": transfer_schemes.run,
+    "schemes-memory": transfer_schemes.run_memory,
 }
 
 
@@ -46,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=DEFAULT_SIZES,
         metavar="SIZE",
-        help="of `speed`, such as 64KiB or 1MiB (default: 64KiB 1MiB 8MiB 32MiB)",
+        help="of `speed` and `schemes`, such as 64KiB or 1MiB (default: 64KiB 1MiB 8MiB 32MiB)",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw speed over size, as SVG")
 

@@ -35,23 +35,28 @@ class _Package(resource.Resource):  # type: ignore[misc]  # aiocoap has no types
         return aiocoap.Message(code=aiocoap.CHANGED)
 
 
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+_SERVERS: Final = {"coap": ("udp6", socket.SOCK_DGRAM), "coap+tcp": ("tcpserver", socket.SOCK_STREAM)}
+_CLIENTS: Final = {"coap": "udp6", "coap+tcp": "tcpclient"}
+
+
+def _free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as found:
         found.bind((_HOST, 0))
         port: int = found.getsockname()[1]
     return port
 
 
-def serve(link: Connection, package: Path, folder: Path) -> None:
+def serve(link: Connection, package: Path, folder: Path, scheme: str = "coap") -> None:
     """Serve a package to GET and take one with PUT."""
     folder.mkdir(exist_ok=True)
 
     async def run() -> None:
         site = resource.Site()
         site.add_resource(["fw"], _Package(package, folder))
-        port = _free_port()
-        context = await aiocoap.Context.create_server_context(site, bind=(_HOST, port), transports=["udp6"])
-        await until_closed(link, f"coap://{_HOST}:{port}/fw")
+        transport, kind = _SERVERS[scheme]
+        port = _free_port(kind)
+        context = await aiocoap.Context.create_server_context(site, bind=(_HOST, port), transports=[transport])
+        await until_closed(link, f"{scheme}://{_HOST}:{port}/fw")
         await context.shutdown()
 
     asyncio.run(run())
@@ -62,7 +67,7 @@ def pull(uri: str, _package: Path, folder: Path) -> Cost:
     folder.mkdir(exist_ok=True)
 
     async def run() -> Cost:
-        context = await aiocoap.Context.create_client_context(transports=["udp6"])
+        context = await aiocoap.Context.create_client_context(transports=[_CLIENTS[uri.partition(":")[0]]])
         watch = Watch()
         answer = await context.request(aiocoap.Message(code=aiocoap.GET, uri=uri)).response_raising
         (folder / RECEIVED).write_bytes(answer.payload)

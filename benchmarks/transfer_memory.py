@@ -5,6 +5,7 @@ import contextlib
 import multiprocessing
 import shutil
 import sys
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -29,20 +30,28 @@ WAYS: Final = {
 def run(options: argparse.Namespace, folder: Path) -> list[Figure]:
     """Measure once; a peak is a peak."""
     del options
+    return growth_of(WAYS, folder)
+
+
+def growth_of(ways: Mapping[str, Way], folder: Path) -> list[Figure]:
+    """How much both ends grow, each way.
+
+    Raises:
+        RuntimeError: the system cannot tell.
+    """
     if sys.platform != "linux":
         raise RuntimeError("the resident memory is read from /proc")
-    return [figure for direction in WAYS for figure in _direction(direction, folder)]
+    return [figure for direction, way in ways.items() for figure in _direction(direction, way, folder)]
 
 
-def _direction(direction: str, folder: Path) -> list[Figure]:
-    way = WAYS[direction]
+def _direction(direction: str, way: Way, folder: Path) -> list[Figure]:
     package, small = package_of(folder, SIZE), package_of(folder, WARM_UP)
     place = folder / f"memory-{direction}"
     with running(way.serve, package, place) as far, running(way.serve, small, folder / "small") as small_far:
         large, warm_up = (far.uri, package, place), (small_far.uri, small, folder / "small")
-        _near(direction, [large])  # the far end warms up
+        _near(way, [large])  # the far end warms up
         far.mark_memory()
-        grown = {"near": _near(direction, [warm_up, large]), "far": far.growth_bytes()}
+        grown = {"near": _near(way, [warm_up, large]), "far": far.growth_bytes()}
     shutil.rmtree(place, ignore_errors=True)
     figures = []
     for end, size in grown.items():
@@ -55,11 +64,11 @@ def _direction(direction: str, folder: Path) -> list[Figure]:
 Transfer = tuple[str, Path, Path]
 
 
-def _near(direction: str, transfers: list[Transfer]) -> int:
+def _near(way: Way, transfers: list[Transfer]) -> int:
     """Move packages in a process of its own; how much it grew, in bytes, with the last of them."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_move, args=(direction, transfers, theirs))
+    process = context.Process(target=_move, args=(way, transfers, theirs))
     process.start()
     theirs.close()
     with contextlib.closing(ours):
@@ -68,8 +77,7 @@ def _near(direction: str, transfers: list[Transfer]) -> int:
     return growth
 
 
-def _move(direction: str, transfers: list[Transfer], link: Connection) -> None:
-    way = WAYS[direction]
+def _move(way: Way, transfers: list[Transfer], link: Connection) -> None:
     memory = Memory()
     for uri, package, place in transfers:
         if way.fresh:

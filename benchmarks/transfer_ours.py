@@ -6,20 +6,22 @@ in, the sealed image at the end. The server is `Lwm2mServer` with its package se
 
 import asyncio
 import hashlib
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path as FilePath
 from typing import Final, final
 
 import attrs
 
+from benchmarks import wires
 from benchmarks.far_end import until_closed
 from benchmarks.harness import Cost, Watch
+from benchmarks.ways import Way
 from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import pack_uint, path_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
-from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.uri import parse_uri
-from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher, protocols_of
 from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.slots import SlotInstaller
 from lwm2m_fota.lwm2m.dispatch import Dispatcher
@@ -33,7 +35,6 @@ from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.update import UpdateResource
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.runtime.pump import Pump
-from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.storage.files import FileImageStore, FilePackageSource, FileStateStore
 from lwm2m_fota.transport.udp import UdpTransport
 
@@ -46,11 +47,11 @@ PUT_PACKAGE: Final = (
 )
 
 
-def device_of(pump: Pump, package: FilePath, folder: FilePath, window: int = 1) -> FirmwareDevice:
+def device_of(fetcher: PackageFetcher, package: FilePath, folder: FilePath) -> FirmwareDevice:
     """A device over files in a folder, which trusts the digest of this package."""
     folder.mkdir(exist_ok=True)
     return FirmwareDevice(
-        profile=FirmwareProfile(),
+        profile=FirmwareProfile(protocols=protocols_of((fetcher,))),
         trust=attrs.evolve(TrustPolicy.of_digest(_digest(package)), max_package_bytes=_CAPACITY_BYTES),
         images=FileImageStore(folder / RECEIVED, _CAPACITY_BYTES),
         state=FileStateStore(folder / "firmware.json"),
@@ -60,7 +61,7 @@ def device_of(pump: Pump, package: FilePath, folder: FilePath, window: int = 1) 
             "1.0.0",
         ),
         reboot=_no_reboot,
-        fetchers=(CoapFetcher(pump, window=window),),
+        fetchers=(fetcher,),
     )
 
 
@@ -76,16 +77,21 @@ def _no_reboot() -> None:
 # -- pull: the server is far, the device near
 
 
-def serve_package(link: Connection, package: FilePath, _folder: FilePath) -> None:
+def serve_package(link: Connection, package: FilePath, _folder: FilePath, scheme: str = "coap") -> None:
     """Serve the package to devices that fetch it."""
 
     async def serve() -> None:
-        async with Lwm2mServer(UdpTransport()) as server:
-            source = FilePackageSource(package)
-            publication = server.packages.publish(source, "coap", lambda _furthest: None)
+        source = FilePackageSource(package)
+        async with wires.serving(scheme) as packages:
+            publication = packages.publish(source, scheme, lambda _furthest: None)
             await until_closed(link, publication.uri)
 
     asyncio.run(serve())
+
+
+def pull_over(scheme: str) -> Way:
+    """A pull by a device of ours from a server of ours."""
+    return Way(partial(serve_package, scheme=scheme), pull, RECEIVED, fresh=True)
 
 
 @final
@@ -117,18 +123,18 @@ def pull(uri: str, package: FilePath, folder: FilePath, window: int = 1) -> Cost
     """
 
     async def run() -> Cost:
-        pump = Pump(UdpTransport(), parameters=TransmissionParameters(nstart=window))
-        await pump.open()
-        firmware = device_of(pump, package, folder, window)
-        await firmware.start()
-        downloaded = Downloaded(firmware)
-        answer = firmware.handle(Write(URI_PATH, [(URI_PATH, uri)]), pump.now())
-        if answer.code != Code.CHANGED:
-            raise RuntimeError(answer.diagnostic)
-        cost = await downloaded.future
-        await firmware.stop()
-        await pump.close()
-        return cost
+        async with wires.fetching(uri.partition(":")[0], window) as fetcher:
+            firmware = device_of(fetcher, package, folder)
+            await firmware.start()
+            await fetcher.resolve(uri)  # what has sessions opens one
+            downloaded = Downloaded(firmware)
+            now = asyncio.get_running_loop().time()
+            answer = firmware.handle(Write(URI_PATH, [(URI_PATH, uri)]), now)
+            if answer.code != Code.CHANGED:
+                raise RuntimeError(answer.diagnostic)
+            cost = await downloaded.future
+            await firmware.stop()
+            return cost
 
     return asyncio.run(run())
 
@@ -141,7 +147,7 @@ def serve_device(link: Connection, package: FilePath, folder: FilePath) -> None:
 
     async def serve() -> None:
         pump = Pump(UdpTransport())
-        firmware = device_of(pump, package, folder)
+        firmware = device_of(CoapFetcher(pump), package, folder)
         dispatcher = Dispatcher((firmware,))
         pump.on_request = lambda received, now: dispatcher.handle(received.message, received.peer, now)
         await pump.open()

@@ -66,6 +66,32 @@ def test_goals_belong_to_sizes_and_contestants(harness):
     }
 
 
+def test_the_other_schemes_have_goals_of_their_own(harness):
+    schemes = importlib.import_module("benchmarks.transfer_schemes")
+    mib = 1 << 20
+    times = {"coap": 0.4, "coaps": 1.0, "coap+tcp": 0.1, "coap+tcp.aiocoap": 0.3, "http": 0.1, "http.curl": 0.05}
+    costs = {(way, 8 * mib): harness.Cost(value, value) for way, value in times.items()}
+    costs |= {("coap+tcp", mib): harness.Cost(0.01, 0.01), ("coap+tcp", 32 * mib): harness.Cost(0.4, 0.4)}
+    costs |= {("coap+tcp.aiocoap", 32 * mib): harness.Cost(1.2, 1.2)}
+    found = {each.name: (each.ratio, each.goal, each.met) for each in schemes.figures_of(costs) if each.ratio}
+    assert found == {
+        "transfer.pull.8MiB.coaps.over_coap": (pytest.approx(0.4), ">= 0.5", False),
+        "transfer.pull.8MiB.coap+tcp.over_aiocoap": (pytest.approx(3), ">= 2", True),
+        "transfer.pull.32MiB.coap+tcp.over_aiocoap": (pytest.approx(3), ">= 4", False),
+        "transfer.pull.32MiB.coap+tcp.growth": (pytest.approx(1.25), "<= 1.1", False),
+        "transfer.pull.8MiB.http.over_curl": (pytest.approx(0.5), None, None),
+    }
+
+
+def test_packages_go_over_all_schemes(transfer, tmp_path):
+    path = tmp_path / "figures.json"
+    done = transfer("--only", "schemes", "--size", "5000", "--rounds", "1", "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    values = {figure["name"]: figure["value"] for figure in json.loads(path.read_text())}
+    ways = ("coap", "coaps", "coap+tcp", "coap+tcp.aiocoap", "http")
+    assert all(values[f"transfer.pull.5000B.{way}.rate"] > 0 for way in ways)
+
+
 def test_a_plot_has_a_line_for_each_contestant(harness):
     plot = importlib.import_module("benchmarks.plot")
     rates = [("pull.64KiB", 10.0), ("pull.8MiB", 25.0), ("pull.8MiB.libcoap", 39.0), ("push.1MiB.aiocoap", 1.5)]
