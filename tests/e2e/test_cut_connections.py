@@ -18,9 +18,12 @@ from lwm2m_fota.machines.update_policy import UpdatePolicy
 from lwm2m_fota.model.enums import ProtocolSupport
 from lwm2m_fota.server.lwm2m import ServerSettings
 from lwm2m_fota.sim.devices import DeviceModel, SimulatedDevice
+from lwm2m_fota.sim.relay import UdpRelay
 from lwm2m_fota.sim.scenario import package_of
 from lwm2m_fota.sim.tcp_relay import TcpRelay
+from lwm2m_fota.sim.weather import Fate, Weather
 from lwm2m_fota.storage.memory import MemoryPackageSource
+from lwm2m_fota.transport.dtls import DtlsTransport
 from lwm2m_fota.transport.memory import MemoryNetwork
 from lwm2m_fota.transport.tcp import TcpTransport
 from lwm2m_fota.transport.tls import HAS_PSK
@@ -136,6 +139,47 @@ def test_a_push_begins_again_over_the_next_connection(kind, certified):
             assert isinstance(await way.update("push"), Succeeded)
             assert device.image == PACKAGE
             assert way.relay.cuts == 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("scheme", ["coap", "coaps"])
+def test_a_pull_in_datagrams_goes_on_when_the_path_is_there_again(scheme):
+    """Nothing gets through for a while, twice; over UDP there is no connection that could tell."""
+    store = MemoryCredentialStore([PskEntry(PSK)])
+    under = UdpTransport(SERVER)
+    transport = under if scheme == "coap" else DtlsTransport(under, store=store)
+    keyring = Keyring([Held(None, PSK)])
+
+    async def main():
+        async with Lwm2mServer(transport, ServerSettings(advertise_host=RELAY)) as server:
+            port = server.local_address[1]
+            async with UdpRelay((SERVER, port), Weather(1), host=RELAY, port=port) as relay:
+                device = SimulatedDevice(
+                    MemoryNetwork(),
+                    f"{scheme}://{RELAY}:{port}",
+                    "device",
+                    model_of(scheme),
+                    over=lambda _: (
+                        UdpTransport(SERVER)
+                        if scheme == "coap"
+                        else DtlsTransport(UdpTransport(SERVER), keyring=keyring)
+                    ),
+                )
+                plan = UpdatePlan(method="pull", package_bytes=len(PACKAGE), schemes=(scheme,), policy=POLICY)
+                async with device, asyncio.timeout(60):
+                    updater = Updater(server, server.packages)
+                    running = asyncio.ensure_future(updater.update("device", MemoryPackageSource(PACKAGE), plan))
+                    for share in (4, 2):
+                        while device.firmware.staged_bytes < len(PACKAGE) // share:  # noqa: ASYNC110 - real time
+                            await asyncio.sleep(0.001)
+                        relay.is_cut = True
+                        await asyncio.sleep(0.2)
+                        assert not running.done()
+                        relay.is_cut = False
+                    assert isinstance(await running, Succeeded)
+                    assert device.image == PACKAGE
+                assert relay.weather.counts[Fate.CUT] >= 2
 
     asyncio.run(main())
 
