@@ -70,8 +70,9 @@ def cli() -> None:
     type=click.IntRange(1, _MAX_DEMO_COMPONENTS),
     default=3,
     show_default=True,
-    help="Of Object 33629; the first one needs the second.",
+    help="Of Object 33629; the first MCUboot image needs the second.",
 )
+@click.option("--format", "kind", type=click.Choice(["mcuboot", "suit"]), default="mcuboot", show_default=True)
 @click.option(
     "--listen",
     type=listener,
@@ -83,12 +84,13 @@ def cli() -> None:
 )
 @_PACKAGE_SCHEMES
 @_JSON
-def demo_command(
+def demo_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
     method: str,
     size: int,
     object_id: str,
     components: int,
+    kind: str,
     listen: tuple[Listener, ...],
     package_schemes: tuple[str, ...],
     as_json: bool,  # noqa: FBT001 - click calls it
@@ -106,6 +108,7 @@ def demo_command(
         size_bytes=size,
         method=method,
         components=components if object_id == "33629" else 0,
+        kind=kind,
         listen=listen,
         package_schemes=package_schemes,
     )

@@ -17,14 +17,18 @@ import attrs
 
 from lwm2m_fota.cli.demo_road import HERE, Road, managed_at, road
 from lwm2m_fota.cli.exits import Exit
+from lwm2m_fota.cli.facts import replace_file, size_of
 from lwm2m_fota.cli.keys import new_key
 from lwm2m_fota.cli.options import Listener
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import dependency, make
+from lwm2m_fota.cli.package_suit_make import DEFAULT_COMPONENT, Source, make_suit
 from lwm2m_fota.cli.state_dir import running_image, running_images
 from lwm2m_fota.errors import FotaError, StorageError
+from lwm2m_fota.package.cose.key import CoseKey
 from lwm2m_fota.package.crypto import PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions
+from lwm2m_fota.package.formats.suit.make import SuitOptions
 from lwm2m_fota.storage.base import SealedImage
 
 VERSION_BEFORE: Final = "1.0.0"
@@ -51,6 +55,7 @@ class DemoOptions:
         size_bytes: of the random firmware.
         method: push or pull.
         components: how many, of Object 33629; 0 for Object 5.
+        kind: mcuboot or suit: the format of the packages.
         listen: where and how the server listens; the device goes to the first of CoAP, a secure one if there is any.
         package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
     """
@@ -59,6 +64,7 @@ class DemoOptions:
     size_bytes: int
     method: str
     components: int = 0
+    kind: str = "mcuboot"
     listen: tuple[Listener, ...] = HERE
     package_schemes: tuple[str, ...] = ()
 
@@ -66,11 +72,12 @@ class DemoOptions:
 @final
 @attrs.frozen
 class _Package:
-    """What is sent: the name of its component, empty with Object 5; its file; its size in bytes."""
+    """What is sent: the name of its component, empty with Object 5; its file, its size; what is installed of it."""
 
     name: str
     path: FilePath
     size_bytes: int
+    image: FilePath | None = None
 
 
 @final
@@ -148,8 +155,13 @@ def _names(components: int) -> Sequence[str]:
 
 
 def _package(options: DemoOptions, folder: FilePath, key: PrivateKey, name: str) -> _Package:
-    """The package of a component; the first one needs the second, so that both go together."""
+    """The package of a component; of MCUboot images, the first one needs the second, so that both go together."""
     path = folder / f"firmware{name}.signed.bin"
+    if options.kind == "suit":
+        firmware = _firmware(options, folder, name)
+        source = Source(name or DEFAULT_COMPONENT, VERSION_AFTER, firmware)
+        envelope = make_suit([source], SuitOptions(sequence_number=1), CoseKey(key=key))
+        return _Package(name, path, replace_file(path, [envelope]), firmware)
     needs_next = name == NAMES[0] and options.components > 1
     image = ImageOptions(dependencies=(dependency(f"1={VERSION_AFTER}"),) if needs_next else ())
     return _Package(name, path, make(_firmware(options, folder, name), path, VERSION_AFTER, key, image))
@@ -273,10 +285,11 @@ class _Demo:
 
     @staticmethod
     def _same(package: _Package, image: SealedImage | None) -> bool:
-        if image is None or image.size_bytes != package.size_bytes:
+        sent = package.image or package.path
+        if image is None or image.size_bytes != size_of(sent):
             return False
         offset = 0
-        with package.path.open("rb") as stream:
+        with sent.open("rb") as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 if image.read_at(offset, len(chunk)) != chunk:
                     return False

@@ -12,8 +12,10 @@ import attrs
 
 from lwm2m_fota.cli.facts import Facts, chunks, replace_file, size_of, whole
 from lwm2m_fota.cli.keys import decryption_keys, new_key, new_private_key, one_key, signing_key, trusted_keys, write_key
+from lwm2m_fota.cli.package_suit_make import DEFAULT_COMPONENT, Source, make_suit, parse_source
 from lwm2m_fota.errors import PackageError, UsageError
 from lwm2m_fota.package.cose.create import CoseSigner, sign1
+from lwm2m_fota.package.cose.key import CoseKey
 from lwm2m_fota.package.crypto import Hash, KeyType, PrivateKey
 from lwm2m_fota.package.formats.cose import CoseFormat
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
@@ -22,6 +24,7 @@ from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, mcuboot_parts
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
 from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
+from lwm2m_fota.package.formats.suit.make import SuitOptions
 from lwm2m_fota.package.identity import DNS_NAMESPACE, UUID_BYTES, DeviceIdentity, uuid5
 from lwm2m_fota.package.rollback import RollbackFloor
 from lwm2m_fota.package.trust import AllOf, TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
@@ -105,19 +108,23 @@ class CreateOptions:
     Attributes:
         firmware: the file with the firmware.
         package: where the package goes.
-        kind: mcuboot, cose or plain.
+        kind: mcuboot, suit, cose or plain.
         version: of the firmware; a COSE message and a plain image tell none.
         key: the file with the key that signs; None for a package without a signature.
         is_new_key: whether that key is made now.
-        key_id: by which a COSE message names the key.
+        key_id: by which a COSE message or a SUIT envelope names the key.
         depends: `IMAGE=VERSION` for each image that must be there.
-        counter: the security counter.
+        counter: the security counter, or the sequence number of a SUIT manifest.
         vendor: for which vendor it is.
         class_name: for which class.
         header_bytes: the size of the header.
         digest: the kind of digest.
         is_pure: whether the image itself is signed.
         recipient: the file with the key to which the image is encrypted.
+        component: what a SUIT manifest calls the firmware.
+        others: `NAME=FILE` or `NAME@VERSION=FILE` for each further component of a SUIT manifest.
+        uri: where the firmware of a SUIT manifest will be, if not in the envelope.
+        profile: the algorithms of a SUIT envelope.
     """
 
     firmware: FilePath
@@ -135,21 +142,32 @@ class CreateOptions:
     digest: str | None = None
     is_pure: bool = False
     recipient: FilePath | None = None
+    component: str | None = None
+    others: tuple[str, ...] = ()
+    uri: str | None = None
+    profile: str | None = None
 
 
-_MCUBOOT_ONLY: Final = MappingProxyType(
+_MCUBOOT: Final = ("mcuboot",)
+_SUIT: Final = ("suit",)
+_ONLY_FOR: Final = MappingProxyType(
     {
-        "version": "--version",
-        "depends": "--depends",
-        "counter": "--counter",
-        "vendor": "--vendor",
-        "class_name": "--class",
-        "header_bytes": "--header-size",
-        "digest": "--digest",
-        "is_pure": "--pure",
-        "recipient": "--encrypt-for",
+        "version": ("--version", _MCUBOOT + _SUIT),
+        "depends": ("--depends", _MCUBOOT),
+        "counter": ("--counter", _MCUBOOT + _SUIT),
+        "vendor": ("--vendor", _MCUBOOT + _SUIT),
+        "class_name": ("--class", _MCUBOOT + _SUIT),
+        "header_bytes": ("--header-size", _MCUBOOT),
+        "digest": ("--digest", _MCUBOOT),
+        "is_pure": ("--pure", _MCUBOOT),
+        "recipient": ("--encrypt-for", _MCUBOOT + _SUIT),
+        "component": ("--component", _SUIT),
+        "others": ("--add", _SUIT),
+        "uri": ("--uri", _SUIT),
+        "profile": ("--profile", _SUIT),
     }
 )
+"""The formats that an option is for, of those that are not for all."""
 
 
 def make(
@@ -238,9 +256,11 @@ def create(options: CreateOptions) -> Facts:
         FotaError: a key, a version or the firmware is not what it should be, or a file cannot be read or written.
     """
     fields = attrs.fields_dict(CreateOptions)
-    for name, flag in _MCUBOOT_ONLY.items():
-        if options.kind != "mcuboot" and getattr(options, name) != fields[name].default:
-            raise UsageError(f"{flag} is for --format mcuboot")
+    for name, (flag, kinds) in _ONLY_FOR.items():
+        if options.kind not in kinds and getattr(options, name) != fields[name].default:
+            raise UsageError(f"{flag} is for --format {' and '.join(kinds)}")
+    if options.kind == "suit":
+        return _create_suit(options)
     if options.kind == "mcuboot":
         if options.version is None:
             raise UsageError("an MCUboot image has a version: --version")
@@ -254,6 +274,17 @@ def create(options: CreateOptions) -> Facts:
         size = _make_cose(options, signer)
     else:
         size, signature = _make_plain(options, signer)
+    return _created(options, size, signer, public, signature)
+
+
+def _created(
+    options: CreateOptions,
+    size: int,
+    signer: PrivateKey | None,
+    public: FilePath | None,
+    signature: FilePath | None = None,
+) -> Facts:
+    """What was made."""
     return {
         "package": str(options.package),
         "format": options.kind,
@@ -263,6 +294,26 @@ def create(options: CreateOptions) -> Facts:
         "signature": None if signature is None else str(signature),
         "public_key": None if public is None else str(public),
     }
+
+
+def _create_suit(options: CreateOptions) -> Facts:
+    """A SUIT envelope around the firmware, and around what else belongs to it."""
+    if options.counter is None:
+        raise UsageError("a SUIT manifest has a sequence number: --counter")
+    vendor = None if options.vendor is None else vendor_id(options.vendor)
+    about = SuitOptions(
+        sequence_number=options.counter,
+        vendor_id=vendor,
+        class_id=None if options.class_name is None else class_id(options.class_name, vendor),
+    )
+    first = Source(options.component or DEFAULT_COMPONENT, options.version, options.firmware, options.uri)
+    sources = [first, *map(parse_source, options.others)]
+    for each in sources:
+        _firmware_bytes(each.path)
+    signer, public = _signer(options)
+    item = None if signer is None else CoseKey(key=signer, key_id=_key_id(options))
+    envelope = make_suit(sources, about, item, profile=options.profile, recipient=options.recipient)
+    return _created(options, replace_file(options.package, [envelope]), signer, public)
 
 
 def _signer(options: CreateOptions) -> tuple[PrivateKey | None, FilePath | None]:

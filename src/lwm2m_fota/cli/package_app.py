@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=FilePath)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 _TYPES = ("ed25519", "ed448", "x25519", "p256", "p384", "p521", "secret")
+_PROFILES = (
+    "esp256-ecdh-a128ctr",
+    "ed25519-ecdh-a128ctr",
+    "esp256-ecdh-a128gcm",
+    "ed25519-ecdh-chacha-poly",
+)
 _CIPHERS = ("a128gcm", "a192gcm", "a256gcm", "chacha20-poly1305")
 
 
@@ -49,25 +55,29 @@ def package_group() -> None:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["mcuboot", "cose", "plain"]),
+    type=click.Choice(["mcuboot", "suit", "cose", "plain"]),
     default="mcuboot",
     show_default=True,
-    help="An MCUboot image, a COSE message around the firmware, or the firmware as it is.",
+    help="An MCUboot image, a SUIT envelope, a COSE message around the firmware, or the firmware as it is.",
 )
-@click.option("--version", "version", metavar="V", help="MAJOR.MINOR.REVISION[+BUILD], of an MCUboot image.")
+@click.option("--version", "version", metavar="V", help="MAJOR.MINOR.REVISION[+BUILD] of an MCUboot image.")
 @click.option("--key", type=_PATH, help="The key that signs: PEM, or COSE_Key.")
 @click.option("--new-key", is_flag=True, help="Make an Ed25519 key at --key, and its public part beside it.")
-@click.option("--kid", metavar="ID", help="By which a COSE message names the key.")
+@click.option("--kid", metavar="ID", help="By which a COSE message or SUIT envelope names the key.")
 @click.option(
     "--depends", metavar="IMAGE=V", multiple=True, help="Another image, by its number, and the lowest version of it."
 )
-@click.option("--counter", type=click.IntRange(0, (1 << 32) - 1), help="The security counter.")
+@click.option("--counter", type=click.IntRange(0, (1 << 32) - 1), help="The security counter, or SUIT's sequence.")
 @click.option("--vendor", metavar="ID", help="For devices of this vendor alone: a UUID, or a domain name.")
 @click.option("--class", "class_name", metavar="ID", help="For this class alone: a UUID, or a name within the vendor.")
 @click.option("--header-size", "header_bytes", type=click.IntRange(32, 65535), help="Bytes, for the boot loader.")
 @click.option("--digest", type=click.Choice(["sha256", "sha384", "sha512"]), help="By default that of the key.")
 @click.option("--pure", is_flag=True, help="Sign the image and not its digest: Ed25519.")
 @click.option("--encrypt-for", "recipient", type=_PATH, help="The key of the device: RSA, P-256, X25519 or a secret.")
+@click.option("--component", metavar="NAME", help="What a SUIT manifest calls the firmware.")
+@click.option("--add", "others", metavar="NAME[@V]=FILE", multiple=True, help="One more component of a SUIT manifest.")
+@click.option("--uri", metavar="URI", help="Where devices fetch the firmware, if not in the SUIT envelope.")
+@click.option("--profile", type=click.Choice(_PROFILES), help="The algorithms of a SUIT envelope; else by its key.")
 @_JSON
 def create_command(  # noqa: PLR0917 - click calls it by keyword
     firmware: FilePath,
@@ -85,6 +95,10 @@ def create_command(  # noqa: PLR0917 - click calls it by keyword
     digest: str | None,
     pure: bool,  # noqa: FBT001
     recipient: FilePath | None,
+    component: str | None,
+    others: tuple[str, ...],
+    uri: str | None,
+    profile: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Make a package of a firmware image; a key signs it."""
@@ -106,6 +120,10 @@ def create_command(  # noqa: PLR0917 - click calls it by keyword
         digest=digest,
         is_pure=pure,
         recipient=recipient,
+        component=component,
+        others=others,
+        uri=uri,
+        profile=profile,
     )
     show(lambda: create(options), created_line, as_json=as_json)
 
@@ -125,7 +143,7 @@ def sign_command(
     detached: bool,  # noqa: FBT001 - click calls it
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Sign a file: an MCUboot image gets one more signature, anything else goes into a COSE message."""
+    """Sign a file: an MCUboot image or a SUIT envelope gets one more signature, others go into a COSE message."""
     from lwm2m_fota.cli.package_cose import sign_file, signed_line
 
     show(lambda: sign_file(package, output, keys, kid, is_detached=detached), signed_line, as_json=as_json)

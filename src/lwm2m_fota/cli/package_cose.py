@@ -6,6 +6,7 @@ from typing import Final
 
 from lwm2m_fota.cli.facts import Facts, replace_file, whole
 from lwm2m_fota.cli.keys import new_private_key, one_key
+from lwm2m_fota.cli.package_suit_make import signed_envelope
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.package.cose.create import (
     AgreedKey,
@@ -25,6 +26,7 @@ from lwm2m_fota.package.crypto import KeyType, PrivateKey, PublicKey, SecretKey
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
 from lwm2m_fota.package.formats.mcuboot_make import signed_again
 from lwm2m_fota.package.formats.mcuboot_read import inspect_mcuboot
+from lwm2m_fota.package.formats.suit.envelope import PREFIX_BYTES, is_envelope
 
 CIPHERS: Final = {
     "a128gcm": Alg.A128GCM,
@@ -38,7 +40,7 @@ _AGREEING: Final = frozenset({KeyType.P256, KeyType.P384, KeyType.P521, KeyType.
 def sign_file(
     package: FilePath, output: FilePath, keys: tuple[FilePath, ...], key_id: str | None, *, is_detached: bool
 ) -> Facts:
-    """`package sign`: an MCUboot image gets one more signature, anything else goes into a COSE message.
+    """`package sign`: an MCUboot image or a SUIT envelope gets one more signature, others go into a COSE message.
 
     Raises:
         FotaError: a file cannot be read or written, or a key does not sign.
@@ -50,6 +52,8 @@ def sign_file(
     image = McubootFormat()
     if not is_detached and image.sniff(data[: image.prefix_bytes]):
         size, kind = replace_file(output, [_signed_image(data, items)]), "mcuboot"
+    elif not is_detached and is_envelope(data[:PREFIX_BYTES]):
+        size, kind = replace_file(output, [signed_envelope(data, items)]), "suit"
     else:
         size, kind = replace_file(output, [_signed(data, items, is_detached=is_detached)]), "cose"
     return {"package": str(output), "format": kind, "bytes": size, "detached": is_detached, "keys": len(items)}
@@ -86,7 +90,7 @@ def _signer(item: CoseKey) -> CoseSigner:
 
 def signed_line(facts: Facts) -> str:
     """What was signed, for people."""
-    kind = {"mcuboot": "an MCUboot image", "cose": "a COSE message"}[str(facts["format"])]
+    kind = {"mcuboot": "an MCUboot image", "suit": "a SUIT envelope", "cose": "a COSE message"}[str(facts["format"])]
     beside = ", to be kept beside the file" if facts["detached"] else ""
     return f"{facts['package']}: {facts['bytes']} bytes, {kind}{beside}"
 

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+OF_SUIT_TOO = {"--version", "--counter", "--vendor", "--class", "--encrypt-for"}
 SIGNING = ["ed25519", "ed448", "p256", "p384", "p521"]
 
 
@@ -91,7 +92,7 @@ def test_what_only_an_image_says_is_refused_elsewhere(bench, kind, option, value
     given = (option,) if value is None else (option, value)
     bench.refused(
         bench.run("create", bench.firmware, bench.package, "--format", kind, *given),
-        f"{option} is for --format mcuboot",
+        f"{option} is for --format mcuboot{' and suit' if option in OF_SUIT_TOO else ''}",
     )
 
 

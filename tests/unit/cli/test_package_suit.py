@@ -75,3 +75,86 @@ def test_an_envelope_that_is_broken_is_told(bench, example):
     data = example("example3").read_bytes()
     bench.package.write_bytes(data[:-1])
     assert bench.is_refused("inspect", bench.package) == "truncated: the envelope ends within a member"
+
+
+def made(bench, *options, key="key.pem", kind="p256"):
+    """An envelope with one component more, and the public part of its key."""
+    private, public = bench.new_key(key, kind)
+    other = bench.firmware.with_name("radio.bin")
+    other.write_bytes(b"radio" * 50)
+    line = bench.good(
+        "create", bench.firmware, bench.package, "--format", "suit", "--key", private, "--counter", "7", *options
+    )
+    assert "signed by key" in line
+    return public
+
+
+def test_one_component_is_made_and_verified(bench):
+    public = made(bench, "--version", "1.2.3", "--vendor", "example.com", "--class", "lamp")
+    told = ("verify", bench.package, "--trust", public, "--vendor", "example.com", "--class", "lamp")
+    found = bench.facts(*told, "--minimum-counter", "7")
+    assert (found["format"], found["version"]) == ("suit", "1.2.3")
+    assert found["components"] == [{"name": "0x00", "version": "1.2.3", "bytes": 800}]
+    assert bench.is_refused(*told, "--minimum-counter", "8").startswith("rollback: counter 7 of 0x00")
+    assert bench.facts("inspect", bench.package)["install"] == ["set(uri=#0x00)", "fetch", "image_match?"]
+
+
+def test_several_components_are_made_and_verified(bench):
+    other = bench.firmware.with_name("radio.bin")
+    public = made(bench, "--component", "app", "--add", f"radio@2.0={other}", "--add", f"sensor={bench.firmware}")
+    assert bench.facts("verify", bench.package, "--trust", public)["components"] == [
+        {"name": "app", "version": None, "bytes": 800},
+        {"name": "radio", "version": "2.0", "bytes": 250},
+        {"name": "sensor", "version": None, "bytes": 800},
+    ]
+
+
+def test_a_payload_may_lie_elsewhere(bench):
+    public = made(bench, "--uri", "coap://host/app")
+    assert bench.is_refused("verify", bench.package, "--trust", public) == (
+        "truncated: payload coap://host/app is not there"
+    )
+    assert bench.facts("verify", bench.package, "--trust", public, "--payload", bench.firmware)["format"] == "suit"
+
+
+@pytest.mark.parametrize(
+    ("signing", "recipient", "profile"),
+    [("p256", "p256", ()), ("ed25519", "x25519", ()), ("p256", "p256", ("--profile", "esp256-ecdh-a128ctr"))],
+)
+def test_it_is_encrypted_for_a_device(bench, signing, recipient, profile):
+    device, device_public = bench.new_key("device.cbor", recipient, "--kid", "device")
+    public = made(bench, "--encrypt-for", device_public, *profile, kind=signing)
+    assert b"firmwarefirmware" not in bench.package.read_bytes()
+    told = ("verify", bench.package, "--trust", public)
+    assert bench.is_refused(*told).startswith("no decryption key")
+    assert bench.facts(*told, "--decrypt-key", device)["format"] == "suit"
+
+
+def test_it_gets_one_more_signature(bench):
+    public = made(bench, kind="p384")
+    more, _ = bench.new_key("more.cbor", "secret", "--kid", "more")
+    both = bench.package.with_name("both.suit")
+    assert "a SUIT envelope" in bench.good("sign", bench.package, both, "--key", more)
+    bench.good("verify", both, "--trust", public, "--trust", more, "--all")
+    other, _ = bench.new_key("other.pem", "ed25519")
+    thrice = bench.package.with_name("thrice.suit")
+    bench.good("sign", both, thrice, "--key", other)
+    assert len(bench.facts("inspect", thrice)["signatures"]) == 3
+
+
+def test_what_cannot_be_made_is_told(bench):
+    start = ("create", bench.firmware, bench.package, "--format", "suit")
+    bench.refused(bench.run(*start), "a SUIT manifest has a sequence number: --counter")
+    start = (*start, "--counter", "1")
+    bench.refused(bench.run(*start, "--add", "radio"), "'radio' is not NAME=FILE or NAME@VERSION=FILE")
+    bench.refused(bench.run(*start, "--depends", "1=1.0.0"), "--depends is for --format mcuboot")
+    _, public = bench.new_key("device.pem", "x25519")
+    bench.refused(bench.run(*start, "--encrypt-for", public), "what is encrypted needs --profile")
+    mcuboot = ("create", bench.firmware, bench.package, "--version", "1.0.0")
+    bench.refused(bench.run(*mcuboot, "--uri", "coap://host"), "--uri is for --format suit")
+
+
+def test_a_public_key_signs_nothing(bench):
+    public = made(bench)
+    line = bench.is_refused("sign", bench.package, bench.package.with_name("more.suit"), "--key", public)
+    assert line == "a signature needs a private key"

@@ -13,7 +13,7 @@ from lwm2m_fota.package.formats.suit.digests import SuitDigest
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.manifest import read_manifest
 from lwm2m_fota.package.formats.suit.parameters import NO_PARAMETERS, Parameters
-from lwm2m_fota.package.formats.suit.reading import id_text
+from lwm2m_fota.package.formats.suit.reading import id_text, parse_id
 from lwm2m_fota.package.formats.suit.text import version_of
 
 LIMITS = SuitLimits()
@@ -368,3 +368,13 @@ def test_a_member_that_was_severed_fits_its_digest():
 
 def test_an_envelope_is_made_as_the_examples_are():
     assert envelope(manifest())[:3] == bytes.fromhex("d86ba2")
+
+
+@pytest.mark.parametrize("component", [(b"\0",), (b"app",), (b"usr", b"bin", b"env"), (b"a/b", b"0x", b"")])
+def test_names_lead_back_to_components(component):
+    assert parse_id(id_text(component)) == component
+
+
+def test_hex_digits_of_a_name_are_some():
+    with pytest.raises(UsageError, match="'0xz' is not the hex digits"):
+        parse_id("0xz")

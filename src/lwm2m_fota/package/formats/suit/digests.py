@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, Self, final
 
 from lwm2m_fota.errors import PackageError
 from lwm2m_fota.package.cose.structure import bytes_head
@@ -14,6 +14,8 @@ from lwm2m_fota.package.verdicts import Refusal, refusal_error
 SHA256: Final = -16
 HASHES: Final[Mapping[int, Hash]] = MappingProxyType({SHA256: Hash.SHA256, -43: Hash.SHA384, -44: Hash.SHA512})
 """The hashes by their numbers in the registry of COSE."""
+
+_NUMBERS: Final = {kind: number for number, kind in HASHES.items()}
 
 
 @final
@@ -31,6 +33,20 @@ class SuitDigest(NamedTuple):
     def holds(self, data: bytes) -> bool:
         """Whether it is that of a member, which is taken with the head of its byte string."""
         return same(self.value, member_digest(self.kind, data))
+
+    @classmethod
+    def of(cls, data: bytes, kind: Hash = Hash.SHA256) -> Self:
+        """That of an image."""
+        return cls(kind, kind.digest(data))
+
+    @classmethod
+    def of_member(cls, data: bytes, kind: Hash = Hash.SHA256) -> Self:
+        """That of a manifest, or of a severed member."""
+        return cls(kind, member_digest(kind, data))
+
+    def to_item(self) -> list[object]:
+        """The array, before it is written."""
+        return [_NUMBERS[self.kind], self.value]
 
     def is_value(self, value: bytes) -> bool:
         """Whether it is this."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from lwm2m_fota import cbor
-from lwm2m_fota.errors import CborError, PackageError
+from lwm2m_fota.errors import CborError, PackageError, UsageError
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 ComponentId: TypeAlias = tuple[bytes, ...]
@@ -103,6 +103,24 @@ def component_id(item: object) -> ComponentId:
 def id_text(component: ComponentId) -> str:
     """What a component is called, for people and as a name: its parts as text where they are some, else in hex."""
     return "/".join(map(_part_text, component))
+
+
+def parse_id(text: str) -> ComponentId:
+    """What `id_text` gave.
+
+    Raises:
+        UsageError: hex digits that are none.
+    """
+    return tuple(map(_part, text.split("/")))
+
+
+def _part(text: str) -> bytes:
+    if not text.startswith("0x"):
+        return text.encode()
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not the hex digits of a component") from error
 
 
 def _part_text(part: bytes) -> str:
