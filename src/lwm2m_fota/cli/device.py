@@ -15,7 +15,7 @@ from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.security import SecurityOptions
 from lwm2m_fota.cli.state_dir import DEFAULT_CAPACITY_BYTES, StateDir
 from lwm2m_fota.cli.ways import WEB, any_address_towards, connecting, web_fetchers
-from lwm2m_fota.coap.limits import EndpointLimits
+from lwm2m_fota.coap.limits import EndpointLimits, Strangers
 from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher, protocols_of
@@ -87,7 +87,7 @@ class Net:
         credentials = options.security.read()
         keyring = credentials.keyring(options.server)
         local = any_address_towards(options.server)
-        limits = EndpointLimits()
+        limits = EndpointLimits(strangers=Strangers())
         batch_bytes = min(limits.batch_bytes, options.checkpoint_bytes)  # a checkpoint needs the bytes in hand
         limits = attrs.evolve(limits, batch_bytes=batch_bytes)
         own = parse_uri(options.server).scheme

@@ -162,7 +162,7 @@ UPDATE_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
         "waiting": EventKind(
             ("step", "awaits", "limit_s", "then"),
             lambda values: Line(
-                f"  waiting for {values['awaits']}; in {values['limit_s']:,} s {values['then']}", "yellow"
+                f"  waiting for {values['awaits']}\n  at most {values['limit_s']:,} s, then {values['then']}", "yellow"
             ),
         ),
         "shown": EventKind(("state", "result", "version", "component"), _shown),

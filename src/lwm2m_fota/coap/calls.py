@@ -67,6 +67,8 @@ class Response:
             again instead. For answers that are large and cheap, such as a block of a file.
         body: where the payload is a block that others follow (Block2 with M=1), what they can be had from: the endpoint
             then answers requests that differ in nothing but the number of the block with BodyWanted alone.
+        is_for_known: what was asked for is known to nobody but whom it was told, such as an unguessable path: the peer
+            is not a stranger, see `strangers`.
     """
 
     code: int
@@ -74,6 +76,7 @@ class Response:
     payload: bytes = b""
     idempotent: bool = False
     body: BlockBody | None = None
+    is_for_known: bool = False
 
 
 @final

@@ -7,6 +7,8 @@ own, so that a late answer is never taken for another block. An observation keep
 from math import inf
 from typing import Final, assert_never, final
 
+import attrs
+
 from lwm2m_fota.coap.block import MIN_BLOCK_BYTES
 from lwm2m_fota.coap.block1 import Block1Sender, Finished, NextBlock
 from lwm2m_fota.coap.block2 import Block2Receiver, Received, Refused, Restart, Whole
@@ -36,6 +38,7 @@ from lwm2m_fota.coap.qcalling import SetCalling
 from lwm2m_fota.coap.qpulling import QPull, is_possible
 from lwm2m_fota.coap.qpushing import QPush
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
+from lwm2m_fota.coap.strangers import with_echo
 from lwm2m_fota.coap.template import TokenRun
 from lwm2m_fota.errors import BlockwiseError, FotaError, UsageError
 from lwm2m_fota.model.codes import Code, is_success
@@ -249,6 +252,7 @@ class Client:
         call = state.tokens.get(message.token)
         if call is None:
             return
+        state.is_known = True
         lane = call.lane
         if isinstance(lane, QPull | QPush):
             lane.take(message, now)
@@ -275,6 +279,10 @@ class Client:
 
     def _answer(self, call: Call, message: Message, now: float) -> None:
         upload = call.upload
+        if upload is None and (options := with_echo(call.request.options, message)) is not None:
+            call.request = attrs.evolve(call.request, options=options)
+            self._ask(call, now)
+            return
         if upload is not None:
             try:
                 sent = upload.accept(message)

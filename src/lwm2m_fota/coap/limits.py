@@ -29,6 +29,29 @@ class MidExhaustion(Enum):
 
 @final
 @attrs.frozen(kw_only=True)
+class Strangers:
+    """How much strangers are answered.
+
+    Attributes:
+        factor: times the bytes of its request that a stranger is answered, at the most. What is longer loses its
+            diagnostic payload, and becomes 4.01 if it is a success.
+        echo: let 4.01 carry an Echo option (RFC 9175), so that a peer that knows it can show where it is, and ask
+            again. Few devices in the field know it.
+
+    Raises:
+        UsageError: the factor is below 1.
+    """
+
+    factor: int = 3
+    echo: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.factor < 1:
+            raise UsageError(f"a stranger is answered with as many bytes as it sent, or more: not {self.factor} times")
+
+
+@final
+@attrs.frozen(kw_only=True)
 class EndpointLimits:
     """Bounds and policies of an endpoint.
 
@@ -63,6 +86,7 @@ class EndpointLimits:
             way.
         q_block: how bodies are given and taken by sets (Q-Block, RFC 9177), if a peer asks for that; None does not know
             those options.
+        strangers: how much is answered to peers whose address may be forged; None answers everybody alike.
 
     Raises:
         UsageError: a count below 1, a negative time, or a token length out of range.
@@ -88,6 +112,7 @@ class EndpointLimits:
     bodies: int = 1024
     bodies_per_peer: int = 2
     q_block: QBlock | None = attrs.field(factory=QBlock)
+    strangers: Strangers | None = None
 
     def __attrs_post_init__(self) -> None:
         counts = (

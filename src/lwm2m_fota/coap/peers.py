@@ -56,6 +56,8 @@ class PeerState:
         answering: the hot path of a body that it sends or fetches, see `taking` and `giving`.
         knows_q_block: whether it understands Q-Block; None if it has not shown.
         probing_until: monotonic seconds before which no body goes to it by sets, since it did not answer to one.
+        is_known: it has shown that it is where its datagrams say, see `strangers`.
+        echo: the Echo value that it has to bring back to show that; empty if it was given none.
         gone: it was forgotten.
     """
 
@@ -66,11 +68,13 @@ class PeerState:
         "asking",
         "bodies",
         "calls",
+        "echo",
         "exchanges",
         "gone",
         "idle_at",
         "ids",
         "in_flight",
+        "is_known",
         "knows_q_block",
         "lifetime_s",
         "noted",
@@ -102,6 +106,8 @@ class PeerState:
         self.answering: TakeLane | GiveLane | QGive | QTake | None = None
         self.knows_q_block: bool | None = None
         self.probing_until = 0.0
+        self.is_known = False
+        self.echo = b""
         self.gone = False
 
     def busy(self) -> bool:

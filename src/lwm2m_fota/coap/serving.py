@@ -22,6 +22,7 @@ from lwm2m_fota.coap.qrequests import Asked, in_sets
 from lwm2m_fota.coap.qserving import SetServing
 from lwm2m_fota.coap.qtaking import QTake
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose, empty_ack, frame, stamp
+from lwm2m_fota.coap.strangers import bounded
 from lwm2m_fota.coap.taking import TakeLane
 from lwm2m_fota.errors import BlockwiseError, UsageError
 from lwm2m_fota.model.codes import Code, describe_code, is_response
@@ -84,6 +85,7 @@ class Serving:
     """
 
     __slots__ = (
+        "_entropy",
         "_events",
         "_exchanges",
         "_last_exchange",
@@ -99,6 +101,7 @@ class Serving:
         q = limits.q_block
         self._sets = None if q is None else SetServing(self, messages, entropy, events, q, limits)
         self.bodies = 0
+        self._entropy = entropy
         self._limits = limits
         self._events = events
         self._exchanges: dict[int, Exchange] = {}
@@ -170,7 +173,7 @@ class Serving:
             exchange.lane.answered(exchange, response, now)
             self._forget(exchange)
             return
-        response = _echoing(response, exchange)
+        response = self._bounded(exchange.state, exchange.message, _echoing(response, exchange))
         if self._sets is not None and exchange.asked is not None:
             self._sets.respond(exchange, exchange.asked, response, now)
         elif self.answer(exchange, response, now):
@@ -188,7 +191,14 @@ class Serving:
     def refuse(self, state: PeerState, message: Message, entry: Entry, error: BlockwiseError, now: float) -> None:
         """Answer a request that is not reported."""
         code = Code.BAD_REQUEST if error.code is None else error.code
-        self.answer_last(state, message, entry, Response(code, (), str(error).encode()), now)
+        response = self._bounded(state, message, Response(code, (), str(error).encode()))
+        self.answer_last(state, message, entry, response, now)
+
+    def _bounded(self, state: PeerState, message: Message, response: Response) -> Response:
+        strangers = self._limits.strangers
+        if strangers is None or state.is_known or self.messages.is_reliable:
+            return response
+        return bounded(strangers, state, message, response, self._entropy)
 
     def answer_last(self, state: PeerState, message: Message, entry: Entry, response: Response, now: float) -> None:
         """Give the last answer once more, to a request that is not reported."""

@@ -127,7 +127,7 @@ STEPS: Final[Mapping[UpdateStep, StepInfo]] = MappingProxyType(
             _P, Ask.LEARN, Limit.NO_PROGRESS, "what the device can do and what it shows", "the update times out"
         ),
         _S.OTHER_UPDATE: StepInfo(
-            _P, Ask.READ, Limit.REBOOT, "the end of an installation that was running before", "the update times out"
+            _P, Ask.READ, Limit.REBOOT, "the end of an installation that was running", "the update times out"
         ),
         _S.RESET: StepInfo(_P, Ask.RESET, Limit.REQUEST, "the answer to a reset", "the State is read"),
         _S.RESET_CHECK: StepInfo(_P, Ask.READ, Limit.RESET, "State Idle after a reset", "the next way is tried"),
@@ -162,7 +162,7 @@ STEPS: Final[Mapping[UpdateStep, StepInfo]] = MappingProxyType(
             _E,
             Ask.READ,
             Limit.NO_PROGRESS,
-            "the device to update by itself (Automatic Upgrade)",
+            "the device to update by itself",
             "the update times out",
         ),
         _S.EXECUTE: StepInfo(_E, Ask.EXECUTE, Limit.REQUEST, "the answer to Update", "the State is read"),

@@ -76,7 +76,7 @@ class Why:
 
 
 _LATE: dict[Cue, str] = {
-    Cue.STAGE_LIMIT: "the stage ends, and the update times out",
+    Cue.STAGE_LIMIT: "the update times out",
     Cue.TOTAL_LIMIT: "the update times out",
 }
 

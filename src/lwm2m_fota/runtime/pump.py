@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, final
 
+import attrs
+
 from lwm2m_fota.coap.endpoint import Collect, Endpoint, EndpointLimits, Entropy, Request, Response, Stream
 from lwm2m_fota.coap.events import (
     BlockArrived,
@@ -111,6 +113,11 @@ def bundled(outbox: Sequence[tuple[bytes | Burst, Peer]]) -> Iterator[tuple[byte
         yield (run[0] if len(run) == 1 else tuple(run)), to
 
 
+def _endpoint_limits(limits: EndpointLimits, transport: DatagramTransport) -> EndpointLimits:
+    """Nobody forges the address of a session."""
+    return limits if transport.sessions is None else attrs.evolve(limits, strangers=None)
+
+
 @final
 class Pump:
     """One endpoint, one transport, one timer.
@@ -134,7 +141,7 @@ class Pump:
         self._endpoint = Endpoint(
             entropy=self.entropy,
             parameters=parameters or TransmissionParameters(),
-            limits=limits or EndpointLimits(),
+            limits=_endpoint_limits(limits or EndpointLimits(), transport),
             capabilities=None if transport.sessions is None else transport.sessions.capabilities,
         )
         self.on_request: RequestHandler | None = None

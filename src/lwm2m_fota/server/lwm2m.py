@@ -8,6 +8,7 @@ import attrs
 
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.events import RequestReceived
+from lwm2m_fota.coap.limits import EndpointLimits, Strangers
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits, Removed
 from lwm2m_fota.model.registry import Definitions, standard_definitions
@@ -21,6 +22,9 @@ from lwm2m_fota.server.reach import Holds, Names, Reached
 from lwm2m_fota.server.site import DEFAULT_ROOT, ServerSite
 from lwm2m_fota.server.turns import QueueSettings
 from lwm2m_fota.transport.base import DatagramTransport
+
+SERVER_LIMITS: Final = EndpointLimits(strangers=Strangers())
+"""Whoever is not known gets no more than three times what it sent."""
 
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - a comparison
 
@@ -39,6 +43,7 @@ class ServerSettings:
         packages: bounds of the package server.
         definitions: of the objects whose values are to be understood.
         queue: how long devices in queue mode are awake.
+        endpoint: bounds and policies of the endpoints that it makes itself.
     """
 
     advertise_host: str | Callable[[], str | None] | None = None
@@ -47,6 +52,7 @@ class ServerSettings:
     packages: PackageServerLimits = attrs.field(factory=PackageServerLimits)
     definitions: Definitions = attrs.field(factory=standard_definitions)
     queue: QueueSettings = attrs.field(factory=QueueSettings)
+    endpoint: EndpointLimits = SERVER_LIMITS
 
 
 @final
@@ -76,7 +82,8 @@ class Lwm2mServer(DeviceOperations):
     ) -> None:
         self._settings = settings = settings or ServerSettings()
         first, *others = transport if isinstance(transport, Sequence) else (transport,)
-        self._pumps = (pump or Pump(first), *map(Pump, others))
+        limits = settings.endpoint
+        self._pumps = (pump or Pump(first, limits=limits), *(Pump(each, limits=limits) for each in others))
         self._names = Names(self._pumps)
         self._holds = Holds()
         for each in self._pumps:

@@ -145,7 +145,9 @@ class PackageServer:
             options = block2_options(part, published.size_bytes, published.etag, want_size2=True)
         payload = self._publications.serve(published, peer, num, offset, length)
         body = _Body(self._publications, published, peer)
-        return Response(_CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True, body=body)
+        return Response(
+            _CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True, body=body, is_for_known=True
+        )
 
 
 def _unreadable(error: StorageError) -> Response:

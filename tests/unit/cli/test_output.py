@@ -10,6 +10,7 @@ import pytest
 from lwm2m_fota.cli import output
 from lwm2m_fota.cli.events import EVENTS, authority, count, shown
 from lwm2m_fota.cli.output import Output
+from lwm2m_fota.machines.update_steps import STEPS
 
 VALUES = {
     "at": 0, "awaits": "an answer", "boot": "pending", "bytes": 1000, "bytes_per_s": 2000, "code": "x.y", "component": None, "components": [],
@@ -46,7 +47,7 @@ LINES = {
     ("update", "stage"): "2/4 Cleanup",
     ("update", "step"): None,
     ("update", "transferred"): "  1,000 bytes in 0.50 s, verified; 2,000 bytes/s",
-    ("update", "waiting"): "  waiting for an answer; in 1,200 s it ends",
+    ("update", "waiting"): "  waiting for an answer\n  at most 1,200 s, then it ends",
     ("update", "warning"): "  warning: a word (x.y)",
 }
 
@@ -227,3 +228,14 @@ def test_no_standard_output_at_all_is_no_error(monkeypatch):
         say = Output("device", as_json=as_json)
         say("rebooting")
         say.close()
+
+
+@pytest.mark.parametrize("step", list(STEPS))
+def test_no_wait_is_told_in_more_than_80_columns(step):
+    """With the 18 columns before it of a demo: the time, and who says it."""
+    info = STEPS[step]
+    then = {info.then, "the update times out"}
+    for each in then:
+        values = {"step": step.value, "awaits": info.awaits, "limit_s": 86_400, "then": each}
+        line = EVENTS["update"]["waiting"].line(values)
+        assert max(map(len, line.text.split("\n"))) <= 80 - 18
