@@ -102,6 +102,7 @@ class Pull:
         self._chance = chance
         self._machine = DownloadMachine()
         self._transfer = 0
+        self._begin = 0  # what was staged before the URI that is fetched
         self._sink: _Sink | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -122,6 +123,7 @@ class Pull:
             checkpoint = None
             self._staging.open(None)
         self._transfer = transfer
+        self._begin = 0
         self._machine = DownloadMachine()
         self._feed(Started(uri, frozenset(self._fetchers), checkpoint))
 
@@ -199,16 +201,30 @@ class Pull:
             case StopFetch():
                 self._stop_fetch()
             case TruncateStage(offset):
-                self._staging.rewind(offset)
+                self._staging.rewind(self._begin + offset)
+            case SaveCheckpoint() if self._begin:
+                pass  # after a restart the package is fetched anew, from where it begins
             case SaveCheckpoint(uri, etag, _):
                 offset, sha256 = self._staging.checkpoint()
                 self._listener.pull_checkpoint(Checkpoint(uri, etag, offset, sha256))
             case DropCheckpoint():
                 self._listener.pull_checkpoint(None)
             case Finish():
-                self._listener.pull_finished(self._transfer)
+                self._finished()
             case Fail(result, diagnosis):
                 self._listener.pull_failed(self._transfer, result, diagnosis)
+
+    def _finished(self) -> None:
+        """Everything has come of one URI; what the package has elsewhere is fetched likewise."""
+        uri = self._staging.awaited_uri
+        if uri is None:
+            self._listener.pull_finished(self._transfer)
+            return
+        if not self._begin:
+            self._listener.pull_checkpoint(None)
+        self._begin = self._staging.size_bytes
+        self._machine = DownloadMachine()
+        self._feed(Started(uri, frozenset(self._fetchers), None))
 
     # -- fetching
 
@@ -275,8 +291,8 @@ class Pull:
         """
         try:
             if size_bytes is not None and offset == 0:
-                self._staging.check_size(size_bytes)
-            self._staging.add(offset, payload)
+                self._staging.check_size(self._begin + size_bytes)
+            self._staging.add(self._begin + offset, payload)
         except PackageTooLargeError as error:
             self._feed(TooLarge(str(error)))
             raise _EndOfFetchError(str(error)) from error

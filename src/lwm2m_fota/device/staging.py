@@ -47,6 +47,11 @@ class Staging:
         return self._images.size_bytes
 
     @property
+    def awaited_uri(self) -> str | None:
+        """Where the rest of the package is, where not all of it lies in one place: `PackageVerifier.awaited_uri`."""
+        return None if self._verifier is None else self._verifier.awaited_uri
+
+    @property
     def sealed(self) -> SealedImage | None:
         """The complete image, if it is complete."""
         return self._images.sealed

@@ -4,7 +4,7 @@ import hashlib
 from typing import final
 
 from lwm2m_fota.package.digest import FileDigest
-from lwm2m_fota.package.formats.base import InnerPackage, PackageContext, PackageFormat, PackageParser
+from lwm2m_fota.package.formats.base import InnerPackage, PackageContext, PackageFormat, PackageParser, ScatteredParser
 from lwm2m_fota.package.formats.registry import FormatRegistry
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.types import Verdict
@@ -60,6 +60,11 @@ class PackageStream:
     def digest_so_far(self) -> bytes:
         """SHA-256 of them."""
         return hashlib.sha256(self._prefix).digest() if self._parser is None else self.digest.digest()
+
+    @property
+    def awaited_uri(self) -> str | None:
+        """Where the bytes are that have to come next; None if they come from where the others came from."""
+        return self._parser.awaited_uri if isinstance(self._parser, ScatteredParser) else None
 
     @property
     def free_bytes(self) -> int:

@@ -61,6 +61,14 @@ class PackageVerifier:
         """How many bytes of the package were taken."""
         return self._stream.position + self._granted - self._free
 
+    @property
+    def awaited_uri(self) -> str | None:
+        """Where the rest of the package is, once everything has come of the place where it began; else None.
+
+        A SUIT envelope names places for payloads that are not in it. What is fetched from there is fed as what follows.
+        """
+        return None if self._failure is not None else self._stream.awaited_uri
+
     def digest_so_far(self) -> bytes:
         """SHA-256 of the bytes taken so far: with `bytes_fed`, a checkpoint to resume from."""
         return self._stream.digest_so_far()

@@ -5,7 +5,7 @@ applies the policy and makes the `VerifiedPackage`.
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol, final
+from typing import Final, Protocol, final, runtime_checkable
 
 import attrs
 
@@ -41,6 +41,19 @@ class PackageParser(Protocol):
 
         Raises:
             PackageError: it must not be installed.
+        """
+        ...
+
+
+@runtime_checkable
+class ScatteredParser(PackageParser, Protocol):
+    """A parser of packages whose parts may lie in several places."""
+
+    @property
+    def awaited_uri(self) -> str | None:
+        """Where the bytes are that have to come next; None if they come from where the others came from.
+
+        Whoever has reached the end of what there was fetches these, and feeds them as what follows.
         """
         ...
 

@@ -120,6 +120,40 @@ def test_detached_payloads_follow_the_envelope_in_the_order_of_their_fetch():
         verify(whole + b"x" * len(IMAGE) + OTHER)
 
 
+def test_the_verifier_tells_where_the_rest_is():
+    commands = [12, 0, *fetch(IMAGE, "http://host/app"), 12, 1, *fetch(OTHER, "coap://host/radio")]
+    data = envelope(manifest(TWO, m20=bstr(commands)))
+    verifier = PackageVerifier(TRUST)
+    assert verifier.awaited_uri is None
+    verifier.feed(data[:-1])
+    assert verifier.awaited_uri is None
+    for piece, uri in (
+        (data[-1:], "http://host/app"),
+        (IMAGE[:5], None),
+        (IMAGE[5:], "coap://host/radio"),
+        (OTHER, None),
+    ):
+        verifier.feed(piece)
+        assert verifier.awaited_uri == uri
+    assert contents(verifier.finish(), data + IMAGE + OTHER) == {"app": IMAGE, "radio": OTHER}
+
+
+def test_a_package_that_was_refused_awaits_nothing():
+    data = envelope(manifest(((b"app",),), m20=bstr(fetch(uri="coap://host/app"))))
+    verifier = PackageVerifier(TRUST)
+    verifier.feed(data)
+    assert verifier.awaited_uri == "coap://host/app"
+    with pytest.raises(IntegrityError, match="digest mismatch"):
+        verifier.feed(bytes(len(IMAGE)))
+    assert verifier.awaited_uri is None
+
+
+def test_other_formats_lie_in_one_place():
+    verifier = PackageVerifier(TRUST)
+    verifier.feed(b"\x3d\xb8\xf3\x96")
+    assert verifier.awaited_uri is None
+
+
 def test_an_integrated_and_a_detached_payload():
     commands = [12, 0, *fetch(), 12, 1, *fetch(OTHER, "coap://host/radio")]
     data = envelope(manifest(TWO, m20=bstr(commands)), payloads={"#app": IMAGE}) + OTHER

@@ -109,6 +109,12 @@ class _SuitParser:
             self._known()
         return 0
 
+    @property
+    def awaited_uri(self) -> str | None:
+        """The next payload that is detached."""
+        is_amid = self._check is not None and self._check.missing_bytes
+        return None if is_amid or not self._detached else self._detached[0]
+
     def finish(self) -> Verdict:
         if not self._reader.is_complete:
             raise refusal_error(Refusal.TRUNCATED, "the envelope ends within a member")
@@ -137,7 +143,11 @@ class _SuitParser:
             plan = make_plan(state, tuple(map(id_text, opened.manifest.common.components)))
             opener = Opener(plan, trust)
             check_written(opener)
-            self._detached = [uri for uri in plan.payloads if not is_integrated(uri)]
+            detached = {uri: size for uri, size in plan.payloads.items() if not is_integrated(uri)}
+            for uri, size in detached.items():
+                if size is None:
+                    raise unsupported(f"payload {uri}, whose length the manifest does not say")
+            self._detached = list(detached)
             self._update = _Update(opened=opened, state=state, plan=plan, opener=opener)
         return self._update
 
@@ -175,7 +185,7 @@ class _SuitParser:
         uri = self._detached.pop(0)
         size = update.plan.payloads[uri]
         if size is None:
-            raise unsupported(f"payload {uri}, whose length the manifest does not say")
+            raise AssertionError
         behind = [each for name, each in self._places.items() if not is_integrated(name)]
         return Payload(uri, self._reader.position + sum(each.length_bytes for each in behind), size)
 
