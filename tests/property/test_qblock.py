@@ -166,7 +166,8 @@ class Wire:
             if isinstance(lane, QPush):
                 assert len(state.tokens) <= LATE_BURSTS * lane._q.max_payloads
                 if lane._call.request.source_bytes is not None:
-                    assert len(lane._call.ahead) <= lane._q.max_payloads * lane._sending.size
+                    most = max(lane._q.ahead_bytes, lane._q.max_payloads * lane._sending.size)
+                    assert len(lane._call.ahead) <= most
                 assert lane._unheard <= lane._q.unheard_sets
             else:
                 assert len(state.tokens) <= LATE_TOKENS + 1
@@ -182,7 +183,7 @@ class Wire:
                 assert len(body._order.early) <= body._q.early_bytes // (16 << body.szx) + 1
                 assert len(body._parts) <= body._room
             if isinstance(lane, QGive):
-                assert len(lane._ahead) <= lane._sending.size
+                assert len(lane._ahead) <= max(lane._q.ahead_bytes, lane._q.max_payloads * lane._sending.size)
                 assert lane._unheard <= lane._q.unheard_sets
 
     def send(self, source, data, target):
@@ -237,6 +238,7 @@ qblocks = st.builds(
     timers=st.sampled_from(QTimers),
     unheard_sets=st.integers(0, 4),
     early_bytes=st.sampled_from([0, 64, 1024, 1 << 16]),
+    ahead_bytes=st.sampled_from([0, 200, 1 << 16]),
 )
 networks = st.fixed_dictionaries(
     {

@@ -109,11 +109,12 @@ class MessageLayer:
 
     def send_burst(self, datagrams: list[bytes], peer: Peer) -> None:
         """Send several datagrams at once: in bursts of one length, whose last datagram may be shorter."""
-        begin = 0
-        for at in range(1, len(datagrams)):
-            if len(datagrams[at]) > len(datagrams[begin]) or len(datagrams[at - 1]) < len(datagrams[begin]):
-                self.outbox.append((tuple(datagrams[begin:at]), peer))
-                begin = at
+        begin, lengths = 0, [len(each) for each in datagrams]
+        if lengths.count(lengths[0]) < len(lengths) - (lengths[-1] < lengths[0]):
+            for at in range(1, len(datagrams)):
+                if lengths[at] > lengths[begin] or lengths[at - 1] < lengths[begin]:
+                    self.outbox.append((tuple(datagrams[begin:at]), peer))
+                    begin = at
         self.outbox.append((tuple(datagrams[begin:]), peer))
 
     def units(self, peer: Peer) -> int:

@@ -11,6 +11,7 @@ from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.coap.missing import ListForm
 from lwm2m_fota.errors import UsageError
 
 MAX_SET_BLOCKS: Final = 1024
@@ -50,6 +51,9 @@ class QBlock:
         unheard_sets: how many sets are sent beyond the last that the peer has confirmed: more would help on a path that
             carries nothing back, and would help whoever asks in the name of others.
         early_bytes: what is kept of blocks that come out of turn; others are dropped, and asked for again.
+        lists: which lists of missing blocks are read.
+        ahead_bytes: the most of a body that goes out that is asked for at once, at least a set: several sets, where the
+            peer takes them fast.
 
     Raises:
         UsageError: a value is out of range or not finite.
@@ -65,6 +69,8 @@ class QBlock:
     shortest_timeout_s: float = 0.05
     unheard_sets: int = 3
     early_bytes: int = 1 << 16
+    lists: ListForm = ListForm.LENIENT
+    ahead_bytes: int = 1 << 16
 
     def __attrs_post_init__(self) -> None:
         for name, lowest in (
@@ -74,6 +80,7 @@ class QBlock:
             ("max_latency_s", 0.0),
             ("unheard_sets", 0),
             ("early_bytes", 0),
+            ("ahead_bytes", 0),
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= lowest):

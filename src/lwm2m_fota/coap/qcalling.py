@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final, final
 
+from lwm2m_fota.coap.batch import Pace
 from lwm2m_fota.coap.block import MIN_BLOCK_BYTES
 from lwm2m_fota.coap.block1 import Block1Sender, Restarted
 from lwm2m_fota.coap.block2 import Block2Receiver
@@ -83,6 +84,7 @@ class SetCalling:
             call.q_up = None
             client.ask_slowly(call, now)
             return
+        call.ahead_pace = Pace(q.ahead_bytes, client.limits.batch_s)
         tag = self._entropy.token(REQUEST_TAG_BYTES)
         call.lane = call.state.asking = QPush(
             client, self, call, q, self._waits(q, now), upload.szx, tag, client.tokens()
@@ -111,6 +113,7 @@ class SetCalling:
         """The peer does not know Q-Block1: send the body with Block1."""
         call.state.knows_q_block = False
         call.q_up = None
+        call.ahead_pace = Pace(self._client.limits.ahead_bytes, self._client.limits.batch_s)
         self._client.begin_anew(call, "the peer does not know Q-Block1", now)
 
 

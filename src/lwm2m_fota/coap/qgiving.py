@@ -2,7 +2,7 @@
 
 The first block was answered by whoever has the body; the blocks behind it come from `Response.body`. A set goes out at
 once. The next one follows when the peer asks for it ("Continue"), or after NON_TIMEOUT_RANDOM, a few times.
-What the peer misses is given again: it is read anew, and nothing is kept.
+What the peer misses is given again: it is read anew if it is no longer at hand.
 """
 
 from itertools import repeat
@@ -11,6 +11,7 @@ from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.coap.batch import Pace
 from lwm2m_fota.coap.block import Block, unpack_block
 from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.events import BodyWanted, Event
@@ -65,7 +66,8 @@ class QGive:
 
     __slots__ = (
         "_ahead", "_ahead_at", "_body", "_code", "_confirmable", "_continue_at", "_events", "_expected", "_heard",
-        "_messages", "_mid", "_mids", "_next", "_next_at", "_options", "_q", "_request", "_request_head", "_sending",
+        "_messages", "_mid", "_mids", "_next", "_next_at", "_options", "_pace", "_q", "_request", "_request_head",
+        "_sending",
         "_sent_at", "_settled", "_state", "_stream", "_streaming", "_szx", "_token", "_unheard", "_waiting", "_waits",
     )  # fmt: skip
 
@@ -79,6 +81,8 @@ class QGive:
         request: Message,
         response: Response,
         given: Block,
+        *,
+        pace: Pace,
     ) -> None:
         """Begin; `serve` sends the first blocks.
 
@@ -91,6 +95,7 @@ class QGive:
             request: for a block, without a payload.
             response: what it is answered with, see `for_sets`; has a `body`.
             given: the Q-Block2 of that.
+            pace: how much is asked of the body at a time.
         """
         body = response.body
         if body is None:
@@ -100,6 +105,7 @@ class QGive:
         self._state = state
         self._q = q
         self._waits = waits
+        self._pace = pace
         self._body = body
         self._szx = given.szx
         self._sending = Sending(response.options, _Q_BLOCK2, given.szx, body.size_bytes)
@@ -207,12 +213,13 @@ class QGive:
         """Let the caller be asked for what is not at hand; send when all is there."""
         sending = self._sending
         if not sending.cut(self._ahead, self._ahead_at):
-            offset, length = sending.wanted()
+            self._pace.end(len(self._ahead), now)
+            follow = sending.numbers[-1] + 1 == self._next
+            offset, length = sending.wanted(self._pace.target_bytes if follow else 0)
             self._ahead, self._ahead_at = b"", offset
             self._waiting = True
             self._events.append(BodyWanted(self, self._body, offset, length))
             return
-        self._ahead = b""
         if self._confirmable:
             self._submit(now)
         else:
@@ -226,6 +233,7 @@ class QGive:
             self.end(now)
             return
         self._ahead = given
+        self._pace.begin(now)
         self._fetch(now)
 
     def _answer_otherwise(self, response: Response, token: bytes, now: float) -> None:
@@ -263,7 +271,7 @@ class QGive:
                 self._next_at = now + self._waits.between_sets_s
                 self._messages.peers.alarm(state, self._next_at)
         else:
-            self._expected = b""
+            self._expected = self._ahead = b""
 
     def _submit(self, now: float) -> None:
         """Send blocks one after the other, as they are acknowledged; what finds no room is asked for again."""
@@ -284,6 +292,7 @@ class QGive:
             self._send_set(self._next, now)
         else:
             self._next_at = inf  # until the peer asks
+            self._ahead = b""
 
     def end(self, now: float) -> None:
         """Send nothing more."""

@@ -113,7 +113,9 @@ class QPush:
             self._burst(now)
             self._pause(now)
         else:
-            offset, length = sending.wanted()
+            call.ahead_pace.end(len(call.ahead), now)
+            follow = sending.numbers[0] >= self._sent_end
+            offset, length = sending.wanted(call.ahead_pace.target_bytes if follow else 0)
             self._client.want_bytes(call, offset, length, self._acked * sending.size)
 
     def _next_go(self, now: float) -> Sequence[int]:
@@ -215,7 +217,7 @@ class QPush:
     def _incomplete(self, message: Message, now: float) -> None:
         """The peer names what it misses; a list that is none is dropped (RFC 9177 section 5)."""
         try:
-            numbers = unpack_missing(message.payload)
+            numbers = unpack_missing(message.payload, self._q.lists)
         except CborError:
             return
         sent_end = self._sent_end

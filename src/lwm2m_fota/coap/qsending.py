@@ -47,19 +47,26 @@ class Sending:
     def cut(self, data: bytes, offset: int) -> bool:
         """Take from bytes of the body, which begin at `offset`, what can be had; True if all blocks are complete."""
         size, parts = self.size, self._parts
+        end = min(offset + len(data), self._total)
         for num in self.numbers[len(parts) :]:
-            start = num * size - offset
-            stop = min(start + size, self._total - offset)
-            if start < 0 or stop > len(data):
+            begin = num * size
+            stop = begin + size
+            if begin < offset or stop > end < self._total or begin >= end:
                 return False
-            parts.append(data[start:stop])
+            parts.append(data[begin - offset : stop - offset])
         return True
 
-    def wanted(self) -> tuple[int, int]:
-        """Where the next bytes are that are lacking, and how many follow each other."""
+    def wanted(self, ahead_bytes: int = 0) -> tuple[int, int]:
+        """Where the next bytes are that are lacking, and how many follow each other.
+
+        Args:
+            ahead_bytes: how many are wanted, also of the blocks behind, if all that are lacking follow each other.
+        """
         numbers = self.numbers[len(self._parts) :]
         begin = numbers[0]
         end = next((begin + at for at, num in enumerate(numbers) if num != begin + at), numbers[-1] + 1)
+        if end == numbers[-1] + 1:
+            end = max(end, begin + ahead_bytes // self.size)
         return begin * self.size, min(end * self.size, self._total) - begin * self.size
 
     def datagrams(self, head: bytes, mid: int, tokens: Iterable[bytes]) -> list[bytes]:
@@ -76,8 +83,8 @@ class Sending:
         for num, part, token in zip(self.numbers, self._parts, tokens, strict=False):
             value = num << 4 | (_MORE if num < last else 0) | szx
             length = value.bit_length() + 7 >> 3
-            mid_bytes, packed = mid.to_bytes(2, "big"), value.to_bytes(length, "big")
-            datagrams.append(b"".join((head, mid_bytes, token, lead[length], packed, after, part)))
+            packed = value.to_bytes(length, "big")
+            datagrams.append(b"".join((head, mid.to_bytes(2, "big"), token, lead[length], packed, after, part)))
             mid = mid + 1 & MAX_MID
         self.begin(())
         return datagrams

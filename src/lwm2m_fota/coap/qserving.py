@@ -7,6 +7,7 @@ Q-Block1 is reported set by set, as one that comes with Block1.
 
 from typing import TYPE_CHECKING, Final, final
 
+from lwm2m_fota.coap.batch import Pace
 from lwm2m_fota.coap.block import Block, pack_block
 from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.dedup import Entry
@@ -114,7 +115,9 @@ class SetServing:
             self._serving.answer(exchange, converted, now)
             return
         state, given = exchange.state, Block.decode(value)
-        lane = QGive(self._messages, self._events, state, self._q, self._waits(now), exchange.message, converted, given)
+        pace = Pace(self._q.ahead_bytes, self._limits.batch_s)
+        request, waits = exchange.message, self._waits(now)
+        lane = QGive(self._messages, self._events, state, self._q, waits, request, converted, given, pace=pace)
         self._serving.take_over(state, lane, now)
         if given.szx != asked.szx:  # numbers mean something else
             asked = Asked(((given.num, asked.values[0][1]),), given.szx)

@@ -42,7 +42,8 @@ class DownloadPolicy:
         retry_jitter: the share of a wait that chance may add, so that a fleet does not return at once.
         no_progress_limit_s: the pull fails when nothing new came for so long.
         total_limit_s: the pull fails when it took so long in all; None sets no limit.
-        checkpoint_bytes: make a checkpoint each time so many bytes came in.
+        checkpoint_bytes: make a checkpoint each time so many bytes came in; where they come fast, with the batch that
+            they came in (`EndpointLimits.batch_bytes`).
         max_restarts: how often the package may change at its origin during the pull.
         max_package_bytes: a package that announces or brings more is refused; None leaves it to the store.
         retryable_codes: answers of the origin after which it is asked again.

@@ -120,7 +120,7 @@ class _Link:
                 return
 
     def _read_bursts(self) -> None:
-        limit, burst_received = self._owner.max_datagram_bytes, self._burst_received
+        limit, burst_received, handler = self._owner.max_datagram_bytes, self._burst_received, self._handler
         for count in range(DRAIN_DATAGRAMS):
             try:
                 data, size, address = self.segmentation.receive(limit)
@@ -133,8 +133,9 @@ class _Link:
                 self._owner.oversized += 1
             elif size < len(data) and burst_received is not None:
                 burst_received(data, size, peer)
+                handler.drained()  # before the processor is lent: the peer may wait for what that led to
             else:
-                self._handler.datagram_received(data, peer)
+                handler.datagram_received(data, peer)
             if self._closed or not self._patience.looks_again(count):
                 return
 

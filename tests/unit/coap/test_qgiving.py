@@ -13,7 +13,7 @@ from lwm2m_fota.errors import BlockwiseError
 
 FIRMWARE = ((11, b"fw"),)
 BODY = bytes(range(256)) * 2 + b"end"  # 33 blocks of 16, the last one of 3
-Q = QBlock(max_payloads=4)
+Q = QBlock(max_payloads=4, ahead_bytes=0)
 
 
 class Giver:
@@ -206,7 +206,43 @@ def test_missing_blocks_are_given_again_under_the_token_of_their_request(giver):
     assert check(giver.ask((1, False), (3, False), token=b"\xb1"), b"\xb1") == [1, 3]
     assert check(giver.ask((2, True), token=b"\xb2"), b"\xb2") == [2, 3]  # it and what follows in the set
     assert check(giver.ask((4, True), token=b"\xb3"), b"\xb0") == [4, 5, 6, 7]
-    assert giver.read[-3:] == [(48, 16), (32, 32), (64, 64)]
+    assert giver.read == [(16, 48), (64, 64)]  # it was still at hand
+
+
+def test_missing_blocks_that_are_no_longer_at_hand_are_read_anew(giver):
+    giver.ask((0, True), token=b"\xb0")
+    giver.ask((4, True), token=b"\xb1")
+    assert check(giver.ask((1, False), (2, False), (7, False), token=b"\xb2"), b"\xb2") == [1, 2, 7]
+    assert giver.read[2:] == [(16, 32), (112, 16)]
+
+
+def test_several_sets_are_read_at_a_time_where_the_peer_takes_them_fast(coap):
+    giver = Giver(coap, QBlock(max_payloads=4, ahead_bytes=256))
+    giver.ask((0, True))
+    for begin in range(4, 33, 4):
+        giver.ask((begin, True))
+    assert giver.read == [(16, 48), (64, 96), (160, 192), (352, 163)]
+    assert giver.lane()._ahead == b""  # all of it went out
+    giver.ask((1, False), (2, False))
+    assert giver.read[4:] == [(16, 32)]
+
+
+def test_a_set_is_read_at_a_time_where_the_peer_takes_its_time(coap):
+    giver = Giver(coap, QBlock(max_payloads=4, ahead_bytes=256))
+    giver.ask((0, True))
+    for begin in range(4, 20, 4):
+        giver.now += 0.3
+        giver.ask((begin, True))
+    assert giver.read == [(16, 48), (64, 64), (128, 64), (192, 64), (256, 64)]
+
+
+def test_what_is_at_hand_is_dropped_when_the_peer_falls_silent(coap):
+    giver = Giver(coap, QBlock(max_payloads=4, ahead_bytes=256, unheard_sets=0))
+    giver.ask((0, True))
+    giver.ask((4, True))
+    assert len(giver.lane()._ahead) == 96
+    assert giver.pass_time(3.0) == []
+    assert giver.lane()._ahead == b""
 
 
 def test_blocks_behind_the_end_are_left_out_and_nothing_else_is_refused(giver):

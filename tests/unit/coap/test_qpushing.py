@@ -6,6 +6,7 @@ from lwm2m_fota.coap.block import Block, pack_block
 from lwm2m_fota.coap.endpoint import EndpointLimits, FailureReason, Request
 from lwm2m_fota.coap.events import BlockWanted, BodyRestarted, CallFailed, ResponseReceived
 from lwm2m_fota.coap.message import Message, decode, encode, sort_options
+from lwm2m_fota.coap.missing import ListForm
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.qblock import QBlock, QTimers
 from lwm2m_fota.coap.qpushing import LATE_BURSTS
@@ -13,7 +14,7 @@ from lwm2m_fota.errors import BlockwiseError, UsageError
 
 FIRMWARE = ((11, b"5"), (11, b"0"), (11, b"0"))
 BODY = bytes(range(256)) * 2 + b"end"  # 33 blocks of 16, the last one of 3
-Q = QBlock(max_payloads=4)
+Q = QBlock(max_payloads=4, ahead_bytes=0)
 TAG = "0102030405060708"
 
 
@@ -202,6 +203,16 @@ def test_the_final_answer_may_have_a_body(pusher):
     assert pusher.end().message.payload == b"thanks"
 
 
+def test_several_sets_are_read_at_a_time_where_the_peer_takes_them_fast(pusher):
+    pusher.begin(QBlock(max_payloads=4, ahead_bytes=256))
+    for num in range(3, 33, 4):
+        pusher.go_on(num)
+    assert pusher.wanted == [(0, 64), (64, 128), (192, 256), (448, 67)]
+    assert pusher.acknowledged == [0, 64, 192, 448]
+    assert check(pusher.miss(1)) == [1]
+    assert pusher.wanted[4:] == [(16, 16)]
+
+
 # -- the pause between two sets
 
 
@@ -300,6 +311,12 @@ def test_a_list_that_is_none_is_dropped(pusher):
     assert pusher.miss() == []
     assert pusher.miss(3, 2) == []
     assert blocks(pusher.go_on(3)) == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(("form", "again"), [(ListForm.LENIENT, [1]), (ListForm.STRICT, [])])
+def test_a_list_that_other_libraries_write_is_read_by_policy(pusher, form, again):
+    pusher.begin(QBlock(max_payloads=4, lists=form))
+    assert blocks(pusher.miss(1, 0x1A, 1, 0, 0)) == again  # 65536 with three bytes behind its head, where four belong
 
 
 def test_a_copy_of_an_answer_is_heard_once(pusher):
