@@ -8,7 +8,9 @@ Groups of figures, all by default:
   and over a relay with a round trip of 50 ms;
 - `schemes`: pulls over coap+tcp against aiocoap, over coaps with a pre-shared key against coap, and over http against
   curl;
-- `schemes-memory`: how much either end grows with 256 MiB over these.
+- `schemes-memory`: how much either end grows with 256 MiB over these;
+- `sets`: transfers by sets of blocks (Q-Block), against Block of libcoap and of ours;
+- `path`: the same against Block of ours over a path with a round trip of 50 ms, with and without loss, in virtual time.
 
 Each transfer runs between two processes on one core, from file to file, for every contestant in the same way. What is
 timed begins with the first request and ends when the receiver has the file and the sender the last answer; starting
@@ -24,7 +26,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks import plot, transfer_libcoap, transfer_memory, transfer_schemes, transfer_speed, transfer_window
+from benchmarks import (
+    plot,
+    transfer_libcoap,
+    transfer_memory,
+    transfer_schemes,
+    transfer_sets,
+    transfer_sets_path,
+    transfer_speed,
+    transfer_window,
+)
 from benchmarks.harness import Figure
 
 PACKAGES: Final = ("lwm2m-fota", "aiocoap", "attrs")
@@ -39,6 +50,8 @@ GROUPS: Final[dict[str, Group]] = {
     "window": transfer_window.run,
     "schemes": transfer_schemes.run,
     "schemes-memory": transfer_schemes.run_memory,
+    "sets": transfer_sets.run,
+    "path": transfer_sets_path.run,
 }
 
 

@@ -20,6 +20,7 @@ from benchmarks.ways import Way
 from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import pack_uint, path_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher, protocols_of
 from lwm2m_fota.device.firmware import FirmwareDevice
@@ -112,7 +113,7 @@ class Downloaded:
             self.future.set_exception(RuntimeError(firmware.diagnosis))
 
 
-def pull(uri: str, package: FilePath, folder: FilePath, window: int = 1) -> Cost:
+def pull(uri: str, package: FilePath, folder: FilePath, window: int = 1, q_block: QBlock | None = None) -> Cost:
     """Fetch a package once; the cost from the Write of its URI to the verified image.
 
     Args:
@@ -120,10 +121,11 @@ def pull(uri: str, package: FilePath, folder: FilePath, window: int = 1) -> Cost
         package: what it must be.
         folder: where the device lives.
         window: how many blocks it may ask for at a time.
+        q_block: how it asks for sets of blocks; None does not.
     """
 
     async def run() -> Cost:
-        async with wires.fetching(uri.partition(":")[0], window) as fetcher:
+        async with wires.fetching(uri.partition(":")[0], window, q_block) as fetcher:
             firmware = device_of(fetcher, package, folder)
             await firmware.start()
             await fetcher.resolve(uri)  # what has sessions opens one
@@ -160,7 +162,7 @@ def serve_device(link: Connection, package: FilePath, folder: FilePath) -> None:
     asyncio.run(serve())
 
 
-def push(uri: str, package: FilePath, _folder: FilePath) -> Cost:
+def push(uri: str, package: FilePath, _folder: FilePath, q_block: QBlock | None = None) -> Cost:
     """Send a package once; the cost from the first block to the answer to the last."""
 
     async def run() -> Cost:
@@ -170,7 +172,7 @@ def push(uri: str, package: FilePath, _folder: FilePath) -> Cost:
         peer = await pump.resolve(target.host, target.port)
         await pump.call(peer, Request(Code.PUT, PUT_PACKAGE, RESET_PACKAGE))
         source = FilePackageSource(package)
-        request = Request(Code.PUT, PUT_PACKAGE, source_bytes=source.size_bytes)
+        request = Request(Code.PUT, PUT_PACKAGE, source_bytes=source.size_bytes, q_block=q_block)
         watch = Watch()
         answer = await pump.upload(peer, request, source)
         cost = watch.read()

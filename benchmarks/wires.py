@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from lwm2m_fota.coap.params import TransmissionParameters
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.credentials.keyring import Held, Keyring
 from lwm2m_fota.credentials.secret import Secret
 from lwm2m_fota.credentials.store import MemoryCredentialStore, PskEntry
@@ -40,8 +41,8 @@ async def serving(scheme: str) -> AsyncIterator[PackageHost]:
 
 
 @contextlib.asynccontextmanager
-async def fetching(scheme: str, window: int = 1) -> AsyncIterator[PackageFetcher]:
-    """What a device fetches with; over CoAP, `window` blocks at a time."""
+async def fetching(scheme: str, window: int = 1, q_block: QBlock | None = None) -> AsyncIterator[PackageFetcher]:
+    """What a device fetches with; over CoAP, `window` blocks at a time, or by sets of them."""
     if scheme == "http":
         yield HttpFetcher()
         return
@@ -53,6 +54,6 @@ async def fetching(scheme: str, window: int = 1) -> AsyncIterator[PackageFetcher
     pump = Pump(transports[scheme], parameters=TransmissionParameters(nstart=window))
     await pump.open()
     try:
-        yield CoapFetcher(pump, window=window)
+        yield CoapFetcher(pump, window=window, q_block=q_block)
     finally:
         await pump.close()

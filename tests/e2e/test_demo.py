@@ -52,6 +52,12 @@ def test_every_size_arrives_whole_by_push_and_by_pull(run, method, firmware_byte
         assert event.keys() - {"event", "at", "source"} == set(fields)
 
 
+@pytest.mark.parametrize("method", ["push", "pull"])
+def test_packages_go_by_sets_of_blocks_too(run, method):
+    done = run("demo", "--method", method, "--q-block", "measured", "--size", 300_000, "--json")
+    check_success(done, 300_000 + OVERHEAD_BYTES)
+
+
 def test_a_file_is_the_firmware(run, tmp_path):
     firmware = tmp_path / "firmware.bin"
     firmware.write_bytes(b"\0")  # one NUL is a package that means reset; signed, it is a firmware like any other

@@ -23,6 +23,7 @@ from lwm2m_fota.cli.options import (
     host,
     listener,
     named,
+    q_block,
     seconds,
     server_uri,
 )
@@ -43,6 +44,12 @@ _PACKAGE_SCHEMES = click.option(
     type=click.Choice(SCHEMES),
     multiple=True,
     help="Over which packages are fetched; several times for several.",
+)
+_Q_BLOCK = click.option(
+    "--q-block",
+    "timers",
+    type=click.Choice(["fixed", "measured"]),
+    help="By sets of blocks (RFC 9177), where the other end knows them: with its waits, or with those of the path.",
 )
 _MAX_DEMO_BYTES = 1 << 29
 _MAX_DEMO_COMPONENTS = 16
@@ -83,6 +90,7 @@ def cli() -> None:
     help="Where and how the server listens; several times for several. Credentials are made where one needs them.",
 )
 @_PACKAGE_SCHEMES
+@_Q_BLOCK
 @_JSON
 def demo_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
@@ -93,6 +101,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     kind: str,
     listen: tuple[Listener, ...],
     package_schemes: tuple[str, ...],
+    timers: str | None,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Update a simulated device on this machine, from a fresh key to equal bytes.
@@ -111,6 +120,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
         kind=kind,
         listen=listen,
         package_schemes=package_schemes,
+        q_block=timers,
     )
     say = Output("demo", as_json=as_json, timed=True)
     _run(say, lambda: run_demo(options, say))
@@ -154,6 +164,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
 @click.option(
     "--timeout", "timeout_s", type=seconds, metavar="SECONDS", help="For everything, the device's coming too."
 )
+@_Q_BLOCK
 @_JSON
 def update_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
@@ -170,6 +181,7 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
     max_defer_s: int | None,
     auto_upgrade: str | None,
     timeout_s: float | None,
+    timers: str | None,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Wait for one device, update it, and exit.
@@ -206,6 +218,7 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
             auto_upgrade=None if auto_upgrade is None else auto_upgrade == "on",
         ),
         timeout_s=timeout_s,
+        q_block=q_block(timers),
     )
     say = Output("update", as_json=as_json)
     _run(say, lambda: run_update(options, say))
@@ -239,6 +252,7 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
 )
 @security_options
 @_PACKAGE_SCHEMES
+@_Q_BLOCK
 @_JSON
 def device_command(  # noqa: PLR0917 - click calls it by keyword
     server: str,
@@ -254,6 +268,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     checkpoint_bytes: int,
     security: SecurityOptions,
     package_schemes: tuple[str, ...],
+    timers: str | None,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Be a device: keep all state in a folder, go on from there after any end, reboot into new images.
@@ -286,6 +301,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
                 checkpoint_bytes=checkpoint_bytes,
                 security=security,
                 package_schemes=package_schemes,
+                q_block=q_block(timers),
             ),
             say,
         ),

@@ -58,6 +58,7 @@ class DemoOptions:
         kind: mcuboot or suit: the format of the packages.
         listen: where and how the server listens; the device goes to the first of CoAP, a secure one if there is any.
         package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
+        q_block: where the waits come from if packages go by sets of blocks; None if they go one by one.
     """
 
     file: FilePath | None
@@ -67,6 +68,7 @@ class DemoOptions:
     kind: str = "mcuboot"
     listen: tuple[Listener, ...] = HERE
     package_schemes: tuple[str, ...] = ()
+    q_block: str | None = None
 
 
 @final
@@ -143,6 +145,8 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
             for each in packages:
                 say("package", bytes=each.size_bytes, version=VERSION_AFTER, component=each.name or None)
             way = road(options.listen, options.package_schemes, ENDPOINT, folder)
+            sets = () if options.q_block is None else ("--q-block", options.q_block)
+            way = Road((*way.server, *sets), (*way.device, *sets))
             return _Demo(options.method, way, folder / "device", packages, public, say, started).run()
     except OSError as error:
         raise StorageError(f"cannot prepare the demo: {error}") from error

@@ -16,6 +16,7 @@ from lwm2m_fota.cli.security import SecurityOptions
 from lwm2m_fota.cli.state_dir import DEFAULT_CAPACITY_BYTES, StateDir
 from lwm2m_fota.cli.ways import WEB, any_address_towards, connecting, web_fetchers
 from lwm2m_fota.coap.limits import EndpointLimits, Strangers
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher, protocols_of
@@ -49,6 +50,7 @@ class DeviceOptions:
         checkpoint_bytes: a pull makes what it has durable each time so many bytes came in.
         security: what it proves itself with, and whom it believes.
         package_schemes: over which it fetches packages; empty for that of its server.
+        q_block: fetch by sets of blocks where the server understands that; None never tries.
     """
 
     server: str
@@ -63,6 +65,7 @@ class DeviceOptions:
     checkpoint_bytes: int = DownloadPolicy().checkpoint_bytes
     security: SecurityOptions = attrs.field(factory=SecurityOptions)
     package_schemes: tuple[str, ...] = ()
+    q_block: QBlock | None = None
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -95,7 +98,7 @@ class Net:
         self.pump, *more = (Pump(connecting(each, local, keyring), limits=limits) for each in (own, *others))
         self._more = tuple(more)
         self.fetchers: tuple[PackageFetcher, ...] = (
-            *map(CoapFetcher, (self.pump, *more)),
+            *(CoapFetcher(each, q_block=options.q_block) for each in (self.pump, *more)),
             *web_fetchers(options.schemes, credentials, keyring),
         )
         self.protocols = tuple(each for each in protocols_of(self.fetchers) if each.scheme in options.schemes)

@@ -8,6 +8,7 @@ from typing import Final, final
 import attrs
 import click
 
+from lwm2m_fota.coap.qblock import QBlock, QTimers
 from lwm2m_fota.coap.uri import DEFAULT_PORTS, CoapUri, parse_uri
 from lwm2m_fota.errors import FotaError
 
@@ -136,6 +137,11 @@ def component_files(components: Sequence[Named]) -> dict[str, Path]:
         if not path.is_file():
             raise click.BadParameter(f"the file {path} of {name} is not there", param_hint="--component")
     return files
+
+
+def q_block(timers: str | None) -> QBlock | None:
+    """How bodies go by sets of blocks, given where the waits come from; None if they do not."""
+    return None if timers is None else QBlock(timers=QTimers(timers))
 
 
 def seconds(text: str) -> float:

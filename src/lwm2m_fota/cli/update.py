@@ -17,6 +17,7 @@ from lwm2m_fota.cli.package import format_of
 from lwm2m_fota.cli.security import Credentials, SecurityOptions
 from lwm2m_fota.cli.update_log import UpdateLog
 from lwm2m_fota.cli.ways import WEB, WebHost, listening, web_host
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import FotaError, MissingExtraError, TransportError, UsageError
 from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_outcome import (
@@ -68,6 +69,7 @@ class UpdateOptions:
         expect_version: what runs after the update, of a file.
         settings: what is set on the device first.
         timeout_s: limit of the whole update, waiting for the device included.
+        q_block: push by sets of blocks to a device that understands that; None never tries.
     """
 
     file: FilePath | None = None
@@ -82,6 +84,7 @@ class UpdateOptions:
     expect_version: str | None = None
     settings: DeviceSettings = attrs.field(factory=DeviceSettings)
     timeout_s: float | None = None
+    q_block: QBlock | None = None
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -208,7 +211,7 @@ class _Server:
 
         store = credentials.store(options.endpoint)
         transports = [listening(each, credentials, store) for each in options.listen if each.scheme not in WEB]
-        settings = ServerSettings(advertise_host=advertised)
+        settings = ServerSettings(advertise_host=advertised, q_block=options.q_block)
         self.lwm2m = Lwm2mServer(transports, settings, on_event=log.registry, on_block=log.block)
         self._web: dict[str, WebHost] = {
             each.scheme: web_host(each, credentials, advertise_host=advertised, on_block=log.block)

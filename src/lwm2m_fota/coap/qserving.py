@@ -105,8 +105,9 @@ class SetServing:
         return Waits(self._q, self._entropy.uniform(1.0, self._q.ack_random_factor), now)
 
     def respond(self, exchange: "Exchange", asked: Asked, response: Response, now: float) -> None:
-        """Answer a request that was reported."""
-        converted = for_sets(response)
+        """Answer a request that was reported; strangers get bodies block by block alone, see `strangers`."""
+        is_stranger = self._limits.strangers is not None and not exchange.state.is_known
+        converted = None if is_stranger and response.body is not None else for_sets(response)
         if converted is None:
             self._serving.answer(exchange, Response(_BAD_OPTION), now)
             return

@@ -238,6 +238,10 @@ class Pump:
             self._endpoint.ended(peer, self.now())
             self._turn()
 
+    def knows_q_block(self, peer: Peer) -> bool | None:
+        """Whether a peer understands Q-Block, as it has shown; None if it has not."""
+        return self._endpoint.knows_q_block(peer)
+
     def set_parameters(self, peer: Peer, parameters: TransmissionParameters) -> None:
         """Transmission parameters for one peer."""
         self._endpoint.set_parameters(peer, parameters)

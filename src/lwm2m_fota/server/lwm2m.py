@@ -9,6 +9,7 @@ import attrs
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.events import RequestReceived
 from lwm2m_fota.coap.limits import EndpointLimits, Strangers
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits, Removed
 from lwm2m_fota.model.registry import Definitions, standard_definitions
@@ -44,6 +45,8 @@ class ServerSettings:
         definitions: of the objects whose values are to be understood.
         queue: how long devices in queue mode are awake.
         endpoint: bounds and policies of the endpoints that it makes itself.
+        q_block: push by sets of blocks (Q-Block1, RFC 9177) to devices that understand that; None never tries. Whoever
+            fetches by sets is served so in any case.
     """
 
     advertise_host: str | Callable[[], str | None] | None = None
@@ -53,6 +56,7 @@ class ServerSettings:
     definitions: Definitions = attrs.field(factory=standard_definitions)
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     endpoint: EndpointLimits = SERVER_LIMITS
+    q_block: QBlock | None = None
 
 
 @final
@@ -101,7 +105,7 @@ class Lwm2mServer(DeviceOperations):
             permit=self._names.permit,
         )
         self.packages = self._site.packages
-        super().__init__(self._site.registrations, settings.definitions, settings.queue)
+        super().__init__(self._site.registrations, settings.definitions, settings.queue, settings.q_block)
 
     async def __aenter__(self) -> "Lwm2mServer":
         await self.start()

@@ -8,6 +8,7 @@ import attrs
 from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import Message, Options, pack_uint, path_options, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.content.codec import decode, encode, encode_paths
 from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.content.values import Entries
@@ -21,7 +22,7 @@ from lwm2m_fota.model.resources import Value
 from lwm2m_fota.runtime.pump import Observation
 from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.ports import EntriesListener, ProgressListener, Subscription
-from lwm2m_fota.server.reach import reached
+from lwm2m_fota.server.reach import Reached, reached
 from lwm2m_fota.server.registrations import Registrations
 from lwm2m_fota.server.turns import QueueSettings, Turns
 from lwm2m_fota.server.ways import PREFERRED, Ways, ways_of
@@ -31,6 +32,7 @@ BUSY: Final = frozenset({Code.SERVICE_UNAVAILABLE, Code.TOO_MANY_REQUESTS})
 """A device that answers so is asked again later; it says nothing of what it can."""
 
 _RESOURCE_IDS: Final = 3
+_STATE_ID: Final = 3  # of both objects for firmware update
 _ROOT: Final = Path(())
 _DIAGNOSTIC_BYTES: Final = 200
 _ACCEPT_REFUSED: Final = frozenset({Code.NOT_ACCEPTABLE, Code.BAD_OPTION})
@@ -66,11 +68,19 @@ class DeviceOperations:
         registrations: who is there, and how each is reached.
         definitions: of the objects whose values are to be understood.
         queue: how long devices in queue mode are awake.
+        q_block: push by sets of blocks to devices that understand that; None never tries.
     """
 
-    def __init__(self, registrations: Registrations, definitions: Definitions, queue: QueueSettings) -> None:
+    def __init__(
+        self,
+        registrations: Registrations,
+        definitions: Definitions,
+        queue: QueueSettings,
+        q_block: QBlock | None = None,
+    ) -> None:
         self._registrations = registrations
         self._definitions = definitions
+        self._q_block = q_block
         self._turns = Turns(queue, registrations.get)
         self._observations: dict[str, set[Observation]] = {}
         self._ways: dict[str, Ways] = {}
@@ -199,7 +209,10 @@ class DeviceOperations:
         await self._exchange(endpoint, path, Code.PUT, *((int(Option.URI_QUERY), each.encode()) for each in queries))
 
     async def push(self, endpoint: str, path: Path, source: PackageSource, progress: ProgressListener) -> None:
-        """Replace one opaque resource with a streamed body (Block1); `progress` hears the bytes acknowledged.
+        """Replace one opaque resource with a streamed body; `progress` hears the bytes acknowledged.
+
+        It goes with Block1, or with Q-Block1 where that is wished and the device understands it: a device that has not
+        shown whether it does is asked for the State beside the resource first.
 
         Raises:
             StorageError: the source cannot be read.
@@ -207,11 +220,18 @@ class DeviceOperations:
         async with self._turns.turn(endpoint):
             device = self._device(endpoint)
             options = _options(device, path, _content_format(ContentFormat.OPAQUE))
-            request = Request(Code.PUT, options, source_bytes=source.size_bytes)
             at = reached(device.peer)
+            q_block = await self._sets(at, _options(device, Path((*path.ids[:-1], _STATE_ID))))
+            request = Request(Code.PUT, options, source_bytes=source.size_bytes, q_block=q_block)
             answer = await at.pump.upload(at.peer, request, source, lambda done: tell(progress, done))
         _check(answer, "PUT", path)
         tell(progress, source.size_bytes)
+
+    async def _sets(self, at: Reached, probe: Options) -> QBlock | None:
+        """How sets of blocks go to a device; None if they do not."""
+        if self._q_block is not None and at.pump.knows_q_block(at.peer) is None:
+            await at.pump.call(at.peer, Request(Code.GET, probe, q_block=self._q_block))
+        return self._q_block if at.pump.knows_q_block(at.peer) else None
 
     async def execute(self, endpoint: str, path: Path, arguments: bytes = b"") -> None:
         """Execute a resource."""

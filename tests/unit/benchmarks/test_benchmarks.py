@@ -92,6 +92,38 @@ def test_packages_go_over_all_schemes(transfer, tmp_path):
     assert all(values[f"transfer.pull.5000B.{way}.rate"] > 0 for way in ways)
 
 
+def test_sets_over_a_long_path_cost_a_round_trip_for_ten_blocks(harness, tmp_path):
+    path = importlib.import_module("benchmarks.transfer_sets_path")
+    package = tmp_path / "package.bin"
+    package.write_bytes(bytes(64 << 10))
+    took = {
+        (direction, way): path._once(direction, way, 0.0, 0, package, tmp_path)
+        for direction in ("pull", "push")
+        for way in ("block", "fixed", "measured")
+    }
+    round_trips = {key: round(took_s / 0.05, 6) for key, took_s in took.items()}
+    assert round_trips == {
+        ("pull", "block"): 64,
+        ("pull", "fixed"): 8,  # block 0, the rest of its set, six sets
+        ("pull", "measured"): 8,
+        ("push", "block"): 64,
+        ("push", "fixed"): 7,
+        ("push", "measured"): 7,
+    }
+    assert path._once("push", "measured", 0.02, 0, package, tmp_path) < took["push", "block"]
+    figures = path._figures("pull", 0.02, {"block": 100.0, "fixed": 50.0, "measured": 50.0})
+    assert [(each.goal, each.met) for each in figures if each.goal] == [(">= 1.5", True), (">= 4", False)]
+
+
+def test_sets_are_judged_against_libcoap(harness):
+    sets = importlib.import_module("benchmarks.transfer_sets")
+    costs = {"ours": harness.Cost(0.1, 0.1), "block": harness.Cost(0.3, 0.3), "libcoap": harness.Cost(0.19, 0.19)}
+    figures = {each.name: each for each in sets._figures("pull", costs)}
+    assert figures["transfer.sets.pull.8MiB.over_block"].value == pytest.approx(3)
+    judged = figures["transfer.sets.pull.8MiB.over_libcoap"]
+    assert (judged.goal, judged.met) == (">= 2", False)
+
+
 def test_a_plot_has_a_line_for_each_contestant(harness):
     plot = importlib.import_module("benchmarks.plot")
     rates = [("pull.64KiB", 10.0), ("pull.8MiB", 25.0), ("pull.8MiB.libcoap", 39.0), ("push.1MiB.aiocoap", 1.5)]

@@ -17,6 +17,7 @@ from lwm2m_fota.cli.state_dir import StateDir, running_image
 from lwm2m_fota.cli.update import end_of
 from lwm2m_fota.cli.update_log import peer_name
 from lwm2m_fota.cli.ways import any_address_towards
+from lwm2m_fota.coap.qblock import QBlock, QTimers
 from lwm2m_fota.errors import MissingExtraError, StorageError
 from lwm2m_fota.machines.update_outcome import (
     Cancelled,
@@ -45,6 +46,21 @@ APP, MODEM = (
     )
     for name, done in (("app", True), ("modem", False))
 )
+
+
+def test_both_commands_hand_down_how_sets_of_blocks_go(monkeypatch, tmp_path):
+    given = []
+    monkeypatch.setattr("lwm2m_fota.cli.device.run_device", lambda options, _say: given.append(options.q_block) or 0)
+    monkeypatch.setattr("lwm2m_fota.cli.update.run_update", lambda options, _say: given.append(options.q_block) or 0)
+    package = tmp_path / "package.bin"
+    package.write_bytes(b"package")
+    device = ["device", "--server", "coap://127.0.0.1", "--endpoint", "dev", "--state-dir", str(tmp_path)]
+    update = ["update", str(package), "--endpoint", "dev"]
+    for more in ([], ["--q-block", "fixed"], ["--q-block", "measured"]):
+        for command in (device, update):
+            assert CliRunner().invoke(cli, [*command, *more]).exit_code == 0
+    fixed, measured = QBlock(), QBlock(timers=QTimers.MEASURED)
+    assert given == [None, None, fixed, fixed, measured, measured]
 
 
 @pytest.mark.parametrize(

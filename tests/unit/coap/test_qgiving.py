@@ -6,6 +6,7 @@ from lwm2m_fota.coap.block import Block, pack_block
 from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import EndpointLimits, Response
 from lwm2m_fota.coap.events import BodyWanted, RequestReceived
+from lwm2m_fota.coap.limits import Strangers
 from lwm2m_fota.coap.message import Message, decode, encode, sort_options
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.qblock import QBlock, QTimers
@@ -146,6 +147,15 @@ def test_a_body_without_an_etag_is_not_given_in_sets(giver):
     giver.etag = None
     (answer,) = giver.ask((0, True))
     assert answer.code == 0x82
+
+
+def test_strangers_get_no_sets_however_small_the_blocks(coap):
+    giver = Giver(coap, strangers=Strangers())
+    for more in (False, True):
+        (answer,) = giver.ask((0, more))
+        assert (answer.code, answer.payload) == (0x82, b"")
+    giver.endpoint._messages.peers.get("peer").is_known = True
+    assert check(giver.ask((0, True), token=b"\xb0"), b"\xb0") == [0, 1, 2, 3]
 
 
 def test_an_answer_without_blocks_stays_as_it_is(giver):

@@ -7,6 +7,7 @@ import pytest
 
 from lwm2m_fota.coap.endpoint import Request, Response
 from lwm2m_fota.coap.params import TransmissionParameters
+from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.content.link import Link
 from lwm2m_fota.errors import (
     BlockwiseError,
@@ -714,6 +715,50 @@ def test_a_push_that_is_refused_or_cannot_be_read(world_of):
             await server.push("dev", PACKAGE, Unreadable(), progress.append)
 
     run_with(world_of, check)
+
+
+def blocks_put(peer):
+    """How many blocks came at a time."""
+    return [message.blocks for message in peer.asked if message.code == PUT]
+
+
+def push_by_sets(world_of, state, *, times=1):
+    """Push 25 blocks to a device that answers so to a read of its State: the blocks at a time, and the reads."""
+    data = random.Random(1).randbytes(25_000)
+
+    async def main():
+        async with world_of(ServerSettings(q_block=QBlock())) as world:
+            peer = await world.peer()
+            await peer.register()
+            peer.answers[GET, "/5/0/3"] = state
+            taken = taking(peer)
+            for _ in range(times):
+                taken.clear()
+                progress = []
+                await world.server.push("dev", PACKAGE, MemoryPackageSource(data), progress.append)
+                assert bytes(taken) == data
+                assert progress[-1] == 25_000
+                assert progress == sorted(progress)
+            return blocks_put(peer), peer.asked_for(GET)
+
+    return run(main())
+
+
+def test_a_push_goes_by_sets_to_a_device_that_understands_them(world_of):
+    with_block2 = content(b"0", TEXT, (23, b"\x06"))
+    assert push_by_sets(world_of, with_block2) == ([10, 10, 5], ["/5/0/3"])
+
+
+def test_what_a_device_understands_is_asked_once(world_of):
+    with_block2 = content(b"0", TEXT, (23, b"\x06"))
+    assert push_by_sets(world_of, with_block2, times=2) == ([10, 10, 5] * 2, ["/5/0/3"])
+    blocks, probed = push_by_sets(world_of, content(b"0", TEXT), times=2)  # without the option: it does not know it
+    assert (blocks[0], probed) == (1, ["/5/0/3"])
+
+
+def test_a_push_goes_block_by_block_where_nothing_is_known(world_of):
+    blocks, probed = push_by_sets(world_of, Response(NOT_FOUND))
+    assert (blocks[0], probed) == (1, ["/5/0/3"])
 
 
 # -- callbacks of users -----------------------------------------------------------------------------------------
