@@ -292,12 +292,6 @@ def test_several_authorities_are_told():
     assert [each.key.authority for each in package.signers] == ["maker", "operator"]
 
 
-def test_manifests_that_depend_on_others_are_refused():
-    data = envelope(manifest(dependencies={1: {}}, m20=bstr([12, 0, *fetch()])))
-    with pytest.raises(UnsupportedPackageError, match="manifests that depend on others"):
-        verify(data)
-
-
 def test_limits_are_those_of_the_format():
     with pytest.raises(PackageError, match="max_manifest_bytes"):
         verify(one(), limits=SuitLimits(max_manifest_bytes=16))

@@ -94,7 +94,7 @@ def test_an_update_of_dependencies_alone_has_no_components_of_its_own():
         ({"m3": bstr({2: [[b"a"], [b"a"]]})}, IntegrityError, "two components have the same id"),
         ({"m3": bstr({1: {}, 2: [[b"a"]]})}, IntegrityError, "not a map of some"),
         ({"m3": bstr({1: [], 2: [[b"a"]]})}, IntegrityError, "not a map of some"),
-        ({"m3": bstr({1: {0: {}}, 2: [[b"a"]]})}, IntegrityError, "0 is not the index of a dependency"),
+        ({"m3": bstr({1: {-1: {}}, 2: [[b"a"]]})}, IntegrityError, "-1 is not the index of a dependency"),
         ({"m3": bstr({1: {"1": {}}, 2: [[b"a"]]})}, IntegrityError, "'1' is not the index of a dependency"),
         ({"m3": bstr({1: {1: []}, 2: [[b"a"]]})}, IntegrityError, "is not its prefix"),
         ({"m3": bstr({1: {1: {2: []}}, 2: [[b"a"]]})}, IntegrityError, "is not its prefix"),

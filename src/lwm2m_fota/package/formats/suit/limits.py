@@ -5,6 +5,7 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.errors import UsageError
+from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
 
 DEEPEST: Final = 32
 """The largest nesting that may be asked for, in levels."""
@@ -24,7 +25,10 @@ class SuitLimits:
         max_components: components of one manifest, its dependencies included.
         max_commands: commands that are run in all, each once for each component that it is for.
         max_sequence_depth: levels of command sequences within one another (try-each and run-sequence).
-        max_payloads: integrated payloads.
+        max_payloads: integrated payloads of an envelope.
+        max_dependencies: manifests that others depend on, in all.
+        max_dependency_depth: levels of manifests that depend on one another, the first one not counted.
+        max_held_bytes: the longest envelope that another one depends on: it is held, with its integrated payloads.
 
     Raises:
         UsageError: a limit is not positive, or the depth is more than 32.
@@ -39,12 +43,16 @@ class SuitLimits:
     max_commands: int = 4096
     max_sequence_depth: int = 8
     max_payloads: int = 64
+    max_dependencies: int = 8
+    max_dependency_depth: int = 3
+    max_held_bytes: int = DEFAULT_MAX_HELD_BYTES
 
     def __attrs_post_init__(self) -> None:
         if any(value <= 0 for value in attrs.asdict(self).values()):
             raise UsageError("limits are positive")
-        if self.max_sequence_depth > DEEPEST:
-            raise UsageError(f"max_sequence_depth is at most {DEEPEST} levels")
+        for name in ("max_sequence_depth", "max_dependency_depth"):
+            if getattr(self, name) > DEEPEST:
+                raise UsageError(f"{name} is at most {DEEPEST} levels")
 
 
 DEFAULT_LIMITS: Final = SuitLimits()

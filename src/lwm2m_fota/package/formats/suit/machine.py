@@ -43,6 +43,7 @@ class MachineState:
         contents: of each component that has changed.
         expectations: what has to be compared later.
         sources: components that others were copied from, or swapped with.
+        matched: manifests that others depend on, and that have been compared.
         made_for: the ids that conditions have met.
     """
 
@@ -51,6 +52,7 @@ class MachineState:
     contents: Mapping[str, Content] = attrs.field(factory=dict)
     expectations: tuple[Expectation, ...] = ()
     sources: frozenset[str] = frozenset()
+    matched: frozenset[str] = frozenset()
     made_for: MadeFor = attrs.field(factory=MadeFor)
 
     def parameters_of(self, name: str) -> Parameters:
@@ -71,7 +73,12 @@ class MachineState:
 
     def holding(self, contents: Mapping[str, Content], sources: Iterable[str] = ()) -> "MachineState":
         """With other contents, which come from these components."""
-        return attrs.evolve(self, contents={**self.contents, **contents}, sources=self.sources | {*sources})
+        return attrs.evolve(
+            self,
+            contents={**self.contents, **contents},
+            sources=self.sources | {*sources},
+            matched=self.matched - contents.keys(),
+        )
 
     def expecting(self, expectation: Expectation) -> "MachineState":
         """With one more thing to compare later."""

@@ -40,7 +40,8 @@ class Common:
 
     Attributes:
         components: by their index.
-        dependencies: manifests that are components too, by their index: what goes before the ids of their components.
+        dependencies: manifests that this one depends on, by their index, which is that of a component or beyond: what
+            goes before the ids of their components.
         shared: the sequence that precedes every other; empty if there is none.
         scope: what sequences may speak of.
     """
@@ -142,13 +143,13 @@ def _common(data: object, limits: SuitLimits) -> Common:
         if type(key) is not int or key not in _COMMON_KEYS:
             raise unsupported(f"member {key!r} of common")
     components = _components(found.get(CommonKey.COMPONENTS))
-    dependencies = _dependencies(found.get(CommonKey.DEPENDENCIES), len(components))
-    count = len(components) + len(dependencies)
-    if not count:
+    dependencies = _dependencies(found.get(CommonKey.DEPENDENCIES))
+    indices = sorted({*range(len(components)), *dependencies})
+    if not indices:
         raise malformed("a manifest without components")
-    if count > limits.max_components:
-        raise too_much("components", count, "max_components", limits.max_components)
-    scope = Scope((*range(len(components)), *sorted(dependencies)), limits)
+    if len(indices) > limits.max_components:
+        raise too_much("components", len(indices), "max_components", limits.max_components)
+    scope = Scope(tuple(indices), limits)
     shared = found.get(CommonKey.SHARED_SEQUENCE)
     return Common(
         components=components,
@@ -169,17 +170,17 @@ def _components(item: object) -> tuple[ComponentId, ...]:
     return found
 
 
-def _dependencies(item: object, first: int) -> Mapping[int, ComponentId]:
+def _dependencies(item: object) -> Mapping[int, ComponentId]:
     """What is said of manifests that this one depends on (draft-ietf-suit-trust-domains-11 section 5.1)."""
     if item is None:
         return {}
     if not isinstance(item, Mapping) or not item:
         raise malformed("the dependencies are not a map of some")
-    return {_index(index, first): _prefix(each) for index, each in item.items()}
+    return {_index(index): _prefix(each) for index, each in item.items()}
 
 
-def _index(index: object, first: int) -> int:
-    if type(index) is not int or index < first:
+def _index(index: object) -> int:
+    if type(index) is not int or index < 0:
         raise malformed(f"{index!r} is not the index of a dependency")
     return index
 

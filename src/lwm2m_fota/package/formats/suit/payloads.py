@@ -8,7 +8,7 @@ import attrs
 from lwm2m_fota.package.cose.decrypt import Opening, content_ciphers
 from lwm2m_fota.package.crypto.content import ContentCipher, Data
 from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Written
-from lwm2m_fota.package.formats.suit.plan import Plan
+from lwm2m_fota.package.formats.suit.plan import Place, Plan
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
@@ -117,7 +117,7 @@ class PayloadCheck:
     """Takes one payload, and compares everything that comes of it.
 
     Args:
-        uri: of the payload.
+        place: of the payload.
         length_bytes: its length.
         opener: of the plan that it is for.
 
@@ -128,13 +128,13 @@ class PayloadCheck:
 
     __slots__ = ("_checks", "_left")
 
-    def __init__(self, uri: str, length_bytes: int, opener: Opener) -> None:
-        plan = opener.plan
+    def __init__(self, place: Place, length_bytes: int, opener: Opener) -> None:
+        plan, uri = opener.plan, place[1]
         self._left = length_bytes
         self._checks: list[ContentCheck | DecryptedCheck] = []
         for content in plan.contents:
             match content:
-                case Fetched(found, size_bytes) if found == uri:
+                case Fetched(found, size_bytes, around) if (around, found) == place:
                     expectations = plan.expectations_of(content)
                     sizes = {size_bytes, *(each.size_bytes for each in expectations)} - {None, length_bytes}
                     if sizes:
@@ -142,7 +142,7 @@ class PayloadCheck:
                             Refusal.DIGEST_MISMATCH, f"payload {uri} has {length_bytes} bytes, not {sizes.pop()}"
                         )
                     self._checks.append(ContentCheck(f"payload {uri}", expectations))
-                case Decrypted(Fetched(found)) if found == uri:
+                case Decrypted(Fetched(found, _, around)) if (around, found) == place:
                     cipher = opener.cipher(content)
                     self._checks.append(DecryptedCheck(f"payload {uri}", cipher, plan.expectations_of(content)))
                 case _:

@@ -1,13 +1,16 @@
 """What is to be installed, and what has to be compared before: made of what a processor has found."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import TypeAlias, final
 
 import attrs
 
 from lwm2m_fota.package.formats.suit.content import Content, Decrypted, Expectation, Fetched, Kept, NewContent, Written
 from lwm2m_fota.package.formats.suit.machine import MachineState
 from lwm2m_fota.package.formats.suit.reading import malformed, unsupported
+
+Place: TypeAlias = tuple[str, str]
+"""Where a payload is: the envelope that it lies in, and its URI (`Fetched.home` and `Fetched.uri`)."""
 
 
 @final
@@ -37,15 +40,16 @@ class Plan:
         return tuple(found)
 
     @property
-    def payloads(self) -> Mapping[str, int | None]:
-        """The payloads that are needed, by their URIs in order: their lengths, where the manifest says them."""
-        found: dict[str, int | None] = {}
+    def payloads(self) -> Mapping[Place, int | None]:
+        """The payloads that are needed, by their places in order: their lengths, where manifests say them."""
+        found: dict[Place, int | None] = {}
         for content in self.contents:
             inner = content.of if isinstance(content, Decrypted) else content
             if isinstance(inner, Fetched):
                 sizes = (inner.size_bytes, *(each.size_bytes for each in self.expectations_of(inner)))
                 known = next((each for each in sizes if each is not None), None)
-                found[inner.uri] = known if found.get(inner.uri) is None else found[inner.uri]
+                place = inner.home, inner.uri
+                found[place] = known if found.get(place) is None else found[place]
         return found
 
 

@@ -14,14 +14,15 @@ import attrs
 from lwm2m_fota.errors import PackageError
 from lwm2m_fota.package.crypto import Hash
 from lwm2m_fota.package.crypto.secret import same
-from lwm2m_fota.package.formats.suit.codes import UPDATE, Condition, Directive
+from lwm2m_fota.package.formats.suit.codes import UPDATE, Condition, Directive, Key
 from lwm2m_fota.package.formats.suit.commands import Act, Assign, Check, Commands, RunSequence, Select, TryEach
-from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Kept, Written
+from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Kept, Written, is_integrated
 from lwm2m_fota.package.formats.suit.digests import SuitDigest
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.machine import MachineState, Surroundings
 from lwm2m_fota.package.formats.suit.manifest import Manifest
-from lwm2m_fota.package.formats.suit.reading import id_text, malformed, too_much, unsupported
+from lwm2m_fota.package.formats.suit.members import Opened
+from lwm2m_fota.package.formats.suit.reading import ComponentId, id_text, malformed, too_much, unsupported
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 
@@ -34,8 +35,68 @@ class ConditionFailedError(Exception):
         self.is_soft = is_soft
 
 
+_NO_MANIFESTS: Final[Mapping[Fetched, Opened]] = MappingProxyType({})
+
 _Test: TypeAlias = Callable[["Processor", MachineState, str], MachineState | PackageError]
 _Deed: TypeAlias = Callable[["Processor", MachineState, str], MachineState]
+
+
+class ManifestMissingError(Exception):
+    """A manifest that another one depends on has not come yet."""
+
+    def __init__(self, content: Fetched) -> None:
+        super().__init__(content.uri)
+        self.content = content
+
+
+@final
+@attrs.frozen
+class Origin:
+    """Which manifest a component is from.
+
+    Attributes:
+        manifest: the manifest.
+        id: what it calls the component.
+    """
+
+    manifest: Manifest
+    id: ComponentId
+
+
+@final
+class Run:
+    """What the processors of one update share.
+
+    Args:
+        surroundings: the device.
+        limits: how much is run.
+        manifests: those that others depend on, as far as they have come, by their contents.
+
+    Attributes:
+        origins: where each component is from, by its name; those of manifests that others depend on come first.
+    """
+
+    __slots__ = ("_commands_left", "limits", "manifests", "origins", "surroundings")
+
+    def __init__(
+        self, surroundings: Surroundings, limits: SuitLimits, manifests: Mapping[Fetched, Opened] = _NO_MANIFESTS
+    ) -> None:
+        self.surroundings = surroundings
+        self.limits = limits
+        self.manifests = manifests
+        self.origins: dict[str, Origin] = {}
+        self._commands_left = limits.max_commands
+
+    def count(self) -> None:
+        """A command is run.
+
+        Raises:
+            PackageError: it is one too many.
+        """
+        self._commands_left -= 1
+        if self._commands_left < 0:
+            most = self.limits.max_commands
+            raise too_much("commands that are run", most + 1, "max_commands", most)
 
 
 @final
@@ -44,17 +105,23 @@ class Processor:
 
     Args:
         manifest: the manifest.
-        surroundings: the device.
-        limits: how much is run.
+        run: what it shares with those of other manifests.
+        prefix: what goes before the ids of its components.
+        home: the URI of its envelope; "" for the first one.
+        depth: how many manifests depend on it, one on the other.
     """
 
-    __slots__ = ("_commands_left", "_limits", "_manifest", "_surroundings")
+    __slots__ = ("_depth", "_home", "_key", "_manifest", "_prefix", "_run")
 
-    def __init__(self, manifest: Manifest, surroundings: Surroundings, limits: SuitLimits) -> None:
+    def __init__(
+        self, manifest: Manifest, run: Run, *, prefix: ComponentId = (), home: str = "", depth: int = 0
+    ) -> None:
         self._manifest = manifest
-        self._surroundings = surroundings
-        self._limits = limits
-        self._commands_left = limits.max_commands
+        self._run = run
+        self._prefix = prefix
+        self._home = home
+        self._depth = depth
+        self._key = Key.INSTALL  # the section that is run
 
     def run(self) -> MachineState:
         """Run the update procedure: payload fetch, install, validate, each after the shared sequence.
@@ -62,21 +129,38 @@ class Processor:
         Raises:
             PackageError: a condition does not hold, a command cannot be run, or there are too many.
         """
-        first = self._names(self._manifest.common.scope.indices[:1])
-        state = MachineState(selected=first)
+        state = MachineState(selected=())
         for key in UPDATE:
-            if key in self._manifest.sequences:
-                for commands in (self._manifest.common.shared, self._manifest.sequences[key]):
-                    state = self._outer(commands, attrs.evolve(state, selected=first))
-            elif key in self._manifest.severed:
-                raise malformed(f"{key.name.lower()} was severed, and is not there")
+            state = self.section(key, state)
+        self._run.origins |= self._origins()
         return state
 
-    def _outer(self, commands: Commands, state: MachineState) -> MachineState:
+    def section(self, key: Key, state: MachineState) -> MachineState:
+        """Run one section after the shared sequence; a condition that does not hold ends the update.
+
+        Raises:
+            PackageError: as `run`.
+        """
+        self._key = key
+        if key in self._manifest.severed and key not in self._manifest.sequences:
+            raise malformed(f"{key.name.lower()} was severed, and is not there")
+        if key not in self._manifest.sequences:
+            return state
+        first, selected = self._names(self._manifest.common.scope.indices[:1]), state.selected
         try:
-            return self._sequence(commands, state, is_soft=False)
+            for commands in (self._manifest.common.shared, self._manifest.sequences[key]):
+                state = self._sequence(commands, attrs.evolve(state, selected=first), is_soft=False)
         except ConditionFailedError as failed:
             raise failed.error from failed
+        return attrs.evolve(state, selected=selected)
+
+    def _origins(self) -> dict[str, Origin]:
+        common = self._manifest.common
+        return {
+            self.name_of(index): Origin(self._manifest, each)
+            for index, each in enumerate(common.components)
+            if index not in common.dependencies
+        }
 
     def _sequence(self, commands: Commands, state: MachineState, *, is_soft: bool) -> MachineState:
         """Run a sequence; `is_soft` is how its failures are until it sets that itself."""
@@ -90,18 +174,12 @@ class Processor:
                 case TryEach() | RunSequence() | Check() | Act():
                     selected = state.selected
                     for name in selected:
-                        self._count()
+                        self._run.count()
                         state = self._one(command, attrs.evolve(state, selected=(name,)), name, is_soft=is_soft)
                     state = attrs.evolve(state, selected=selected)
                 case _ as never:
                     assert_never(never)
         return state
-
-    def _count(self) -> None:
-        self._commands_left -= 1
-        if self._commands_left < 0:
-            most = self._limits.max_commands
-            raise too_much("commands that are run", most + 1, "max_commands", most)
 
     def _one(
         self, command: TryEach | RunSequence | Check | Act, state: MachineState, name: str, *, is_soft: bool
@@ -150,13 +228,64 @@ class Processor:
         return tuple(map(self.name_of, indices))
 
     def name_of(self, index: int) -> str:
-        """What a component is called."""
-        return id_text(self._manifest.common.components[index])
+        """What a component is called; a manifest that is only depended on has a name that no component has."""
+        common = self._manifest.common
+        if index < len(common.components):
+            return id_text((*self._prefix, *common.components[index]))
+        return f"{id_text(self._prefix)}#{index}"
 
     @property
     def surroundings(self) -> Surroundings:
         """The device."""
-        return self._surroundings
+        return self._run.surroundings
+
+    def content_at(self, uri: str, size_bytes: int | None) -> Fetched:
+        """A payload that this manifest names."""
+        return Fetched(uri, size_bytes, self._home if is_integrated(uri) else "")
+
+    def is_dependency(self, name: str) -> bool:
+        """Whether a component is a manifest that this one depends on."""
+        return any(self.name_of(index) == name for index in self._manifest.common.dependencies)
+
+    def dependency(self, state: MachineState, name: str) -> tuple[Opened, Fetched]:
+        """The manifest that a component holds.
+
+        Raises:
+            ManifestMissingError: it has not come yet.
+            UnsupportedPackageError: it is not fetched.
+        """
+        content = state.content_of(name)
+        if not isinstance(content, Fetched):
+            raise unsupported("a manifest that is depended on, and not fetched")
+        if content not in self._run.manifests:
+            raise ManifestMissingError(content)
+        return self._run.manifests[content], content
+
+    def process(self, state: MachineState, name: str) -> MachineState:
+        """Run the section that is run here of a manifest that this one depends on.
+
+        Raises:
+            PackageError: as `run`; or it has not been compared, or there are too many levels.
+        """
+        if name not in state.matched:
+            raise malformed("a manifest is to be processed that is no dependency, or has not been compared")
+        limits = self._run.limits
+        if self._depth >= limits.max_dependency_depth:
+            most = limits.max_dependency_depth
+            raise too_much("manifests that depend on one another", most + 1, "max_dependency_depth", most)
+        opened, content = self.dependency(state, name)
+        prefixes = self._manifest.common.dependencies
+        (prefix,) = (each for index, each in prefixes.items() if self.name_of(index) == name)
+        inner = Processor(
+            opened.manifest,
+            self._run,
+            prefix=(*self._prefix, *prefix),
+            home=content.home + content.uri,
+            depth=self._depth + 1,
+        )
+        state = inner.section(self._key, state)
+        self._run.origins |= inner._origins()
+        return state
 
 
 def _fails(detail: str) -> PackageError:
@@ -203,6 +332,8 @@ def _compare(
     processor: Processor, state: MachineState, name: str, digest: SuitDigest, size: int | None
 ) -> MachineState | PackageError:
     """Compare what a component holds: now where it is at hand, later where it is on its way."""
+    if processor.is_dependency(name):
+        return _compare_manifest(processor, state, name, digest)
     match state.content_of(name):
         case Kept(kept):
             held = processor.surroundings.held.get(kept)
@@ -213,6 +344,16 @@ def _compare(
             return state if is_met else refusal_error(Refusal.DIGEST_MISMATCH, f"what is written to component {name}")
         case content:
             return state.expecting(Expectation(content, digest, size))
+
+
+def _compare_manifest(
+    processor: Processor, state: MachineState, name: str, digest: SuitDigest
+) -> MachineState | PackageError:
+    """Of a manifest that is depended on, the manifest is compared, not its envelope; who signed it was judged."""
+    opened, _ = processor.dependency(state, name)
+    if not digest.holds(opened.members[Key.MANIFEST].data):
+        return digest.mismatch("a manifest that is depended on")
+    return attrs.evolve(state, matched=state.matched | {name})
 
 
 def _component_slot(processor: Processor, state: MachineState, name: str) -> MachineState | PackageError:
@@ -227,18 +368,23 @@ def _abort(_processor: Processor, _state: MachineState, _name: str) -> PackageEr
     return _fails("the manifest says that this does not fit")
 
 
-def _no_dependency(_processor: Processor, _state: MachineState, _name: str) -> PackageError:
-    return _fails("this component is no dependency")
+def _is_dependency(processor: Processor, state: MachineState, name: str) -> MachineState | PackageError:
+    return state if processor.is_dependency(name) else _fails(f"component {name} is no dependency")
+
+
+def _dependency_integrity(processor: Processor, state: MachineState, name: str) -> MachineState | PackageError:
+    found = _is_dependency(processor, state, name)
+    return found if isinstance(found, PackageError) else _image_match(processor, state, name)
 
 
 # Directives: the state after one.
 
 
-def _fetch(_processor: Processor, state: MachineState, name: str) -> MachineState:
+def _fetch(processor: Processor, state: MachineState, name: str) -> MachineState:
     parameters = state.parameters_of(name)
     if parameters.uri is None:
         raise malformed(f"a fetch for component {name}, and no URI is set")
-    return state.holding({name: Fetched(parameters.uri, parameters.image_size)})
+    return state.holding({name: processor.content_at(parameters.uri, parameters.image_size)})
 
 
 def _write(_processor: Processor, state: MachineState, name: str) -> MachineState:
@@ -292,8 +438,8 @@ _TESTS: Final[Mapping[Condition, _Test]] = MappingProxyType(
         Condition.CHECK_CONTENT: _check_content,
         Condition.COMPONENT_SLOT: _component_slot,
         Condition.ABORT: _abort,
-        Condition.IS_DEPENDENCY: _no_dependency,
-        Condition.DEPENDENCY_INTEGRITY: _no_dependency,
+        Condition.IS_DEPENDENCY: _is_dependency,
+        Condition.DEPENDENCY_INTEGRITY: _dependency_integrity,
     }
 )
 _DEEDS: Final[Mapping[Directive, _Deed]] = MappingProxyType(
@@ -302,7 +448,7 @@ _DEEDS: Final[Mapping[Directive, _Deed]] = MappingProxyType(
         Directive.WRITE: _write,
         Directive.COPY: _copy,
         Directive.SWAP: _swap,
-        Directive.PROCESS_DEPENDENCY: _refused(Directive.PROCESS_DEPENDENCY),
+        Directive.PROCESS_DEPENDENCY: Processor.process,
         Directive.UNLINK: _refused(Directive.UNLINK),
     }
 )
