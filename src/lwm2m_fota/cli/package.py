@@ -123,6 +123,7 @@ class CreateOptions:
         recipient: the file with the key to which the image is encrypted.
         component: what a SUIT manifest calls the firmware.
         others: `NAME=FILE` or `NAME@VERSION=FILE` for each further component of a SUIT manifest.
+        dependencies: `FILE` or `PREFIX=FILE` for each SUIT envelope that is installed together with this one.
         uri: where the firmware of a SUIT manifest will be, if not in the envelope.
         profile: the algorithms of a SUIT envelope.
     """
@@ -144,6 +145,7 @@ class CreateOptions:
     recipient: FilePath | None = None
     component: str | None = None
     others: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
     uri: str | None = None
     profile: str | None = None
 
@@ -163,6 +165,7 @@ _ONLY_FOR: Final = MappingProxyType(
         "recipient": ("--encrypt-for", _MCUBOOT + _SUIT),
         "component": ("--component", _SUIT),
         "others": ("--add", _SUIT),
+        "dependencies": ("--dependency", _SUIT),
         "uri": ("--uri", _SUIT),
         "profile": ("--profile", _SUIT),
     }
@@ -312,7 +315,14 @@ def _create_suit(options: CreateOptions) -> Facts:
         _firmware_bytes(each.path)
     signer, public = _signer(options)
     item = None if signer is None else CoseKey(key=signer, key_id=_key_id(options))
-    envelope = make_suit(sources, about, item, profile=options.profile, recipient=options.recipient)
+    envelope = make_suit(
+        sources,
+        about,
+        item,
+        dependencies=options.dependencies,
+        profile=options.profile,
+        recipient=options.recipient,
+    )
     return _created(options, replace_file(options.package, [envelope]), signer, public)
 
 

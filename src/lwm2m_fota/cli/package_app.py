@@ -76,6 +76,7 @@ def package_group() -> None:
 @click.option("--encrypt-for", "recipient", type=_PATH, help="The key of the device: RSA, P-256, X25519 or a secret.")
 @click.option("--component", metavar="NAME", help="What a SUIT manifest calls the firmware.")
 @click.option("--add", "others", metavar="NAME[@V]=FILE", multiple=True, help="One more component of a SUIT manifest.")
+@click.option("--dependency", "dependencies", metavar="[PREFIX=]FILE", multiple=True, help="A SUIT envelope inside.")
 @click.option("--uri", metavar="URI", help="Where devices fetch the firmware, if not in the SUIT envelope.")
 @click.option("--profile", type=click.Choice(_PROFILES), help="The algorithms of a SUIT envelope; else by its key.")
 @_JSON
@@ -97,6 +98,7 @@ def create_command(  # noqa: PLR0917 - click calls it by keyword
     recipient: FilePath | None,
     component: str | None,
     others: tuple[str, ...],
+    dependencies: tuple[str, ...],
     uri: str | None,
     profile: str | None,
     as_json: bool,  # noqa: FBT001
@@ -122,6 +124,7 @@ def create_command(  # noqa: PLR0917 - click calls it by keyword
         recipient=recipient,
         component=component,
         others=others,
+        dependencies=dependencies,
         uri=uri,
         profile=profile,
     )

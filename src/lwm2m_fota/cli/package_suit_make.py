@@ -13,7 +13,14 @@ from lwm2m_fota.package.cose.create import CoseSigner, Encryption
 from lwm2m_fota.package.cose.key import CoseKey
 from lwm2m_fota.package.cose.rules import CoseRules
 from lwm2m_fota.package.crypto import KeyType, PrivateKey, PublicKey
-from lwm2m_fota.package.formats.suit.make import SuitComponent, SuitOptions, SuitSigner, create_suit, signed_again
+from lwm2m_fota.package.formats.suit.make import (
+    SuitComponent,
+    SuitDependency,
+    SuitOptions,
+    SuitSigner,
+    create_suit,
+    signed_again,
+)
 from lwm2m_fota.package.formats.suit.members import open_beginning
 from lwm2m_fota.package.formats.suit.profiles import SuitProfile
 from lwm2m_fota.package.formats.suit.reading import parse_id
@@ -59,6 +66,7 @@ def make_suit(
     options: SuitOptions,
     key: CoseKey | None,
     *,
+    dependencies: Sequence[str] = (),
     profile: str | None = None,
     recipient: FilePath | None = None,
 ) -> bytes:
@@ -68,6 +76,7 @@ def make_suit(
         sources: the components.
         options: what the manifest says beside them.
         key: who signs; None for nobody.
+        dependencies: `FILE` or `PREFIX=FILE` for each envelope that is installed together with this one.
         profile: the name of the algorithms; by default those of the key.
         recipient: the file with the key to which images are encrypted; None for not at all.
 
@@ -87,7 +96,13 @@ def make_suit(
         for each in sources
     ]
     signers = [] if key is None else [_signer(key, known)]
-    return create_suit(components, options=options, signers=signers).data
+    needed = [_dependency(each) for each in dependencies]
+    return create_suit(components, options=options, signers=signers, dependencies=needed).data
+
+
+def _dependency(text: str) -> SuitDependency:
+    prefix, is_given, path = text.rpartition("=")
+    return SuitDependency(envelope=whole(FilePath(path)), prefix=parse_id(prefix) if is_given else ())
 
 
 def _signer(item: CoseKey, profile: SuitProfile | None) -> SuitSigner:

@@ -158,3 +158,17 @@ def test_a_public_key_signs_nothing(bench):
     public = made(bench)
     line = bench.is_refused("sign", bench.package, bench.package.with_name("more.suit"), "--key", public)
     assert line == "a signature needs a private key"
+
+
+def test_one_envelope_is_put_into_another(bench):
+    public = made(bench, "--component", "radio", "--version", "2.0")
+    inner = bench.package.with_name("radio.suit")
+    bench.package.rename(inner)
+    key, other = bench.new_key("app.pem", "ed25519")
+    start = ("create", bench.firmware, bench.package, "--format", "suit", "--counter", "1", "--key", key)
+    bench.good(*start, "--component", "app", "--dependency", f"modem={inner}")
+    found = bench.facts("verify", bench.package, "--trust", public, "--trust", other)
+    assert [each["name"] for each in found["components"]] == ["modem/radio", "app"]
+    assert bench.facts("inspect", bench.package)["dependencies"] == ["1 modem"]
+    bench.good(*start, "--component", "app", "--dependency", inner)
+    assert bench.is_refused("verify", bench.package, "--trust", other).startswith("untrusted key")

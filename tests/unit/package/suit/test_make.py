@@ -6,7 +6,7 @@ from lwm2m_fota import cbor
 from lwm2m_fota.errors import PackageError, UsageError
 from lwm2m_fota.package.cose.create import CoseSigner, DirectKey
 from lwm2m_fota.package.crypto import Algorithm, KeyType, PrivateKey, SecretKey
-from lwm2m_fota.package.formats.suit.make import SuitComponent, SuitOptions, create_suit, signed_again
+from lwm2m_fota.package.formats.suit.make import SuitComponent, SuitDependency, SuitOptions, create_suit, signed_again
 from lwm2m_fota.package.formats.suit.members import judge_of, open_envelope
 from lwm2m_fota.package.formats.suit.profiles import SuitProfile
 from lwm2m_fota.package.identity import DeviceIdentity
@@ -207,3 +207,38 @@ def test_an_envelope_gets_one_more_signature():
 def test_what_makes_no_sense_is_refused(wrong, detail):
     with pytest.raises(UsageError, match=detail):
         wrong()
+
+
+def test_an_envelope_depends_on_others():
+    """Each of its own maker, encrypted for the device, under a prefix."""
+    keys = {
+        "secret": bytes(16),
+        "nonce": bytes(12),
+        "ephemeral": PrivateKey.from_seed(KeyType.P256, bytes(range(3, 35))),
+    }
+    encryption = SuitProfile.ESP256_ECDH_A128GCM.encryption(DEVICE_P256.public_key, **keys)
+    radio = SuitComponent(id=(b"radio",), image=RADIO.image, version="2.0", encryption=encryption)
+    inner = made(radio, signers=[CoseSigner(key=ED25519)], number=3).data
+    other = made(SuitComponent(id=(b"sensor",), image=b"the sensor"), number=4).data
+    needed = [SuitDependency(envelope=inner, prefix=(b"modem",)), SuitDependency(envelope=other)]
+    for components in ((APP,), (APP, SuitComponent(id=(b"gps",), image=b"the gps", encryption=encryption))):
+        data = create_suit(
+            components, options=SuitOptions(sequence_number=5), signers=SIGNERS, dependencies=needed
+        ).data
+        package, images = verified(data)
+        assert list(images)[:3] == ["modem/radio", "sensor", "app"]
+        assert images["modem/radio"] == RADIO.image
+        assert [each.version for each in package.components][:3] == ["2.0", None, "1.2.3"]
+        assert [each.value for each in package.counters][:3] == [3, 4, 5]
+
+
+def test_dependencies_are_few_and_come_first():
+    needed = SuitDependency(envelope=made(RADIO).data)
+    short = SuitComponent(id=(b"a",), image=b"x")
+    options = SuitOptions(sequence_number=1)
+    with pytest.raises(UsageError, match="at most 10 dependencies"):
+        create_suit([APP], options=options, dependencies=[needed] * 11)
+    with pytest.raises(UsageError, match="at least two characters"):
+        create_suit([short], options=options, dependencies=[needed])
+    with pytest.raises(PackageError, match="truncated"):
+        SuitDependency(envelope=made(RADIO).data[:-1])

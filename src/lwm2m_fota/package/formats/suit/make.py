@@ -8,9 +8,11 @@ import attrs
 from lwm2m_fota import cbor
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.package.cose.create import CoseSigner, DirectKey, Encryption, mac0, sign1
+from lwm2m_fota.package.cose.rules import CoseRules
 from lwm2m_fota.package.cose.structure import bytes_head
 from lwm2m_fota.package.formats.suit.codes import (
     ALL_REPORTING,
+    DEPENDENCY_PREFIX,
     ENVELOPE_TAG,
     MANIFEST_VERSION,
     CommonKey,
@@ -24,8 +26,9 @@ from lwm2m_fota.package.formats.suit.codes import (
 )
 from lwm2m_fota.package.formats.suit.content import is_integrated
 from lwm2m_fota.package.formats.suit.digests import SuitDigest
-from lwm2m_fota.package.formats.suit.members import Opened
+from lwm2m_fota.package.formats.suit.members import Opened, open_envelope
 from lwm2m_fota.package.formats.suit.reading import ComponentId, id_text, load_array
+from lwm2m_fota.package.keyring import Authentication
 
 SuitSigner: TypeAlias = CoseSigner | DirectKey
 """Who signs, or a secret that makes a code."""
@@ -33,6 +36,7 @@ SuitSigner: TypeAlias = CoseSigner | DirectKey
 _STAGING: Final = b"encrypted"
 """The last part of the id of the place where an encrypted payload is fetched to."""
 _LANGUAGE: Final = "en"
+_MOST_DEPENDENCIES: Final = 10
 _ON_FAILURE: Final = int(Reporting.RECORD_FAILURE)
 
 
@@ -77,6 +81,29 @@ class SuitComponent:
 
 @final
 @attrs.frozen(kw_only=True)
+class SuitDependency:
+    """An envelope that is installed together with another one, which depends on it.
+
+    Attributes:
+        envelope: the envelope, as its own maker has signed it.
+        prefix: what goes before the ids of its components.
+
+    Raises:
+        IntegrityError: it is broken.
+    """
+
+    envelope: bytes = attrs.field(repr=False)
+    prefix: ComponentId = ()
+    digest: SuitDigest = attrs.field(init=False)
+
+    @digest.default
+    def _digest_of_manifest(self) -> SuitDigest:
+        opened, _ = open_envelope(self.envelope, lambda _: Authentication(), rules=CoseRules.UNSAFE_PERMISSIVE)
+        return SuitDigest.of_member(opened.members[Key.MANIFEST].data)
+
+
+@final
+@attrs.frozen(kw_only=True)
 class SuitOptions:
     """What an update says beside its components.
 
@@ -115,7 +142,11 @@ class MadeEnvelope:
 
 
 def create_suit(
-    components: Sequence[SuitComponent], *, options: SuitOptions, signers: Sequence[SuitSigner] = ()
+    components: Sequence[SuitComponent],
+    *,
+    options: SuitOptions,
+    signers: Sequence[SuitSigner] = (),
+    dependencies: Sequence[SuitDependency] = (),
 ) -> MadeEnvelope:
     """Make an envelope.
 
@@ -123,12 +154,13 @@ def create_suit(
         components: at least one, of different ids.
         options: what else it says.
         signers: each adds a block of its own; none for an envelope that only policies without signatures take.
+        dependencies: envelopes that are installed before the components; they lie in this one.
 
     Raises:
         UsageError: no components, two with one id or one URI, or a negative sequence number.
     """
-    _check(components, options)
-    layout = _Layout(tuple(components), options)
+    _check(components, options, len(dependencies))
+    layout = _Layout(tuple(components), options, tuple(dependencies))
     text = layout.text()
     manifest = layout.manifest(text)
     members: dict[object, object] = {Key.AUTHENTICATION: _wrapper(SuitDigest.of_member(manifest), signers)}
@@ -137,17 +169,23 @@ def create_suit(
         members[Key.TEXT] = text
     payloads = {each.payload_uri: each.payload for each in components}
     members |= {uri: payload for uri, payload in payloads.items() if is_integrated(uri)}
+    members |= {_dependency_uri(number): each.envelope for number, each in enumerate(dependencies)}
     envelope = cbor.dumps(cbor.Tag(ENVELOPE_TAG, members), canonical=True)
     return MadeEnvelope(envelope, {uri: payload for uri, payload in payloads.items() if not is_integrated(uri)})
 
 
-def _check(components: Sequence[SuitComponent], options: SuitOptions) -> None:
+def _check(components: Sequence[SuitComponent], options: SuitOptions, dependencies: int) -> None:
     if not components:
         raise UsageError("an update has at least one component")
     if len({id_text(each.id) for each in components}) < len(components):
         raise UsageError("components have different ids")
     if len({each.payload_uri for each in components}) < len(components):
         raise UsageError("payloads have different URIs")
+    if dependencies > _MOST_DEPENDENCIES:
+        raise UsageError(f"an envelope has at most {_MOST_DEPENDENCIES} dependencies")
+    # a payload must not come before the manifests that tell what it is, and the keys of an envelope ascend
+    if dependencies and any(len(each.payload_uri) <= len(_dependency_uri(0)) for each in components):
+        raise UsageError("with dependencies, names of components have at least two characters")
     if options.sequence_number < 0:
         raise UsageError("a sequence number is not negative")
 
@@ -182,24 +220,36 @@ def _packed(value: object) -> bytes:
     return cbor.dumps(value, canonical=True)
 
 
+def _dependency_uri(number: int) -> str:
+    return f"#{number}"
+
+
 @final
 @attrs.frozen
 class _Layout:
-    """Where everything stands in a manifest: the components first, then the places for encrypted payloads."""
+    """Where everything stands: the components first, then the places for encrypted payloads, then dependencies."""
 
     components: tuple[SuitComponent, ...]
     options: SuitOptions
+    dependencies: tuple[SuitDependency, ...]
 
     def manifest(self, text: bytes | None) -> bytes:
         options = self.options
-        common = {CommonKey.COMPONENTS: self._ids(), CommonKey.SHARED_SEQUENCE: _packed(self._shared())}
+        common: dict[int, object] = {CommonKey.COMPONENTS: self._ids()}
+        common[CommonKey.SHARED_SEQUENCE] = _packed(self._shared())
+        if self.dependencies:
+            common[CommonKey.DEPENDENCIES] = {
+                index: {DEPENDENCY_PREFIX: list(each.prefix)} if each.prefix else {} for index, each in self._numbered()
+            }
         found: dict[int, object] = {
             ManifestKey.VERSION: MANIFEST_VERSION,
             ManifestKey.SEQUENCE_NUMBER: options.sequence_number,
             ManifestKey.COMMON: _packed(common),
-            Key.VALIDATE: _packed([*self._select_all(), *_check_now(Condition.IMAGE_MATCH)]),
+            Key.VALIDATE: _packed([*self._process(), *self._select_all(), *_check_now(Condition.IMAGE_MATCH)]),
             Key.INSTALL: _packed(self._install()),
         }
+        if self.dependencies:
+            found[Key.DEPENDENCY_RESOLUTION] = _packed(self._resolve())
         if options.manifest_id is not None:
             found[ManifestKey.COMPONENT_ID] = list(options.manifest_id)
         if text is not None:
@@ -218,7 +268,7 @@ class _Layout:
 
     def _select(self, *indices: int) -> Iterator[object]:
         """Nothing, where there is only one component."""
-        if len(self._ids()) > 1:
+        if len(self._ids()) + len(self.dependencies) > 1:
             yield Directive.SET_COMPONENT_INDEX
             yield indices[0] if len(indices) == 1 else list(indices)
 
@@ -240,8 +290,28 @@ class _Layout:
             found += [] if options.class_id is None else _check_now(Condition.CLASS_ID)
         return found
 
+    def _numbered(self) -> Iterator[tuple[int, SuitDependency]]:
+        return enumerate(self.dependencies, len(self._ids()))
+
+    def _resolve(self) -> list[object]:
+        """Fetch and compare the manifests that this one depends on."""
+        found = list[object]()
+        for number, (index, each) in enumerate(self._numbered()):
+            digest = _packed(each.digest.to_item())
+            size, uri = len(each.envelope), _dependency_uri(number)
+            wanted = {Parameter.IMAGE_DIGEST: digest, Parameter.IMAGE_SIZE: size, Parameter.URI: uri}
+            found += [*self._select(index), *_set(wanted), *_do(Directive.FETCH)]
+            found += [*_check_now(Condition.DEPENDENCY_INTEGRITY), *_do(Directive.PROCESS_DEPENDENCY)]
+        return found
+
+    def _process(self) -> list[object]:
+        found = list[object]()
+        for index, _ in self._numbered():
+            found += [*self._select(index), *_do(Directive.PROCESS_DEPENDENCY)]
+        return found
+
     def _install(self) -> list[object]:
-        found, place = list[object](), len(self.components)
+        found, place = self._process(), len(self.components)
         for index, each in enumerate(self.components):
             if each.encryption is None:
                 found += [*self._select(index), *_set({Parameter.URI: each.payload_uri}), *_do(Directive.FETCH)]
