@@ -142,8 +142,12 @@ def _read_answer(work: Work, event: _Answer) -> Cue:
     work.time(poll=work.now + work.plan.policy.poll_s if polled else None)
     if work.control.step is UpdateStep.COMPONENTS:
         return _find(work, event)
+    before = work.control
     cue = _read(work, event) if isinstance(event, ReadAnswered) else Cue.UNREAD
-    return Cue.NOTIFIED if again else cue
+    if again:  # what was notified meanwhile may not be in it: judge by the next read, which this one does not prepare
+        work.put(at=before.at, settled=before.settled)
+        return Cue.NOTIFIED
+    return cue
 
 
 def _find(work: Work, event: _Answer) -> Cue:

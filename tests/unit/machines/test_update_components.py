@@ -466,6 +466,36 @@ def test_a_batch_that_fails_fails_as_a_whole_and_is_tidied(state, result):
     assert [part.state for part in world.parts.values()] == [0, 0, 0]
 
 
+class SlowReads(World):
+    """Notifications come while a read is under way."""
+
+    def answer(self, effect):
+        if isinstance(effect, Read):
+            self.later(0.01, lambda: self.read(effect.command, effect.paths))
+        else:
+            super().answer(effect)
+
+
+def test_a_notification_during_a_read_does_not_skip_the_first_way_to_tidy():
+    world = SlowReads(plan("app", "modem", "sensor"))
+    fails(world, 0, 2, 8, others=(1, 2))
+    world.until("tidy")
+    began = world.now
+    assert isinstance(world.run(), Failed)
+    assert [effect.path.ids for effect in world.sent(Execute) if effect.path.ids[2] == 10] == [
+        (33629, each, 10) for each in (0, 1, 2)
+    ]
+    assert world.sent(ClearUri) == []
+    assert world.now - began < 1
+
+
+def test_a_notification_during_a_read_does_not_skip_the_first_way_to_reset():
+    world = SlowReads(plan("app", "modem"), Component("app", state=2), Component("modem", state=2))
+    assert isinstance(world.run(), Succeeded)
+    assert len([effect for effect in world.sent(Execute) if effect.path.ids[2] == 10]) == 2
+    assert world.sent(ClearUri) == []
+
+
 def test_one_component_that_fails_is_found_among_those_that_do_not():
     """A device that is not transactional: one runs the new version, the other does not."""
     world = World(plan("app", "modem"))
