@@ -1,4 +1,4 @@
-"""Sphinx configuration: Markdown pages, and an API reference made anew from the source at every build."""
+"""Sphinx configuration: Markdown pages; the API reference and the page of limits are made anew at every build."""
 
 import re
 import sys
@@ -11,9 +11,10 @@ from sphinx.highlighting import lexers
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
-sys.path.insert(0, str(SOURCE))
+sys.path[:0] = [str(SOURCE), str(ROOT / "docs")]
 
-from lwm2m_fota import __version__  # noqa: E402 - the path comes first
+import limits  # noqa: E402 - the paths come first
+from lwm2m_fota import __version__  # noqa: E402
 
 project = "lwm2m-fota"
 author = "the lwm2m-fota developers"
@@ -100,6 +101,13 @@ def read_docstring(app: Sphinx, what: str, name: str, obj: object, options: obje
     lines[:] = GoogleDocstring(marked, config, app, kind, name, obj, options).lines()
 
 
+def write_limits(app: Sphinx) -> None:
+    """Make the page of limits anew."""
+    del app
+    (ROOT / "docs" / "reference" / "limits.md").write_text(limits.page(), encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
-    """Register the reader of docstrings."""
+    """Register what is made at every build."""
+    app.connect("builder-inited", write_limits)
     app.connect("autodoc-process-docstring", read_docstring)

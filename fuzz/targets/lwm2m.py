@@ -11,6 +11,7 @@ from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchSettings
 from lwm2m_fota.lwm2m.firmware_object import PACKAGE_PATH, FirmwareObject
 from lwm2m_fota.lwm2m.objects import ChangeListener
 from lwm2m_fota.lwm2m.operations import Answer, Operation
+from lwm2m_fota.lwm2m.places import TransferLimits
 from lwm2m_fota.lwm2m.registry import Registry, RegistryLimits
 from lwm2m_fota.lwm2m.update_arguments import format_update, parse_update
 from lwm2m_fota.lwm2m.value_object import ValueObject
@@ -112,7 +113,9 @@ def _device() -> Dispatcher:
         executors={8: _write},
     )
     device = ValueObject(definition=DEVICE, readers={11: lambda: {0: 0}}, executors={4: _write})
-    settings = DispatchSettings(max_transfers=3, max_observers=3, max_body_bytes=200, max_streamed_bytes=400)
+    settings = DispatchSettings(
+        transfers=TransferLimits(in_all=3), max_observers=3, max_body_bytes=200, max_streamed_bytes=400
+    )
     return Dispatcher((account, device, _Firmware()), settings)
 
 

@@ -9,13 +9,20 @@ from hypothesis import strategies as st
 from lwm2m_fota.coap.message import Message, decode, encode, pack_uint, sort_options
 from lwm2m_fota.errors import MessageFormatError
 from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchSettings
+from lwm2m_fota.lwm2m.places import TransferLimits
 from lwm2m_fota.lwm2m.value_object import ValueObject
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.device import DEVICE
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.server import SERVER
 
-SETTINGS = DispatchSettings(max_transfers=3, max_observers=3, max_body_bytes=200, max_streamed_bytes=400)
+SETTINGS = DispatchSettings(
+    transfers=TransferLimits(in_all=3, idle_s=0.0),
+    max_observers=3,
+    max_body_bytes=200,
+    gathered_bytes=300,
+    max_streamed_bytes=400,
+)
 CHANGED, CONTINUE = 0x44, 0x5F
 
 
@@ -91,7 +98,9 @@ def check_bounds(dispatcher, host):
     assert len(host.staged) <= 400
     for table in (dispatcher._transfers, dispatcher._composite._bodies._table):
         assert len(table) <= 3
-        assert all(len(each.body) <= 200 for each in table._transfers.values())
+        held = [len(each.body) for each in table._places.values()]
+        assert max(held, default=0) <= 200
+        assert sum(held) <= 300
     assert len(dispatcher._composite._fetched) <= 3
 
 

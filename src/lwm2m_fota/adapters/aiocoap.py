@@ -11,11 +11,10 @@ from lwm2m_fota.coap.block2 import Block2Receiver, Received, Refused, Restart, W
 from lwm2m_fota.coap.message import Message, sort_options
 from lwm2m_fota.coap.numbers import ACK, Option
 from lwm2m_fota.coap.uri import parse_uri
-from lwm2m_fota.device.fetch import FetchSink
+from lwm2m_fota.device.fetch import FetchSink, refusal
 from lwm2m_fota.errors import (
     InvalidUriError,
     MissingExtraError,
-    ResponseError,
     TransportError,
     UnsupportedProtocolError,
 )
@@ -29,7 +28,6 @@ except ImportError as error:
     raise MissingExtraError("fetching with aiocoap needs: pip install 'lwm2m-fota[aiocoap]'") from error
 
 _SCHEME: Final = "coap"
-_DIAGNOSTIC_BYTES: Final = 200
 
 
 @final
@@ -97,7 +95,6 @@ def _take(uri: str, receiver: Block2Receiver, answer: Message, sink: FetchSink) 
             sink.restarted(reason)
             return False
         case Refused(message):
-            diagnostic = bytes(message.payload[:_DIAGNOSTIC_BYTES]).decode("utf-8", "replace")
-            raise ResponseError(f"GET {uri}", response_code=message.code, diagnostic=diagnostic)
+            raise refusal(uri, message)
         case _:
             assert_never(fetched)

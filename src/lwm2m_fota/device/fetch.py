@@ -1,10 +1,12 @@
 """How a device gets a package from a URI: a small door, and the CoAP way through it."""
 
 from collections.abc import Iterable
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 from lwm2m_fota.coap.endpoint import Request, Stream
 from lwm2m_fota.coap.events import BlockArrived
+from lwm2m_fota.coap.message import Message
+from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.coap.uri import CoapUri, parse_uri
 from lwm2m_fota.errors import PeerTimeoutError, ResponseError, UnsupportedProtocolError
@@ -12,6 +14,9 @@ from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.enums import ProtocolSupport
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.transport.base import Peer
+
+_DIAGNOSTIC_BYTES: Final = 200
+_ASK_AGAIN: Final = frozenset({Code.SERVICE_UNAVAILABLE, Code.TOO_MANY_REQUESTS})  # 4.29: RFC 8516
 
 
 class FetchSink(Protocol):
@@ -161,5 +166,11 @@ class CoapFetcher:
             self._pump.end(peer)  # if it is a session, the other end may have lost it: the next attempt opens another
             raise
         if not is_success(answer.code):
-            diagnostic = bytes(answer.payload[:200]).decode("utf-8", "replace")
-            raise ResponseError(f"GET {uri}", response_code=answer.code, diagnostic=diagnostic)
+            raise refusal(uri, answer)
+
+
+def refusal(uri: str, answer: Message) -> ResponseError:
+    """What an origin said in place of a package, and when it wants to be asked again (RFC 7252 section 5.9.3.4)."""
+    diagnostic = bytes(answer.payload[:_DIAGNOSTIC_BYTES]).decode("utf-8", "replace")
+    wait_s = answer.uint(Option.MAX_AGE) if answer.code in _ASK_AGAIN else None
+    return ResponseError(f"GET {uri}", response_code=answer.code, diagnostic=diagnostic, retry_after_s=wait_s)

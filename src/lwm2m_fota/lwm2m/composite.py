@@ -10,7 +10,7 @@ from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.content.codec import COMPOSITE_WRITE, decode, decode_paths
 from lwm2m_fota.content.values import Entries, validate
 from lwm2m_fota.errors import ContentError, RefusedError, UnsupportedContentFormatError
-from lwm2m_fota.lwm2m.bodies import RequestBodies
+from lwm2m_fota.lwm2m.bodies import BodyLimits, RequestBodies
 from lwm2m_fota.lwm2m.objects import CheckedObject, Lwm2mObject
 from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Operation, WriteMode
 from lwm2m_fota.lwm2m.reading import ObjectReader
@@ -33,34 +33,32 @@ class CompositeRequests:
         objects: by id.
         definitions: of these.
         reader: reads them.
-        max_body_bytes: of a request.
-        max_bodies: requests whose body is kept, at a time; the one that was not heard of for longest gives way.
+        limits: of the bodies of requests; the paths of `transfers.in_all` peers are kept for later blocks of answers.
     """
 
-    __slots__ = ("_bodies", "_definitions", "_fetched", "_max_bodies", "_objects", "_reader")
+    __slots__ = ("_bodies", "_definitions", "_fetched", "_max_kept", "_objects", "_reader")
 
     def __init__(
         self,
         objects: Mapping[int, Lwm2mObject],
         definitions: Definitions,
         reader: ObjectReader,
-        max_body_bytes: int,
-        max_bodies: int,
+        limits: BodyLimits,
     ) -> None:
         self._objects = objects
         self._definitions = definitions
         self._reader = reader
-        self._bodies = RequestBodies(max_body_bytes, max_bodies)
-        self._max_bodies = max_bodies
+        self._bodies = RequestBodies(limits)
+        self._max_kept = limits.transfers.in_all
         self._fetched: OrderedDict[Hashable, tuple[int, bytes]] = OrderedDict()
 
-    def body(self, message: Message, peer: Hashable) -> bytes | Response:
+    def body(self, message: Message, peer: Hashable, now: float) -> bytes | Response:
         """The whole body of a request, or the response to a block that does not complete one.
 
         Raises:
-            BlockwiseError: as `RequestBodies.take`.
+            BlockwiseError, BusyError: as `RequestBodies.take`.
         """
-        return self._bodies.take(message, peer)
+        return self._bodies.take(message, peer, now)
 
     def answered(self, message: Message, peer: Hashable, response: Response) -> Response:
         """The response to a whole body as it goes out."""
@@ -83,7 +81,7 @@ class CompositeRequests:
             content_format = kept_format
         paths = decode_paths(body, content_format)
         self._fetched.pop(peer, None)
-        if len(self._fetched) >= self._max_bodies:
+        if len(self._fetched) >= self._max_kept:
             self._fetched.popitem(last=False)
         self._fetched[peer] = content_format, body
         return paths

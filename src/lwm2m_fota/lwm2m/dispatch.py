@@ -26,6 +26,7 @@ from lwm2m_fota.errors import (
 )
 from lwm2m_fota.lwm2m.access import Access, everything
 from lwm2m_fota.lwm2m.attributes import NO_ATTRIBUTES
+from lwm2m_fota.lwm2m.bodies import BodyLimits
 from lwm2m_fota.lwm2m.composite import CompositeRequests
 from lwm2m_fota.lwm2m.discovery import discover, object_links
 from lwm2m_fota.lwm2m.notifying import DefaultsOf, Notification, Notifier, ServerOf
@@ -33,6 +34,7 @@ from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.observers import DEFAULT_MAX_OBSERVERS, Observer, ObserverTable
 from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, WriteBlock, WriteMode
 from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
+from lwm2m_fota.lwm2m.places import TransferLimits
 from lwm2m_fota.lwm2m.reading import ObjectReader
 from lwm2m_fota.lwm2m.responses import block_option, content_format_option, cut, diagnostic_payload, error_response
 from lwm2m_fota.lwm2m.transfers import Transfer, TransferTable
@@ -53,6 +55,7 @@ _SIZE1: Final = int(Option.SIZE1)
 _CONTENT_FORMAT: Final = int(Option.CONTENT_FORMAT)
 _URI_QUERY: Final = int(Option.URI_QUERY)
 _CONTINUE: Final = int(Code.CONTINUE)
+_TRANSFERS: Final = TransferLimits(in_all=8)
 _NEEDED: Final = frozenset({ContentFormat.TEXT, ContentFormat.OPAQUE})
 
 
@@ -66,8 +69,9 @@ class DispatchSettings:
     """Bounds and choices of the device's request side.
 
     Attributes:
-        max_body_bytes: of a gathered request body.
-        max_transfers: block-wise request bodies at a time, over all peers; see `TransferTable` for which makes room.
+        max_body_bytes: of a gathered request body; a larger one is refused with 4.13, and Size1 says how much is taken.
+        gathered_bytes: of all unfinished gathered bodies together; what exceeds it is refused with 5.03 and Max-Age.
+        transfers: block-wise request bodies at a time; one more is refused with 5.03 and Max-Age.
         max_observers: observations at a time.
         max_streamed_bytes: of a streamed body; larger ones are refused with 4.13 before a byte is stored.
         max_szx: the largest block size offered, as exponent (6 is 1024 bytes).
@@ -82,7 +86,8 @@ class DispatchSettings:
     """
 
     max_body_bytes: int = 16384
-    max_transfers: int = 8
+    gathered_bytes: int = 65536
+    transfers: TransferLimits = _TRANSFERS
     max_observers: int = DEFAULT_MAX_OBSERVERS
     max_streamed_bytes: int = 1 << 30
     max_szx: int = MAX_SZX
@@ -92,8 +97,8 @@ class DispatchSettings:
     composite: bool = True
 
     def __attrs_post_init__(self) -> None:
-        if min(self.max_transfers, self.max_observers) < 1 or min(self.max_body_bytes, self.max_streamed_bytes) < 0:
-            raise UsageError("a device needs room for one transfer and one observer")
+        if self.max_observers < 1 or min(self.max_body_bytes, self.gathered_bytes, self.max_streamed_bytes) < 0:
+            raise UsageError("a device needs room for one observer, and a body has at least 0 bytes")
         if not 0 <= self.max_szx <= MAX_SZX:
             raise UsageError(f"size exponent {self.max_szx} out of range")
         if self.default_format not in SEVERAL_VALUES:
@@ -150,7 +155,7 @@ class Dispatcher:
         self._objects: dict[int, Lwm2mObject] = {each.definition.id: each for each in objects}
         self._definitions = Definitions(each.definition for each in self._objects.values())
         self._settings = settings = settings or DispatchSettings()
-        self._transfers = TransferTable(settings.max_transfers)
+        self._transfers = TransferTable(settings.transfers, settings.gathered_bytes)
         self._reader = reader = ObjectReader(
             self._objects, self._definitions, settings.default_format, settings.content, access
         )
@@ -158,7 +163,14 @@ class Dispatcher:
             reader, self._definitions, settings.max_observers, settings.max_szx, server_of, defaults
         )
         self._composite = CompositeRequests(
-            self._objects, self._definitions, reader, settings.max_body_bytes, settings.max_transfers
+            self._objects,
+            self._definitions,
+            reader,
+            BodyLimits(
+                max_body_bytes=settings.max_body_bytes,
+                gathered_bytes=settings.gathered_bytes,
+                transfers=settings.transfers,
+            ),
         )
 
     @property
@@ -273,7 +285,7 @@ class Dispatcher:
     # -- FETCH and iPATCH: Read-Composite, Observe-Composite, Write-Composite
 
     def _several(self, message: Message, peer: Hashable, now: float) -> Response:
-        body = self._composite.body(message, peer)
+        body = self._composite.body(message, peer, now)
         if isinstance(body, Response):
             return body
         try:
@@ -353,9 +365,11 @@ class Dispatcher:
         transfer = self._transfer(message, peer, path, block)
         accepted = transfer.receiver.accept(block, message.payload, message.uint(_SIZE1), message.blocks)
         control = ((_BLOCK1, transfer.receiver.response_block(block)),)
-        self._transfers.heard(peer, path, transfer)
+        if not isinstance(accepted, Accepted) and transfer.answer is not None:
+            return transfer.answer
+        self._transfers.heard(peer, path, transfer, now)
         if not isinstance(accepted, Accepted):
-            return transfer.answer or Response(_CONTINUE, control)
+            return Response(_CONTINUE, control)
         try:
             answer = self._take(message, transfer, accepted, path, mode, now)
         except FotaError as error:
@@ -367,8 +381,7 @@ class Dispatcher:
                 return Response(_CONTINUE, control)
             response = _response(answer, control)
         if accepted.final:
-            transfer.answer = response
-            transfer.body.clear()
+            self._transfers.end(peer, path, transfer, response)
         else:
             self._transfers.drop(peer, path)
         return response
@@ -393,7 +406,7 @@ class Dispatcher:
             size = message.uint(_SIZE1)
             block = WriteBlock(path, accepted.offset, accepted.payload, accepted.first, accepted.final, size)
             return each.handle(block, now)
-        transfer.body += accepted.payload
+        self._transfers.gather(transfer, accepted.payload)
         if not accepted.final:
             return CHANGED
         return each.handle(self._decoded(message, each, path, mode, bytes(transfer.body)), now)

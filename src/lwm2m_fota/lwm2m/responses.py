@@ -1,5 +1,6 @@
 """How errors and values become CoAP responses."""
 
+import math
 import zlib
 from typing import Final
 
@@ -9,6 +10,7 @@ from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.errors import BlockwiseError, FotaError
+from lwm2m_fota.lwm2m.places import BusyError
 from lwm2m_fota.model.codes import Code
 
 MAX_DIAGNOSTIC_BYTES: Final = 256
@@ -21,10 +23,12 @@ def diagnostic_payload(text: str) -> bytes:
 
 
 def error_response(error: FotaError) -> Response:
-    """The response that tells an error: its code, and its text for people."""
+    """The response that tells an error: its code, its text for people, and what may help (Size1, Max-Age)."""
     options: Options = ()
     if isinstance(error, BlockwiseError) and error.size1 is not None:
         options = ((int(Option.SIZE1), pack_uint(error.size1)),)
+    elif isinstance(error, BusyError):
+        options = ((int(Option.MAX_AGE), pack_uint(max(math.ceil(error.retry_after_s), 1))),)
     code = Code.INTERNAL_SERVER_ERROR if error.code is None else error.code
     return Response(code, options, diagnostic_payload(str(error)))
 

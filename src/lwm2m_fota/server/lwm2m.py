@@ -11,6 +11,7 @@ from lwm2m_fota.coap.events import RequestReceived
 from lwm2m_fota.coap.limits import EndpointLimits, Strangers
 from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import UsageError
+from lwm2m_fota.lwm2m.bodies import BodyLimits
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits, Removed
 from lwm2m_fota.model.registry import Definitions, standard_definitions
 from lwm2m_fota.runtime.pump import Pump
@@ -42,6 +43,7 @@ class ServerSettings:
         root: the path of the registration interface.
         registry: bounds of the registry.
         packages: bounds of the package server.
+        bodies: bounds of request bodies that come in blocks: lists of objects, and what devices send.
         definitions: of the objects whose values are to be understood.
         queue: how long devices in queue mode are awake.
         endpoint: bounds and policies of the endpoints that it makes itself.
@@ -53,6 +55,7 @@ class ServerSettings:
     root: str = DEFAULT_ROOT
     registry: RegistryLimits = attrs.field(factory=RegistryLimits)
     packages: PackageServerLimits = attrs.field(factory=PackageServerLimits)
+    bodies: BodyLimits = attrs.field(factory=BodyLimits)
     definitions: Definitions = attrs.field(factory=standard_definitions)
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     endpoint: EndpointLimits = SERVER_LIMITS
@@ -98,6 +101,7 @@ class Lwm2mServer(DeviceOperations):
             root=settings.root,
             registry=settings.registry,
             packages=settings.packages,
+            bodies=settings.bodies,
             definitions=settings.definitions,
             entropy=self._pumps[0].entropy,
             on_event=self._on_registry_event,

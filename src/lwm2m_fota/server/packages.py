@@ -5,7 +5,7 @@ and come back at any block (RFC 7959 section 2.4).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final, final
 
 import attrs
@@ -17,6 +17,7 @@ from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
 from lwm2m_fota.errors import FotaError, StorageError, UsageError
 from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
+from lwm2m_fota.lwm2m.places import Places, TransferLimits
 from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.server.ports import ProgressListener, Publication
@@ -30,6 +31,7 @@ _GET: Final = int(Code.GET)
 _CONTENT: Final = int(Code.CONTENT)
 _ACCEPT: Final = int(Option.ACCEPT)
 _BLOCK2: Final = int(Option.BLOCK2)
+_TRANSFERS: Final = TransferLimits(in_all=10_000)
 _ACCEPTED: Final = frozenset({None, int(ContentFormat.OPAQUE)})
 _LOG: Final = logging.getLogger(__name__)
 
@@ -43,11 +45,13 @@ class PackageServerLimits:
         lifetime_s: how long a path is served after its last answered request.
         max_publications: packages served at a time.
         max_szx: the largest block size, as exponent (6 is 1024 bytes).
+        transfers: packages on their way at a time; one more is refused with 5.03 and Max-Age.
     """
 
     lifetime_s: float = 86400.0
     max_publications: int = 10_000
     max_szx: int = 6
+    transfers: TransferLimits = _TRANSFERS
 
 
 @final
@@ -76,6 +80,8 @@ class PackageServer:
         self._base_uri = base_uri
         self._scheme = scheme
         self._limits = limits or PackageServerLimits()
+        self._clock = clock
+        self._places: Places[None] = Places(self._limits.transfers)
         self._publications = Publications(
             entropy,
             clock,
@@ -111,7 +117,7 @@ class PackageServer:
         """True if a request to this path is for `handle`."""
         return len(path) > 0 and path[0] == ROOT
 
-    def handle(self, message: Message, peer: object) -> Response:
+    def handle(self, message: Message, peer: Hashable) -> Response:
         """Answer one request below `/fw`. Whatever is wrong with it becomes an error code; nothing is raised."""
         try:
             return self._handle(message, peer)
@@ -120,7 +126,7 @@ class PackageServer:
         except FotaError as error:
             return error_response(error)
 
-    def _handle(self, message: Message, peer: object) -> Response:
+    def _handle(self, message: Message, peer: Hashable) -> Response:
         check_options(message, _UNDERSTOOD)
         path = message.path()
         published = self._publications.find(path[1]) if len(path) == 2 else None  # noqa: PLR2004 - root and token
@@ -132,7 +138,7 @@ class PackageServer:
             return Response(Code.NOT_ACCEPTABLE)
         return self._block(published, message, peer)
 
-    def _block(self, published: Published, message: Message, peer: object) -> Response:
+    def _block(self, published: Published, message: Message, peer: Hashable) -> Response:
         value = message.first(_BLOCK2)
         requested = None if value is None else Block.decode(value)
         part = block2_answer(requested, published.size_bytes, max_szx=self._limits.max_szx)
@@ -143,11 +149,28 @@ class PackageServer:
         else:
             offset, num, length = part.offset, part.num, part.length
             options = block2_options(part, published.size_bytes, published.etag, want_size2=True)
-        payload = self._publications.serve(published, peer, num, offset, length)
-        body = _Body(self._publications, published, peer)
+        payload = self.serve(published, peer, num, offset, length)
+        body = _Body(self, published, peer)
         return Response(
             _CONTENT, sort_options((*options, _CONTENT_FORMAT)), payload, idempotent=True, body=body, is_for_known=True
         )
+
+    def is_served(self, published: Published) -> bool:
+        """It was neither withdrawn nor replaced, and has not expired."""
+        return self._publications.is_served(published)
+
+    def serve(self, published: Published, peer: Hashable, num: int, offset: int, length: int) -> bytes:
+        """Exactly these bytes, for a peer that has a place, or is given one.
+
+        Raises:
+            BusyError: too many packages are on their way.
+            StorageError: the bytes cannot be read.
+        """
+        if offset + length < published.size_bytes:
+            self._places.heard(peer, published.token, None, self._clock())
+        else:
+            self._places.drop(peer, published.token)
+        return self._publications.serve(published, peer, num, offset, length)
 
 
 def _unreadable(error: StorageError) -> Response:
@@ -160,19 +183,21 @@ def _unreadable(error: StorageError) -> Response:
 class _Body:
     """A published package, as one peer fetches it."""
 
-    __slots__ = ("_peer", "_publications", "_published", "size_bytes")
+    __slots__ = ("_peer", "_published", "_server", "size_bytes")
 
-    def __init__(self, publications: Publications, published: Published, peer: object) -> None:
-        self._publications = publications
+    def __init__(self, server: PackageServer, published: Published, peer: Hashable) -> None:
+        self._server = server
         self._published = published
         self._peer = peer
         self.size_bytes = published.size_bytes
 
     def block(self, offset: int, length: int) -> bytes | Response:
         published = self._published
-        if not self._publications.is_served(published):
+        if not self._server.is_served(published):
             return Response(Code.NOT_FOUND)
         try:
-            return self._publications.serve(published, self._peer, offset // length, offset, length)
+            return self._server.serve(published, self._peer, offset // length, offset, length)
         except StorageError as error:
             return _unreadable(error)
+        except FotaError as error:
+            return error_response(error)

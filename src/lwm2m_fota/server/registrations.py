@@ -9,7 +9,7 @@ from lwm2m_fota.coap.endpoint import Entropy, Response
 from lwm2m_fota.coap.events import Peer
 from lwm2m_fota.coap.message import Message, Options
 from lwm2m_fota.coap.numbers import Option
-from lwm2m_fota.lwm2m.bodies import RequestBodies
+from lwm2m_fota.lwm2m.bodies import BodyLimits, RequestBodies
 from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
 from lwm2m_fota.lwm2m.registry import (
     Registered,
@@ -26,6 +26,7 @@ from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.listeners import Listeners, Listening
 from lwm2m_fota.server.ports import Joined, Left, Presence, PresenceListener
 
+_BODIES: Final = BodyLimits()
 _ID_BYTES: Final = 8
 _LOG: Final = logging.getLogger(__name__)
 _UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK1, Option.BLOCK2}
@@ -46,6 +47,7 @@ class Registrations:
         clock: monotonic seconds.
         on_event: hears of every event of the registry, before anyone who watches.
         permit: whether a peer may use an endpoint name; without it, all may.
+        bodies: bounds of lists of objects that come in blocks.
     """
 
     def __init__(
@@ -56,11 +58,12 @@ class Registrations:
         clock: Callable[[], float],
         on_event: Callable[[RegistryEvent], None],
         permit: Permit | None = None,
+        bodies: BodyLimits = _BODIES,
     ) -> None:
         self._root = root
         self._permit = permit
         self._registry = Registry(limits)
-        self._bodies = RequestBodies()
+        self._bodies = RequestBodies(bodies)
         self._entropy = entropy
         self._clock = clock
         self._on_event = on_event
@@ -127,7 +130,7 @@ class Registrations:
                 pass
             case _:
                 return Response(Code.METHOD_NOT_ALLOWED)
-        body = self._bodies.take(message, peer)
+        body = self._bodies.take(message, peer, now)
         if isinstance(body, Response):
             return body
         answer = self._answer(message, rest, peer, body, now)

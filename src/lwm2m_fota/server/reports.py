@@ -9,7 +9,7 @@ from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.content.codec import COMPOSITE, decode
 from lwm2m_fota.content.values import Entries
 from lwm2m_fota.errors import ContentError, FotaError, RefusedError
-from lwm2m_fota.lwm2m.bodies import RequestBodies
+from lwm2m_fota.lwm2m.bodies import BodyLimits, RequestBodies
 from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
 from lwm2m_fota.lwm2m.registry import Registration
 from lwm2m_fota.lwm2m.responses import error_response
@@ -22,6 +22,7 @@ from lwm2m_fota.server.ports import EntriesListener
 from lwm2m_fota.transport.base import Peer
 
 PATH: Final = "dp"
+_BODIES: Final = BodyLimits()
 _UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK1}
 _INSTANCE_IDS: Final = 2
 
@@ -35,19 +36,25 @@ class Reports:
     Args:
         registration_at: the device at an address.
         definitions: of the objects whose values are to be understood.
+        bodies: bounds of what comes in blocks.
     """
 
-    def __init__(self, registration_at: Callable[[Peer], Registration | None], definitions: Definitions) -> None:
+    def __init__(
+        self,
+        registration_at: Callable[[Peer], Registration | None],
+        definitions: Definitions,
+        bodies: BodyLimits = _BODIES,
+    ) -> None:
         self._registration_at = registration_at
         self._definitions = definitions
-        self._bodies = RequestBodies()
+        self._bodies = RequestBodies(bodies)
         self._listeners: Listeners[EntriesListener] = Listeners()
 
     def listen(self, endpoint: str, listener: EntriesListener) -> Listening[EntriesListener]:
         """Tell of everything that this device sends."""
         return self._listeners.add(endpoint, listener)
 
-    def handle(self, message: Message, peer: Peer) -> Response:
+    def handle(self, message: Message, peer: Peer, now: float) -> Response:
         """Answer a request to `/dp`.
 
         Raises:
@@ -56,7 +63,7 @@ class Reports:
         check_options(message, _UNDERSTOOD)
         if message.code != Code.POST:
             raise RefusedError("only POST")
-        body = self._bodies.take(message, peer)
+        body = self._bodies.take(message, peer, now)
         if isinstance(body, Response):
             return body
         try:

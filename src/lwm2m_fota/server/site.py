@@ -11,6 +11,7 @@ from typing import Final, final
 from lwm2m_fota.coap.endpoint import Entropy, Response
 from lwm2m_fota.coap.message import Message
 from lwm2m_fota.errors import FotaError
+from lwm2m_fota.lwm2m.bodies import BodyLimits
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, RegistryLimits
 from lwm2m_fota.lwm2m.responses import error_response
 from lwm2m_fota.model.codes import Code
@@ -40,6 +41,7 @@ class ServerSite:
         root: the path of the registration interface.
         registry: bounds of the registry.
         packages: bounds of the package server.
+        bodies: bounds of request bodies that come in blocks: lists of objects, and what devices send.
         definitions: of the objects whose values are to be understood.
         entropy: makes ids and tokens; by default from the operating system.
         on_event: hears of every registration, update and removal.
@@ -59,6 +61,7 @@ class ServerSite:
         root: str = DEFAULT_ROOT,
         registry: RegistryLimits | None = None,
         packages: PackageServerLimits | None = None,
+        bodies: BodyLimits | None = None,
         definitions: Definitions | None = None,
         entropy: Entropy | None = None,
         on_event: Callable[[RegistryEvent], None] | None = None,
@@ -66,16 +69,17 @@ class ServerSite:
         permit: Permit | None = None,
     ) -> None:
         entropy = entropy or SystemEntropy()
+        bodies = bodies or BodyLimits()
         self._root = root
         self.registrations = Registrations(
-            root, registry or RegistryLimits(), entropy, _now, lambda event: tell(on_event, event), permit
+            root, registry or RegistryLimits(), entropy, _now, lambda event: tell(on_event, event), permit, bodies
         )
         self._packages = {
             scheme: PackageServer(base, entropy, _now, packages, on_block, scheme=scheme)
             for scheme, base in _bases(base_uri).items()
         }
         self.packages = PackageHosts(self._packages.values())
-        self.reports = Reports(self.registrations.at, definitions or standard_definitions())
+        self.reports = Reports(self.registrations.at, definitions or standard_definitions(), bodies)
 
     def registration(self, endpoint: str) -> Registration | None:
         """The present registration of an endpoint."""
@@ -106,7 +110,7 @@ class ServerSite:
             if path[:1] == (self._root,):
                 return self.registrations.handle(message, peer, now)
             if path == (reports.PATH,):
-                return self.reports.handle(message, peer)
+                return self.reports.handle(message, peer, now)
         except FotaError as error:
             return error_response(error)
         return Response(Code.NOT_FOUND)

@@ -6,6 +6,7 @@ from lwm2m_fota import cbor
 from lwm2m_fota.content.codec import decode, encode_paths
 from lwm2m_fota.errors import StorageError
 from lwm2m_fota.lwm2m.dispatch import Dispatcher
+from lwm2m_fota.lwm2m.places import TransferLimits
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.formats import ContentFormat
 from lwm2m_fota.model.paths import Path
@@ -162,7 +163,7 @@ def test_a_later_block_of_nothing(device):
 
 
 def test_paths_of_few_peers_are_kept(make_device):
-    device = make_device(max_transfers=2)
+    device = make_device(transfers=TransferLimits(in_all=2))
     device.serial = "x" * 100
     for peer in "abc":
         assert device.fetch(paths("/3/0/2"), peer=peer, block2=1).code == CONTENT

@@ -707,7 +707,7 @@ def test_a_long_notification_begins_with_its_first_block(make_device):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"max_transfers": 0},
+        {"gathered_bytes": -1},
         {"max_observers": 0},
         {"max_body_bytes": -1},
         {"max_streamed_bytes": -1},

@@ -13,6 +13,7 @@ from lwm2m_fota.errors import (
     UnsupportedContentFormatError,
     UsageError,
 )
+from lwm2m_fota.lwm2m.places import BusyError
 from lwm2m_fota.lwm2m.responses import MAX_DIAGNOSTIC_BYTES, diagnostic_payload, error_response
 
 
@@ -40,6 +41,12 @@ def test_too_large_tells_what_would_be_taken():
     response = error_response(BlockwiseError("x", code=0x8D, size1=65536))
     assert response.options == ((60, b"\x01\x00\x00"),)
     assert error_response(BlockwiseError("x", code=0x8D, size1=0)).options == ((60, b""),)
+
+
+@pytest.mark.parametrize(("wait_s", "max_age"), [(0.0, b"\x01"), (0.2, b"\x01"), (30.0, b"\x1e"), (255.1, b"\x01\x00")])
+def test_where_there_is_no_room_the_peer_is_told_when_to_come_back(wait_s, max_age):
+    response = error_response(BusyError("x", retry_after_s=wait_s))
+    assert (response.code, response.options, response.payload) == (0xA3, ((14, max_age),), b"x")
 
 
 def test_the_line_for_people_is_bounded_and_cut_between_characters():

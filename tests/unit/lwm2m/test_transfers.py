@@ -5,6 +5,7 @@ import pytest
 from lwm2m_fota.coap.block1 import Block1Receiver
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.errors import IntegrityError, StorageFullError
+from lwm2m_fota.lwm2m.places import TransferLimits
 from lwm2m_fota.lwm2m.transfers import Transfer, TransferTable
 from lwm2m_fota.machines.events import PackageReceived
 from lwm2m_fota.model.paths import Path
@@ -273,15 +274,56 @@ def test_a_push_that_is_refused_leaves_that_of_another_peer(make_device):
     assert device.host.staged == IMAGE[:128]
 
 
-def test_transfers_are_bounded_and_the_one_not_heard_of_for_longest_gives_way(make_device):
-    device = make_device(max_transfers=2)
-    device.put("/1/0/7", b"a" * 16, block1=0x08, peer="one")
-    device.put("/1/0/7", b"b" * 16, block1=0x08, peer="two")
-    device.put("/1/0/7", b"a" * 16, block1=0x18, peer="one")
-    device.put("/1/0/7", b"c" * 16, block1=0x08, peer="three")
-    assert device.put("/1/0/7", b"b", block1=0x10, peer="two").code == INCOMPLETE
-    assert device.put("/1/0/7", b"a", block1=0x20, peer="one").code == CHANGED
-    assert device.put("/1/0/7", b"c", block1=0x10, peer="three").code == CHANGED
+UNAVAILABLE = 0xA3
+MAX_AGE = 14
+
+
+def begin(device, path, peer):
+    return device.put(path, b"1" * 16, block1=0x08, peer=peer)
+
+
+def test_transfers_are_bounded_and_one_more_is_told_when_to_come_back(make_device):
+    device = make_device(transfers=TransferLimits(in_all=2, idle_s=30.0))
+    assert begin(device, "/1/0/7", "one").code == CONTINUE
+    device.now = 10.5
+    assert begin(device, "/1/0/7", "two").code == CONTINUE
+    answer = begin(device, "/1/0/7", "three")
+    assert (answer.code, options_of(answer)) == (UNAVAILABLE, {MAX_AGE: b"\x14"})  # 30 - 10.5, in whole seconds
+    device.now = 20.0
+    assert device.put("/1/0/7", b"1" * 16, block1=0x18, peer="one").code == CONTINUE  # those that run go on
+    device.now = 40.5
+    assert begin(device, "/1/0/7", "three").code == CONTINUE  # in place of that of "two", of whom nothing was heard
+    assert device.put("/1/0/7", b"1", block1=0x10, peer="two").code == INCOMPLETE
+    assert begin(device, "/1/0/7", "two").code == UNAVAILABLE
+    assert device.put("/1/0/7", b"1", block1=0x20, peer="one").code == CHANGED
+    assert begin(device, "/1/0/7", "two").code == CONTINUE  # in place of one that has ended
+
+
+def test_transfers_of_one_peer_are_bounded(make_device):
+    device = make_device(transfers=TransferLimits(in_all=8, per_peer=1))
+    assert begin(device, "/1/0/7", "one").code == CONTINUE
+    assert begin(device, "/1/0/1", "one").code == UNAVAILABLE
+    assert begin(device, "/1/0/1", "two").code == CONTINUE
+    assert begin(device, "/1/0/7", "one").code == CONTINUE  # it may begin anew
+
+
+def test_a_streamed_body_is_refused_before_a_byte_of_it_is_stored(make_device):
+    device = make_device(transfers=TransferLimits(in_all=1))
+    assert begin(device, "/1/0/7", "one").code == CONTINUE
+    assert device.put("/5/0/0", bytes(64), block1=0x0A, peer="two").code == UNAVAILABLE
+    assert (device.host.staged, device.get("/5/0/3").payload) == (b"", b"0")
+
+
+def test_what_is_gathered_in_all_is_bounded(make_device):
+    device = make_device(gathered_bytes=40)
+    assert begin(device, "/1/0/7", "one").code == CONTINUE
+    assert begin(device, "/1/0/7", "two").code == CONTINUE
+    answer = device.put("/1/0/7", b"1" * 16, block1=0x18, peer="two")
+    assert (answer.code, options_of(answer)) == (UNAVAILABLE, {MAX_AGE: b"\x01"})
+    assert device.put("/1/0/7", b"1" * 16, block1=0x18, peer="two").code == INCOMPLETE  # it has to begin anew
+    assert device.put("/1/0/7", b"1" * 16, block1=0x18, peer="one").code == CONTINUE
+    assert device.put("/1/0/7", b"1", block1=0x20, peer="one").code == CHANGED
+    assert begin(device, "/1/0/7", "two").code == CONTINUE  # there is room again
 
 
 # -- the table by itself
@@ -289,34 +331,35 @@ def test_transfers_are_bounded_and_the_one_not_heard_of_for_longest_gives_way(ma
 A, B = Path.of(1, 0, 1), Path.of(1, 0, 7)
 
 
-def transfer(*, ended=False):
-    made = Transfer(Block1Receiver(100), (3, None), streamed=False)
-    made.answer = Response(CHANGED) if ended else None
-    return made
+def transfer():
+    return Transfer(Block1Receiver(100), (3, None), streamed=False)
 
 
 def test_an_ended_transfer_gives_way_first():
-    table = TransferTable(2)
-    running, ended, new = transfer(), transfer(ended=True), transfer()
-    table.heard("p", A, running)
-    table.heard("q", A, ended)
-    table.heard("r", A, new)
+    table = TransferTable(TransferLimits(in_all=2), 100)
+    running, ended, new = transfer(), transfer(), transfer()
+    table.heard("p", A, running, 0.0)
+    table.heard("q", A, ended, 0.0)
+    table.gather(ended, b"body")
+    table.end("q", A, ended, Response(CHANGED))
+    assert (table.get("q", A), bytes(ended.body), ended.answer) == (ended, b"", Response(CHANGED))
+    table.heard("r", A, new, 0.0)
     assert (table.get("p", A), table.get("q", A), table.get("r", A)) == (running, None, new)
 
 
 def test_a_transfer_in_place_of_its_own_pushes_no_other_out():
-    table = TransferTable(2)
+    table = TransferTable(TransferLimits(in_all=2), 100)
     other, first, second = transfer(), transfer(), transfer()
-    table.heard("p", A, other)
-    table.heard("q", A, first)
-    table.heard("q", A, second)
+    table.heard("p", A, other, 0.0)
+    table.heard("q", A, first, 0.0)
+    table.heard("q", A, second, 0.0)
     assert (table.get("p", A), table.get("q", A), len(table)) == (other, second, 2)
 
 
 def test_drop():
-    table = TransferTable(4)
+    table = TransferTable(TransferLimits(in_all=4), 100)
     for peer, path in (("p", A), ("q", A), ("p", B)):
-        table.heard(peer, path, transfer())
+        table.heard(peer, path, transfer(), 0.0)
     table.drop_others("p", A)
     assert [table.get(*key) is None for key in (("p", A), ("q", A), ("p", B))] == [False, True, False]
     table.drop("p", B)

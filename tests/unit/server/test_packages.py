@@ -9,14 +9,19 @@ import pytest
 
 from lwm2m_fota.coap.endpoint import Request, Stream
 from lwm2m_fota.coap.message import Message, sort_options
-from lwm2m_fota.errors import StorageError, UsageError
+from lwm2m_fota.device.fetch import CoapFetcher
+from lwm2m_fota.errors import ResponseError, StorageError, UsageError
+from lwm2m_fota.lwm2m.places import TransferLimits
 from lwm2m_fota.runtime.entropy import SeededEntropy, SystemEntropy
+from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.server.lwm2m import Lwm2mServer, ServerSettings
 from lwm2m_fota.server.packages import PackageServer, PackageServerLimits
 from lwm2m_fota.server.publications import BlockServed, digest_of
 from lwm2m_fota.sim.loop import run
 from lwm2m_fota.sim.network import LossyNetwork
 from lwm2m_fota.storage.files import FilePackageSource
 from lwm2m_fota.storage.memory import MemoryPackageSource
+from lwm2m_fota.testing.fetchers import RecordingSink
 
 GET, POST, PUT, DELETE, FETCH = 1, 2, 3, 4, 5
 CONTENT, BAD_REQUEST, BAD_OPTION, NOT_FOUND, NOT_ALLOWED = 0x45, 0x80, 0x82, 0x84, 0x85
@@ -51,9 +56,9 @@ class Shelf:
         source = MemoryPackageSource(data) if isinstance(data, bytes) else data
         return self.server.publish(source, "coap", self.progress.append, token)
 
-    def ask(self, token, *options, code=GET, path=None):
+    def ask(self, token, *options, code=GET, path=None, peer="peer"):
         segments = ((URI_PATH, each.encode()) for each in (path or ("fw", token)))
-        return self.server.handle(Message(0, code, 1, b"t", sort_options((*segments, *options)), b""), "peer")
+        return self.server.handle(Message(0, code, 1, b"t", sort_options((*segments, *options)), b""), peer)
 
 
 def block(num, szx, *, more=False):
@@ -425,3 +430,79 @@ def test_repeats_over_a_lossy_network_do_no_harm(world_of, seed):
     assert progress == sorted(set(progress))
     assert progress[-1] == 10_000
     assert {each.num for each in blocks} == set(range(10))
+
+
+# -- too many at a time
+
+UNAVAILABLE, MAX_AGE = 0xA3, 14
+
+
+def first_block(shelf, token, peer):
+    return shelf.ask(token, block(0, 6), peer=peer)
+
+
+def test_so_many_packages_are_on_their_way_and_one_more_comes_later():
+    shelf = Shelf(transfers=TransferLimits(in_all=2, idle_s=30.0))
+    token = shelf.publish().token
+    assert [first_block(shelf, token, peer).code for peer in ("a", "b")] == [CONTENT] * 2
+    shelf.clock.now += 10
+    served = len(shelf.blocks)
+    answer = first_block(shelf, token, "c")
+    assert (answer.code, answer.options) == (UNAVAILABLE, ((MAX_AGE, b"\x14"),))
+    assert len(shelf.blocks) == served
+    assert shelf.ask(token, block(1, 6), peer="b").code == CONTENT
+    assert shelf.ask(token, block(2, 6), peer="b").code == CONTENT  # the last one: "b" is done
+    assert first_block(shelf, token, "c").code == CONTENT
+    assert first_block(shelf, token, "b").code == UNAVAILABLE
+    shelf.clock.now += 20
+    assert first_block(shelf, token, "b").code == CONTENT  # nothing was heard of "a"
+    assert shelf.ask(token, block(2, 6), peer="a").code == CONTENT  # an end needs no place
+
+
+def test_packages_of_one_peer_are_bounded():
+    shelf = Shelf(transfers=TransferLimits(in_all=8, per_peer=1))
+    one, two = shelf.publish().token, shelf.publish().token
+    assert first_block(shelf, one, "a").code == CONTENT
+    assert first_block(shelf, two, "a").code == UNAVAILABLE
+    assert first_block(shelf, two, "b").code == CONTENT
+
+
+def test_a_device_that_is_refused_comes_back_when_it_was_told():
+    """Two devices and one place: the second one fetches when the first has its package."""
+
+    async def main():
+        network = LossyNetwork(seed=1, latency_s=0.05)
+        limits = PackageServerLimits(transfers=TransferLimits(in_all=1))
+        server = Lwm2mServer(network.transport("192.0.2.1", 5683), ServerSettings(packages=limits))
+        first, second = (Pump(network.transport(host)) for host in ("192.0.2.2", "192.0.2.3"))
+        async with server:
+            uri = server.packages.publish(MemoryPackageSource(DATA * 20), "coap", lambda _: None).uri
+            await first.open()
+            await second.open()
+            got = RecordingSink()
+            running = asyncio.ensure_future(CoapFetcher(first).fetch(uri, got, offset=0, etag=None))
+            await asyncio.sleep(1.0)
+            with pytest.raises(ResponseError) as caught:
+                await CoapFetcher(second).fetch(uri, RecordingSink(), offset=0, etag=None)
+            assert caught.value.response_code == UNAVAILABLE
+            assert 0 < caught.value.retry_after_s <= 93
+            await running
+            again = RecordingSink()
+            await CoapFetcher(second).fetch(uri, again, offset=0, etag=None)
+            assert bytes(got.data) == bytes(again.data) == DATA * 20
+            await first.close()
+            await second.close()
+
+    run(main())
+
+
+def test_blocks_read_ahead_need_a_place_too():
+    """A body that is handed out by the endpoint itself asks for each batch."""
+    shelf = Shelf(transfers=TransferLimits(in_all=1, idle_s=5.0))
+    token = shelf.publish().token
+    body = first_block(shelf, token, "a").body
+    shelf.clock.now += 5
+    assert first_block(shelf, token, "b").code == CONTENT
+    assert body.block(1024, 1024).code == UNAVAILABLE
+    shelf.clock.now += 5
+    assert body.block(1024, 1024) == DATA[1024:2048]
