@@ -192,6 +192,17 @@ class Block2Receiver:
         """The size exponent in use; None until it is known."""
         return self._szx
 
+    def shrink(self, smallest_szx: int) -> bool:
+        """Ask for blocks of half the size from now on, but for none smaller than these; False if it stays as it is.
+
+        Args:
+            smallest_szx: an exponent.
+        """
+        if self._szx is None or self._szx <= smallest_szx or self._offset >> self._szx + 3 > MAX_NUM:
+            return False
+        self._szx -= 1
+        return True
+
     @property
     def restarts(self) -> int:
         """How often the fetch has started again."""

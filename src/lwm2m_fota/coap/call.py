@@ -81,6 +81,9 @@ class Call:
         batch: the blocks of a streamed body that wait to be handed over.
         size2: what the peer says of the size of that body.
         window: how many of its blocks may be asked for at a time.
+        shrink: when smaller ones are asked for; None if they never are.
+        losses: how many in a row had to be asked for again.
+        repeated: the last one on the ordinary way had to be.
         q_down: fetch that body by sets; None if that is not wished, or the peer does not know it.
         in_sets: the peer has answered with Q-Block2.
         lane: the hot path, while the call is on it.
@@ -103,6 +106,7 @@ class Call:
         "head",
         "in_sets",
         "lane",
+        "losses",
         "number",
         "observed",
         "outgoing",
@@ -111,7 +115,9 @@ class Call:
         "q_down",
         "q_up",
         "registering",
+        "repeated",
         "request",
+        "shrink",
         "size2",
         "state",
         "token",
@@ -151,6 +157,9 @@ class Call:
         self.batch = Batch(limits.batch_bytes, limits.batch_s)
         self.size2: int | None = None
         self.window = body.window if isinstance(body, Stream) else 1
+        self.shrink = body.shrink if isinstance(body, Stream) else None
+        self.losses = 0
+        self.repeated = False
         q_block = request.q_block if self.upload is not None or isinstance(body, Collect) else body.q_block
         self.q_up = None if bert or self.upload is None else q_block
         self.q_down = None if bert or self.upload is not None else q_block
@@ -160,6 +169,24 @@ class Call:
         self.announced = False
         self.observed: bytes | None = None
         self.freshness: Freshness | None = None
+
+    def note_block(self, *, repeated: bool) -> bool:
+        """A block of the body down came; True if smaller ones are asked for from now on.
+
+        Args:
+            repeated: it had to be asked for more than once.
+        """
+        shrink, download = self.shrink, self.download
+        self.losses = self.losses + 1 if repeated else 0
+        if (
+            shrink is None
+            or download is None
+            or self.losses < shrink.losses
+            or not download.shrink(shrink.smallest_szx)
+        ):
+            return False
+        self.losses = 0
+        return True
 
 
 def checked(request: Request, body: Collect | Stream) -> Request:

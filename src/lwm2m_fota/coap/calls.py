@@ -4,7 +4,7 @@ from typing import Final, Protocol, final
 
 import attrs
 
-from lwm2m_fota.coap.block import MAX_SZX
+from lwm2m_fota.coap.block import MAX_SZX, size_of
 from lwm2m_fota.coap.message import Options
 from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import UsageError
@@ -92,6 +92,30 @@ class Collect:
 
 
 @final
+@attrs.frozen(kw_only=True)
+class Shrink:
+    """When to ask for smaller blocks: the larger a datagram, the likelier a part of it is lost on its way.
+
+    Attributes:
+        losses: after so many blocks in a row that had to be asked for more than once, the size is halved.
+        timeouts: who begins a fetch again halves it after so many in a row that timed out and brought nothing.
+        smallest_szx: the smallest size, as exponent: 2 is 64 bytes, which a frame of IEEE 802.15.4 carries.
+
+    Raises:
+        UsageError: a count below 1, or SZX out of range.
+    """
+
+    losses: int = 4
+    timeouts: int = 3
+    smallest_szx: int = 2
+
+    def __attrs_post_init__(self) -> None:
+        size_of(self.smallest_szx)
+        if min(self.losses, self.timeouts) < 1:
+            raise UsageError("blocks get smaller after one loss at least")
+
+
+@final
 @attrs.frozen
 class Stream:
     """Hand the body of the answer out block by block.
@@ -105,6 +129,7 @@ class Stream:
             tell the size of the body (Size2) is asked for one block at a time.
         q_block: fetch by sets of blocks (Q-Block2) if the peer knows that, else with Block2; None never tries, and
             neither does a call over a stream.
+        shrink: ask for smaller blocks where many get lost; None never does. Sets of blocks keep their size.
 
     Raises:
         UsageError: a window below 1.
@@ -116,6 +141,7 @@ class Stream:
     max_body_bytes: int = DEFAULT_MAX_STREAM_BYTES
     window: int = 1
     q_block: QBlock | None = None
+    shrink: Shrink | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.window < 1:

@@ -260,6 +260,7 @@ class Client:
         if lane is not None and not lane.give_back(message.token, now):
             return
         if message.token == call.token:
+            call.repeated = call.outgoing is not None and call.outgoing.was_repeated(state.parameters.max_retransmit)
             self._close_request(call, now)
             self._answer(call, message, now)
         else:
@@ -379,7 +380,8 @@ class Client:
             self._hand_over(call, now, last=True)
             self.deliver(call, whole(message, b""), now)
             return
-        self._take_pull_lane(call, message, now)
+        if not call.note_block(repeated=call.repeated):
+            self._take_pull_lane(call, message, now)
         if not (block.payload and call.batch.add(block.payload, now) and self.hand_over(call, now)):
             self._go_on(call, now)
 

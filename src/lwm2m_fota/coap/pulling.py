@@ -126,6 +126,9 @@ class PullLane:
             self._messages.pump(state, now)
         if self._window is not None:
             self._judge(self._window, asked, now)
+        repeated = outgoing.retransmits_left != state.parameters.max_retransmit
+        if (repeated or self._call.losses) and self._call.note_block(repeated=repeated):
+            self._limit = 0  # no more of this size are asked for
         if asked.num != self._next_in:
             self._early[asked.num] = payload
         elif self._take(payload, now):

@@ -122,6 +122,10 @@ class Outgoing:
         self.deadline = 0.0
         self.retransmits_left = 0
 
+    def was_repeated(self, max_retransmit: int) -> bool:
+        """It was confirmable, and had to be sent more than once."""
+        return self.confirmable and self.retransmits_left != max_retransmit
+
     @classmethod
     def of(
         cls,

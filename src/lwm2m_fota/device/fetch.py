@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Final, Protocol, final
 
+from lwm2m_fota.coap.block import MAX_SZX
+from lwm2m_fota.coap.calls import Shrink
 from lwm2m_fota.coap.endpoint import Request, Stream
 from lwm2m_fota.coap.events import BlockArrived
 from lwm2m_fota.coap.message import Message
@@ -15,6 +17,7 @@ from lwm2m_fota.model.enums import ProtocolSupport
 from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.transport.base import Peer
 
+_SHRINK: Final = Shrink()
 _DIAGNOSTIC_BYTES: Final = 200
 _ASK_AGAIN: Final = frozenset({Code.SERVICE_UNAVAILABLE, Code.TOO_MANY_REQUESTS})  # 4.29: RFC 8516
 
@@ -84,14 +87,16 @@ def protocols_of(fetchers: Iterable[PackageFetcher]) -> tuple[ProtocolSupport, .
 
 @final
 class _Blocks:
-    """Hands the blocks of a CoAP download to a sink."""
+    """Hands the blocks of a CoAP download to a sink; `came` once there was one."""
 
-    __slots__ = ("_sink",)
+    __slots__ = ("_sink", "came")
 
     def __init__(self, sink: FetchSink) -> None:
         self._sink = sink
+        self.came = False
 
     def block(self, arrived: BlockArrived) -> None:
+        self.came = True
         self._sink.block(
             arrived.offset, arrived.payload, etag=arrived.etag, size_bytes=arrived.size2, last=arrived.last
         )
@@ -111,6 +116,7 @@ class CoapFetcher:
         window: how many blocks to ask for at a time; above 1 it needs an NSTART above 1 too
             (`TransmissionParameters.nstart` of the pump), which RFC 7252 section 4.7 leaves to those who know the path.
         q_block: fetch by sets of blocks (Q-Block2, RFC 9177) where the origin knows that; None never tries.
+        shrink: when to ask for smaller blocks; None never does.
     """
 
     def __init__(
@@ -121,12 +127,15 @@ class CoapFetcher:
         max_body_bytes: int = 1 << 30,
         window: int = 1,
         q_block: QBlock | None = None,
+        shrink: Shrink | None = _SHRINK,
     ) -> None:
         self._pump = pump
         self._szx = szx
         self._max_body_bytes = max_body_bytes
         self._window = window
         self._q_block = q_block
+        self._shrink = shrink
+        self._silent = ("", 0)  # a URI, and how many fetches timed out and brought nothing
 
     @property
     def schemes(self) -> frozenset[str]:
@@ -152,21 +161,38 @@ class CoapFetcher:
         target = self._target(uri)
         peer = await self._peer(target)
         request = Request(Code.GET, target.request_options())
+        blocks = _Blocks(sink)
         stream = Stream(
             offset=offset,
             etag=etag,
-            szx=self._szx,
+            szx=self._szx_for(uri),
             max_body_bytes=self._max_body_bytes,
             window=self._window,
             q_block=self._q_block,
+            shrink=self._shrink,
         )
         try:
-            answer = await self._pump.download(peer, request, _Blocks(sink), stream)
+            answer = await self._pump.download(peer, request, blocks, stream)
         except PeerTimeoutError:
+            if not blocks.came:
+                self._silent = (uri, self._silences(uri) + 1)
             self._pump.end(peer)  # if it is a session, the other end may have lost it: the next attempt opens another
             raise
+        self._silent = ("", 0)
         if not is_success(answer.code):
             raise refusal(uri, answer)
+
+    def _silences(self, uri: str) -> int:
+        silent, times = self._silent
+        return times if silent == uri else 0
+
+    def _szx_for(self, uri: str) -> int | None:
+        """Smaller blocks may get through where nothing else did."""
+        shrink, largest = self._shrink, MAX_SZX if self._szx is None else self._szx
+        halvings = 0 if shrink is None else self._silences(uri) // shrink.timeouts
+        if shrink is None or not halvings:
+            return self._szx
+        return max(largest - halvings, min(largest, shrink.smallest_szx))
 
 
 def refusal(uri: str, answer: Message) -> ResponseError:
