@@ -50,6 +50,38 @@ def test_a_demo_of_three_components(run, method):
     assert set(map(tuple, states.values())) == {((1, 0), (2, 0), (3, 0), (0, 1))}
 
 
+@pytest.mark.parametrize(
+    ("scene", "arguments", "sent", "result"),
+    [
+        ("dependency", ("--object", "33629", "--components", "3"), ["app"], 13),
+        ("rollback", ("--object", "33629", "--components", "3"), ["app", "modem", "sensor"], 8),
+        ("rollback", (), [None], 8),
+    ],
+)
+def test_a_demo_of_what_fails(run, scene, arguments, sent, result):
+    done = run("demo", *arguments, "--scene", scene, "--size", 20_000, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    last = events[-1]
+    assert (last["event"], last["ok"], last["scene"], last["result"], last["equal"]) == (
+        "demo",
+        True,
+        scene,
+        result,
+        True,
+    )
+    assert [event["component"] for event in events if event["event"] == "package"] == sent
+    boots = [event["boot"] for event in events if event["event"] == "booted"]
+    assert boots == (["normal", "pending", "reverted"] if scene == "rollback" else ["normal"])
+    assert {event["state"] for event in events if event["event"] == "shown"} >= {0}
+
+
+def test_a_dependency_is_between_components(cli):
+    done = cli("demo", "--scene", "dependency")
+    assert done.exit_code == 2
+    assert "at least 2 components" in done.stderr
+
+
 def packages(bench):
     app = bench.signed("app.bin", b"app" * 9000, version="2.0.0", needs=("1=1.1.0",))
     return {"app": app, "modem": bench.signed("modem.bin", b"modem" * 3000)}

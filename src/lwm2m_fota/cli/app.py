@@ -91,6 +91,13 @@ def cli() -> None:
 )
 @_PACKAGE_SCHEMES
 @_Q_BLOCK
+@click.option(
+    "--scene",
+    type=click.Choice(["update", "dependency", "rollback"]),
+    default="update",
+    show_default=True,
+    help="A good update, one whose dependency is missing, or one whose new firmware dies on trial.",
+)
 @_JSON
 def demo_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
@@ -102,25 +109,31 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     listen: tuple[Listener, ...],
     package_schemes: tuple[str, ...],
     timers: str | None,
+    scene: str,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Update a simulated device on this machine, from a fresh key to equal bytes.
 
     FILE is the firmware, of each component if there are several; without it, random bytes are made. Exit status 0
-    means that the device shows State 0 and Result 1 and has installed the bytes that were sent.
+    means that the device shows State 0 and Result 1 and has installed the bytes that were sent; in a scene that fails,
+    that it shows the Result of it and runs what it ran before.
     """
-    from lwm2m_fota.cli.demo import DemoOptions, run_demo
+    from lwm2m_fota.cli.demo import DemoOptions, Scene, run_demo
 
+    count = components if object_id == "33629" else 0
+    if scene == "dependency" and (count <= 1 or kind != "mcuboot"):
+        raise click.UsageError("a dependency is between MCUboot images: give --object 33629 and at least 2 components")
     _check_listeners(listen, package_schemes)
     options = DemoOptions(
         file=file,
         size_bytes=size,
         method=method,
-        components=components if object_id == "33629" else 0,
+        components=count,
         kind=kind,
         listen=listen,
         package_schemes=package_schemes,
         q_block=timers,
+        scene=Scene(scene),
     )
     say = Output("demo", as_json=as_json, timed=True)
     _run(say, lambda: run_demo(options, say))

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path as FilePath
 from typing import IO, Any, Final, final
 
@@ -25,6 +26,7 @@ from lwm2m_fota.cli.package import dependency, make
 from lwm2m_fota.cli.package_suit_make import DEFAULT_COMPONENT, Source, make_suit
 from lwm2m_fota.cli.state_dir import running_image, running_images
 from lwm2m_fota.errors import FotaError, StorageError
+from lwm2m_fota.model.enums import UpdateResult
 from lwm2m_fota.package.cose.key import CoseKey
 from lwm2m_fota.package.crypto import PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions
@@ -46,6 +48,26 @@ Event = dict[str, Any]
 
 
 @final
+class Scene(StrEnum):
+    """What a demo shows.
+
+    UPDATE installs what is sent. DEPENDENCY sends the first component alone, which needs the second. ROLLBACK takes the
+    power from the device while it runs the new firmware on trial.
+    """
+
+    UPDATE = "update"
+    DEPENDENCY = "dependency"
+    ROLLBACK = "rollback"
+
+
+_RESULTS: Final = {
+    Scene.DEPENDENCY: UpdateResult.DEPENDENCY_ERROR,
+    Scene.ROLLBACK: UpdateResult.UPDATE_FAILED,
+}
+"""The Update Result that belongs to a scene in which nothing is installed."""
+
+
+@final
 @attrs.frozen(kw_only=True)
 class DemoOptions:
     """What the command was given.
@@ -59,6 +81,7 @@ class DemoOptions:
         listen: where and how the server listens; the device goes to the first of CoAP, a secure one if there is any.
         package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
         q_block: where the waits come from if packages go by sets of blocks; None if they go one by one.
+        scene: what is shown; a dependency needs two components.
     """
 
     file: FilePath | None
@@ -69,6 +92,7 @@ class DemoOptions:
     listen: tuple[Listener, ...] = HERE
     package_schemes: tuple[str, ...] = ()
     q_block: str | None = None
+    scene: Scene = Scene.UPDATE
 
 
 @final
@@ -80,6 +104,10 @@ class _Package:
     path: FilePath
     size_bytes: int
     image: FilePath | None = None
+
+
+_Verdict = tuple[bool, str, int | None, int | None, bool]
+"""Whether the demo went as it should, why; State and Result; and whether the device runs the bytes that it should."""
 
 
 @final
@@ -141,13 +169,15 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
             key = new_key()
             public = folder / "public.pem"
             public.write_bytes(key.public_key.to_pem())
-            packages = [_package(options, folder, key, each) for each in _names(options.components)]
+            names = _names(options.components)
+            sent = names[:1] if options.scene is Scene.DEPENDENCY else names
+            packages = [_package(options, folder, key, each) for each in sent]
             for each in packages:
                 say("package", bytes=each.size_bytes, version=VERSION_AFTER, component=each.name or None)
             way = road(options.listen, options.package_schemes, ENDPOINT, folder)
             sets = () if options.q_block is None else ("--q-block", options.q_block)
             way = Road((*way.server, *sets), (*way.device, *sets))
-            return _Demo(options.method, way, folder / "device", packages, public, say, started).run()
+            return _Demo(options, way, folder / "device", names, packages, public, say, started).run()
     except OSError as error:
         raise StorageError(f"cannot prepare the demo: {error}") from error
     finally:
@@ -175,17 +205,19 @@ def _package(options: DemoOptions, folder: FilePath, key: PrivateKey, name: str)
 class _Demo:
     def __init__(
         self,
-        method: str,
+        options: DemoOptions,
         way: Road,
         state_dir: FilePath,
+        names: Sequence[str],
         packages: Sequence[_Package],
         public: FilePath,
         say: Output,
         started: float,
     ) -> None:
-        self._method = method
+        self._options = options
         self._way = way
         self._state_dir = state_dir
+        self._names = names
         self._packages = packages
         self._public = public
         self._say = say
@@ -193,6 +225,9 @@ class _Demo:
         self._events: queue.Queue[tuple[str, Event | None]] = queue.Queue()
         self._last: dict[str, Event] = {}
         self._shown: dict[str, tuple[int, int]] = {}
+        self._results: set[int] = set()
+        self._cuts = 0  # of the power
+        self._ignored_ends = 0
         self._transfers_s: dict[str, float] = {}
         self._times: dict[str, float] = {}
 
@@ -204,14 +239,31 @@ class _Demo:
                 self._tell(source, event)
                 if event["event"] == "listening":
                     device = self._device(managed_at(event["uris"]))
+                elif device is not None and source == "device" and self._options.scene is Scene.ROLLBACK:
+                    device = self._roll_back(server, device, event)
         finally:
             server.stop(_END_S)
             if device is not None:
                 device.stop(0.0)  # its server is gone: nobody answers a deregistration
         return self._judge()
 
+    def _roll_back(self, server: _Process, device: _Process, event: Event) -> _Process:
+        """Let nobody confirm the trial, and cut the power in it; the device that runs then."""
+        if self._cuts:
+            return device
+        if event["event"] == "rebooting":
+            server.popen.send_signal(signal.SIGSTOP)
+        if event["event"] != "booted" or event["boot"] != "pending":
+            return device
+        self._cuts = self._ignored_ends = 1
+        self._say("power-cut")
+        device.popen.kill()
+        device.popen.wait()
+        server.popen.send_signal(signal.SIGCONT)
+        return self._device(managed_at(self._last["listening"]["uris"]))
+
     def _serve(self) -> _Process:
-        arguments = ["update", "--endpoint", ENDPOINT, "--method", self._method, *self._way.server]
+        arguments = ["update", "--endpoint", ENDPOINT, "--method", self._options.method, *self._way.server]
         for each in self._packages:
             named = ["--component", f"{each.name}={each.path}"]
             arguments += named if each.name else [str(each.path), "--expect-version", VERSION_AFTER]
@@ -220,14 +272,17 @@ class _Demo:
     def _device(self, server: str) -> _Process:
         arguments = ["device", "--server", server, "--endpoint", ENDPOINT, *self._way.device]
         arguments += ["--state-dir", str(self._state_dir), "--trust", str(self._public), "--version", VERSION_BEFORE]
-        for each in self._packages:
-            arguments += ["--object", "33629", "--component", f"{each.name}={VERSION_BEFORE}"] if each.name else []
+        for name in filter(None, self._names):
+            arguments += ["--object", "33629", "--component", f"{name}={VERSION_BEFORE}"]
         return _Process("device", arguments, self._events)
 
     def _stream(self) -> Iterator[tuple[str, Event]]:
         """Events until one of the two has ended; all goes well if that is the server."""
         while True:
             source, event = self._events.get()
+            if event is None and source == "device" and self._ignored_ends:
+                self._ignored_ends -= 1
+                continue
             if event is None:
                 return
             yield source, event
@@ -239,6 +294,7 @@ class _Demo:
             name = event.get("component") or ""
             if kind == "shown":
                 self._shown[name] = event["state"], event["result"]
+                self._results.add(event["result"])
             elif kind == "transferred":
                 self._transfers_s[name] = event["seconds"]
             self._times.setdefault(kind, time.monotonic())
@@ -249,19 +305,14 @@ class _Demo:
     def _judge(self) -> Exit:
         ended = time.monotonic()
         outcome = self._last.get("outcome", {"status": int(Exit.FAILED), "line": "a process ended too soon"})
-        shown = [self._shown.get(each.name, (None, None)) for each in self._packages]
-        good = outcome["status"] == Exit.OK
-        state, result = next((each for each in shown if each != (0, 1)), (0, 1)) if good else shown[0]
-        equal = self._equal()
-        line = outcome["line"]
-        if good and not (equal and (state, result) == (0, 1)):
-            good = False
-            line = "State and Result are not 0 and 1" if equal else "the installed bytes are not those that were sent"
+        verdict = self._updated if self._options.scene is Scene.UPDATE else self._untouched
+        good, line, state, result, equal = verdict(outcome)
         size, seconds = sum(each.size_bytes for each in self._packages), sum(self._transfers_s.values())
         is_sent = len(self._transfers_s) == len(self._packages)
         self._say(
             "demo",
             ok=good,
+            scene=self._options.scene.value,
             line=line,
             state=state,
             result=result,
@@ -274,23 +325,42 @@ class _Demo:
         )
         return Exit.OK if good else Exit.FAILED
 
-    def _equal(self) -> bool:
-        """Whether the device, or each component, runs the bytes that were sent."""
+    def _updated(self, outcome: Event) -> _Verdict:
+        shown = [self._shown.get(each.name, (None, None)) for each in self._packages]
+        good = outcome["status"] == Exit.OK
+        state, result = next((each for each in shown if each != (0, 1)), (0, 1)) if good else shown[0]
+        equal = self._runs(list(self._packages))
+        if good and not (equal and (state, result) == (0, 1)):
+            line = "State and Result are not 0 and 1" if equal else "the installed bytes are not those that were sent"
+            return False, line, state, result, equal
+        return good, outcome["line"], state, result, equal
+
+    def _untouched(self, outcome: Event) -> _Verdict:
+        expected = _RESULTS[self._options.scene]
+        equal = self._runs([None] * len(self._names))
+        good = outcome["status"] == Exit.FAILED and expected in self._results and equal
+        state, result = self._shown.get(self._packages[0].name, (None, None))
+        return good, outcome["line"], state, int(expected) if good else result, equal
+
+    def _runs(self, packages: Sequence[_Package | None]) -> bool:
+        """Whether the device, or each component, runs the bytes of its package, or still what it ran at first."""
         try:
             images = self._images()
-            return all(self._same(each, image) for each, image in zip(self._packages, images, strict=True))
+            return all(self._same(each, image) for each, image in zip(packages, images, strict=True))
         except FotaError:
             return False
 
     def _images(self) -> Sequence[SealedImage | None]:
-        if not self._packages[0].name:
+        if not self._names[0]:
             return [running_image(self._state_dir)]
-        return list(running_images(self._state_dir, range(len(self._packages))).values())
+        return list(running_images(self._state_dir, range(len(self._names))).values())
 
     @staticmethod
-    def _same(package: _Package, image: SealedImage | None) -> bool:
+    def _same(package: _Package | None, image: SealedImage | None) -> bool:
+        if package is None or image is None:
+            return package is None and image is None
         sent = package.image or package.path
-        if image is None or image.size_bytes != size_of(sent):
+        if image.size_bytes != size_of(sent):
             return False
         offset = 0
         with sent.open("rb") as stream:

@@ -129,6 +129,9 @@ def _demo(values: Values) -> Line:
     if not values["ok"]:
         return Line(f"FAILED: {values['line']}", "bold red")
     transfer, update, total = values["transfer_s"], values["update_s"], values["total_s"]
+    if values["scene"] != "update":
+        end = f"Result {values['result']} was shown; the device runs what it ran before\nall {total:.2f} s\nsuccess"
+        return Line(end, "bold green")
     return Line(
         f"{shown(values['state'], values['result'])}; the installed bytes are equal\n"
         f"transfer {transfer:.2f} s ({rate(values['bytes_per_s'])}), update {update:.2f} s, "
@@ -202,10 +205,12 @@ DEVICE_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
 DEMO_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
     {
         "package": EventKind(("bytes", "version", "component"), _package),
+        "power-cut": EventKind((), lambda _: Line("the power of the device is cut, during the trial", "yellow")),
         "error": _ERROR,
         "demo": EventKind(
             (
                 "ok",
+                "scene",
                 "line",
                 "state",
                 "result",

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from lwm2m_fota import cli as room
 from lwm2m_fota.cli.app import cli
-from lwm2m_fota.cli.demo import _Demo, _Package
+from lwm2m_fota.cli.demo import DemoOptions, Scene, _Demo, _Package
 from lwm2m_fota.cli.demo_road import Road
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.state_dir import StateDir, running_image
@@ -172,10 +172,11 @@ class Verdict:
     def told(self, event, **values):
         self._told.append({"event": event, "at": 0, **values})
 
-    def __call__(self):
+    def __call__(self, scene=Scene.UPDATE):
         say = Output("demo", as_json=False)
         packages = [_Package(name, self._package, len(b"the package")) for name in self._names]
-        demo = _Demo("push", Road((), ()), self.state_dir, packages, self._package, say, time.monotonic())
+        options = DemoOptions(file=None, size_bytes=1, method="push", components=len(self._names), scene=scene)
+        demo = _Demo(options, Road((), ()), self.state_dir, self._names, packages, self._package, say, time.monotonic())
         for event in self._told:
             demo._tell("server", event)
         return int(demo._judge()), self._capsys.readouterr().out.splitlines()[-1]
@@ -197,6 +198,26 @@ def test_equal_bytes_and_0_and_1_are_a_success(verdict):
     verdict.installed(b"the package")
     succeed(verdict)
     assert verdict() == (0, "success")
+
+
+def fail_with(verdict, *results):
+    succeed(verdict)
+    for result in results:
+        verdict.told("shown", state=2, result=result, version=None, component=None)
+    verdict.told("outcome", outcome="failed", status=1, line="it failed", hint="", components=[])
+
+
+def test_a_scene_that_fails_is_a_success_if_it_shows_its_result_and_nothing_is_installed(verdict):
+    fail_with(verdict, 8, 10)
+    assert verdict(Scene.ROLLBACK) == (0, "success")
+
+
+def test_a_scene_with_another_result_or_in_which_something_is_installed_is_a_failure(verdict):
+    fail_with(verdict, 5)
+    assert verdict(Scene.ROLLBACK) == (1, "FAILED: it failed")
+    verdict.installed(b"the package")
+    fail_with(verdict, 8)
+    assert verdict(Scene.ROLLBACK) == (1, "FAILED: it failed")
 
 
 @pytest.mark.parametrize("data", [b"THE package", b"the packag", b"the package!"])

@@ -17,7 +17,7 @@ VALUES = {
     "diagnosis": "it is late", "endpoint": "dev", "equal": True, "expired": True, "hint": "Look.", "host": "::1",
     "instance": 1, "name": "modem",
     "limit_s": 1200, "line": "because", "lwm2m": "1.1", "message": "a word", "num": 3, "number": 2, "offset": 3072,
-    "ok": True, "outcome": "failed", "peer": "127.0.0.1:1", "port": 5683, "result": 1, "seconds": 0.5,
+    "ok": True, "outcome": "failed", "peer": "127.0.0.1:1", "port": 5683, "result": 1, "scene": "update", "seconds": 0.5,
     "server": "coap://x", "staged_bytes": 1, "stage": "Cleanup", "state": 0, "status": 1, "step": "push",
     "then": "it ends", "total": 2000, "total_s": 3.0, "transfer_s": 1.0, "update_s": 2.0, "uris": ["coap://[::1]:5683", "coaps://[::1]:5684"], "version": "1.0",
 }  # fmt: skip
@@ -26,6 +26,7 @@ LINES = {
     ("demo", "demo"): "State 0 idle, Result 1 success; the installed bytes are equal\n"
     "transfer 1.00 s (2,000 bytes/s), update 2.00 s, all 3.00 s\nsuccess",
     ("demo", "package"): "package: 1,000 bytes, version 1.0, with a fresh key",
+    ("demo", "power-cut"): "the power of the device is cut, during the trial",
     ("demo", "error"): "Error: a word",
     ("device", "booted"): "booted version 1.0, on trial",
     ("device", "component"): "  component modem, version 1.0",
@@ -101,6 +102,12 @@ def test_every_event_has_its_line():
     ("command", "event", "changed", "text"),
     [
         ("demo", "demo", {"ok": False}, "FAILED: because"),
+        (
+            "demo",
+            "demo",
+            {"scene": "rollback", "result": 8, "transfer_s": None},
+            "Result 8 was shown; the device runs what it ran before\nall 3.00 s\nsuccess",
+        ),
         ("device", "booted", {"boot": "reverted"}, "booted version 1.0: the new one was not confirmed"),
         ("device", "started", {"staged_bytes": 0}, "started"),
         ("device", "state", {"diagnosis": "", "result": 99}, "State 0 idle, Result 99 unknown 99"),
