@@ -128,8 +128,9 @@ class TcpRelay:
             budget.spent.set()
         finally:
             for each in writers:
-                if budget.spent.is_set():
-                    each.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                with contextlib.suppress(OSError):  # its end has gone already
+                    if budget.spent.is_set():
+                        each.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 each.transport.abort()
 
     async def _carry_both(
