@@ -12,7 +12,7 @@ import attrs
 
 from lwm2m_fota import cbor
 from lwm2m_fota.errors import CborError
-from lwm2m_fota.package.cose.names import UNDERSTOOD, CoseTag, Label
+from lwm2m_fota.package.cose.names import UNDERSTOOD, Alg, CoseTag, Label
 from lwm2m_fota.package.cose.rules import CoseRules
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
@@ -33,7 +33,11 @@ _INFO: Final = 0x1F
 _TAG_SIZES: Final = {**dict.fromkeys(range(0xC0, 0xD8), 0), 0xD8: 1, 0xD9: 2, 0xDA: 4, 0xDB: 8}
 """The initial bytes of tags, and how long the number is that follows."""
 
-_EMPTY: Final[Map] = MappingProxyType({})
+_KNOWN_HEADERS: Final[Mapping[bytes, Map]] = MappingProxyType(
+    {b"": MappingProxyType({})}
+    | {cbor.dumps({int(Label.ALG): int(each)}): MappingProxyType({int(Label.ALG): int(each)}) for each in Alg}
+)
+"""Protected headers that name an algorithm and nothing else, as in most messages: they need not be read again."""
 
 
 @final
@@ -239,7 +243,9 @@ def read_headers(protected: object, unprotected: object, rules: CoseRules) -> He
     """
     if type(protected) is not bytes or type(unprotected) is not dict:
         raise refusal_error(Refusal.MALFORMED, "the headers are not a byte string and a map")
-    inner = _load(protected, len(protected)) if protected else _EMPTY
+    inner: object = _KNOWN_HEADERS.get(protected)
+    if inner is None:
+        inner = _load(protected, len(protected))
     if not isinstance(inner, Mapping):
         raise refusal_error(Refusal.MALFORMED, "the protected header is not a map")
     headers = Headers(protected if inner else b"", inner, unprotected)
