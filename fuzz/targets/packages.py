@@ -35,6 +35,8 @@ from lwm2m_fota.package.formats.mcuboot_read import inspect_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
 from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
+from lwm2m_fota.package.formats.suit.make import SuitComponent, SuitOptions, create_suit
+from lwm2m_fota.package.formats.suit.profiles import SuitProfile
 from lwm2m_fota.package.identity import DeviceIdentity
 from lwm2m_fota.package.keyring import DecryptionKey, TrustedKey
 from lwm2m_fota.package.trust import TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
@@ -162,6 +164,26 @@ _ENCRYPTED: Final = {
 _add("cose", {**_AUTHENTIC, **_ENCRYPTED})
 _add("cose-permissive", {**_AUTHENTIC, **_ENCRYPTED}, _PERMISSIVE)
 _add("bundle", {"two": make_bundle(_ED25519, {"app": ("1", _BODY), "b": ("2", b"x")}, {"c": "1"})}, formats=_BUNDLE)
+
+
+def _suit(*components: SuitComponent, number: int = 5) -> bytes:
+    return create_suit(components, options=SuitOptions(sequence_number=number), signers=[_signer(1)]).whole
+
+
+_SUIT_SECRET: Final = SuitProfile.ED25519_ECDH_CHACHA_POLY.encryption(
+    _X25519.public_key, secret=bytes(32), nonce=bytes(12), ephemeral=_EPHEMERAL, key_id=b"x"
+)
+_APP: Final = SuitComponent(id=(b"app",), image=_BODY, version="1.2.3")
+_add(
+    "suit",
+    {
+        "one": _suit(_APP),
+        "two, one of them detached": _suit(
+            _APP, SuitComponent(id=(b"b",), image=b"radio" * 9, uri="coap://h/r"), number=6
+        ),
+        "encrypted": _suit(SuitComponent(id=(b"app",), image=_BODY, encryption=_SUIT_SECRET), number=7),
+    },
+)
 
 
 @target({**_AUTHENTIC, **_ENCRYPTED, "detached": sign1(_BODY, _signer(1), is_detached=True)})

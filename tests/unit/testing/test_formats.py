@@ -15,6 +15,8 @@ from lwm2m_fota.package.formats.mcuboot import McubootFormat
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
 from lwm2m_fota.package.formats.registry import FormatRegistry
+from lwm2m_fota.package.formats.suit.format import SuitFormat
+from lwm2m_fota.package.formats.suit.make import SuitComponent, SuitOptions, create_suit
 from lwm2m_fota.package.keyring import Authentication, DecryptionKey, Signer, TrustedKey
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.testing.bundle import BundleFormat, make_bundle
@@ -161,6 +163,28 @@ class TestEncrypt(TestEncrypt0):
 
     def made(self):
         return encrypt(bytes(16), bytes(12), [WrappedKey(key=SECRET, key_id=b"d")], alg=Alg.A128GCM)
+
+
+class TestSuit(PackageFormatConformance):
+    """An envelope with its payload within."""
+
+    key = P256
+    uri = None
+    encryption = None
+
+    def make_format(self):
+        return SuitFormat()
+
+    def make_package(self, body):
+        component = SuitComponent(id=(b"app",), image=body, version="1.2.3", uri=self.uri, encryption=self.encryption)
+        options = SuitOptions(sequence_number=5, is_text_severed=False)
+        return create_suit([component], options=options, signers=[CoseSigner(key=self.key)]).whole
+
+
+class TestSuitDetached(TestSuit):
+    """The payload behind the envelope."""
+
+    uri = "coap://host/app"
 
 
 class LooksAtNoSignature(OWN.AcmeFormat):
