@@ -56,6 +56,14 @@ def install_wheel(session: nox.Session) -> None:
     session.install("--no-deps", "--force-reinstall", str(wheel))
 
 
+def install_cwt(session: nox.Session) -> None:
+    """Install cwt into an environment of its own, and tell the session where it is."""
+    python = str(WORK / "cwt" / "bin" / "python")
+    session.run("python", "-m", "venv", str(WORK / "cwt"))
+    session.run(python, "-m", "pip", "install", "-q", "-c", "constraints/cwt.txt", "cwt", external=True)
+    session.env["LWM2M_FOTA_CWT"] = python
+
+
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Build the wheel, once for all sessions that test it."""
@@ -153,11 +161,7 @@ def interop_imgtool(session: nox.Session) -> None:
 def interop_cwt(session: nox.Session) -> None:
     """Meet cwt, a COSE library that needs an older cbor2 and so runs in an environment of its own."""
     install_wheel(session)
-    peer = WORK / "cwt"
-    python = str(peer / "bin" / "python")
-    session.run("python", "-m", "venv", str(peer))
-    session.run(python, "-m", "pip", "install", "-q", "-c", "constraints/cwt.txt", "cwt", external=True)
-    session.env["LWM2M_FOTA_CWT"] = python
+    install_cwt(session)
     run_pytest(session, "tests/interop_cwt")
 
 
@@ -171,7 +175,9 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure: `nox -s bench -- transfer --check`, or `machines`."""
+    """Measure: `nox -s bench -- transfer --check`, or `machines`, `verify` and others."""
     install(session, "bench", package=True)
     session.install("--no-deps", "--force-reinstall", ".")
+    if "verify" in session.posargs:
+        install_cwt(session)
     session.run("python", "-m", "benchmarks", *session.posargs)

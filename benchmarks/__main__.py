@@ -19,6 +19,7 @@ BENCHMARKS: Final = {
     "concurrency": "many devices that fetch from one server, against the server of aiocoap",
     "counts": "instructions, copies, allocations and system calls a block, against a baseline",
     "codec": "decoding and encoding messages, against aiocoap",
+    "verify": "packages and COSE messages, against what cannot be left out, and against cwt",
     "machines": "steps of the device machine, against transitions, and the memory of a million",
 }
 """By name, which is that of the module, what it measures."""

@@ -149,6 +149,19 @@ def test_the_codec_benchmark_writes_its_figures(root, tmp_path):
     assert found["codec.decode.over_aiocoap"]["goal"] == ">= 5"
 
 
+def test_the_verify_benchmark_writes_its_figures(root, tmp_path):
+    found = figures_of(root, tmp_path, "verify", "--rounds", "1", "--loops", "20", "--mib", "1")
+    goals = {name: figure["goal"] for name, figure in found.items() if figure["goal"]}
+    assert goals == {
+        "verify.sign1.share": ">= 0.8",
+        "verify.image.1KiB.share": ">= 0.5",
+        "verify.image.64KiB.share": ">= 0.9",
+        "verify.suit.over_decoding": "<= 10",
+        "verify.memory.1MiB": "<= 1",
+    }
+    assert found["verify.memory.1MiB"]["met"] is True
+
+
 def test_the_concurrency_benchmark_serves_every_device(root, tmp_path):
     pytest.importorskip("aiocoap")
     found = figures_of(root, tmp_path, "concurrency", "--devices", "20", "--many", "0", "--rounds", "1")

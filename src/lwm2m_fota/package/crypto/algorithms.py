@@ -25,6 +25,8 @@ class KeyType(Enum):
     X25519 = "X25519"
     SECRET = "secret"  # noqa: S105 - a word
 
+    __hash__ = object.__hash__  # members are one of a kind; that of Enum is written in Python
+
 
 @final
 class Hash(Enum):
@@ -33,6 +35,8 @@ class Hash(Enum):
     SHA256 = "SHA-256"
     SHA384 = "SHA-384"
     SHA512 = "SHA-512"
+
+    __hash__ = object.__hash__  # as above
 
     @property
     def size_bytes(self) -> int:
