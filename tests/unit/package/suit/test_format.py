@@ -216,19 +216,18 @@ def test_who_has_not_signed_is_told_before_anything_arrives():
         verify(data[:head], stranger)
 
 
-def test_truncated_at_every_byte_it_is_refused(capsys):
+def test_truncated_at_every_byte_it_is_refused(record_property):
     data = one()
     codes = {}
     for size in range(1, len(data)):
         with pytest.raises(PackageError) as caught:
             verify(data[:size])
         codes[caught.value.reason] = codes.get(caught.value.reason, 0) + 1
-    with capsys.disabled():
-        print(f"\nSUIT: {len(data) - 1} truncations of a package with a payload: {codes}")  # noqa: T201
+    record_property("figure", f"SUIT: {len(data) - 1} truncations of a package with a payload: {codes}")
     assert codes.keys() <= {"package.truncated", "package.unknown-format"}
 
 
-def test_with_any_bit_flipped_it_is_refused(capsys):
+def test_with_any_bit_flipped_it_is_refused(record_property):
     data = envelope(manifest(((b"app",),), m20=bstr(fetch(OTHER))), payloads={"#app": OTHER})
     codes = {}
     for bit in range(len(data) * 8):
@@ -237,8 +236,7 @@ def test_with_any_bit_flipped_it_is_refused(capsys):
         with pytest.raises(PackageError) as caught:
             verify(bytes(changed))
         codes[caught.value.reason] = codes.get(caught.value.reason, 0) + 1
-    with capsys.disabled():
-        print(f"\nSUIT: {len(data) * 8} flips in a package with a payload: {codes}")  # noqa: T201
+    record_property("figure", f"SUIT: {len(data) * 8} flips in a package with a payload: {codes}")
     assert sum(codes.values()) == len(data) * 8
 
 

@@ -62,7 +62,7 @@ def outcome(data, judge):
     return opened.manifest, payloads
 
 
-def test_shortened_at_every_byte_they_are_refused(examples, published, capsys):
+def test_shortened_at_every_byte_they_are_refused(examples, published, record_property):
     judge = judge_of(published, None)
     count = 0
     for name in GOOD:
@@ -70,11 +70,10 @@ def test_shortened_at_every_byte_they_are_refused(examples, published, capsys):
         for size in range(len(data)):
             assert outcome(data[:size], judge) is None, (name, size)
             count += 1
-    with capsys.disabled():
-        print(f"\nSUIT: {len(GOOD)} envelopes of the drafts, {count} truncations, all refused")  # noqa: T201
+    record_property("figure", f"SUIT: {len(GOOD)} envelopes of the drafts, {count} truncations, all refused")
 
 
-def test_with_any_bit_flipped_they_are_refused_or_say_the_same(examples, published, capsys, counts):
+def test_with_any_bit_flipped_they_are_refused_or_say_the_same(examples, published, record_property, counts):
     """What may be flipped without harm is the key of an integrated payload that nothing has been said about yet."""
     judge = judge_of(published, None)
     step = counts(7, 1)
@@ -91,6 +90,5 @@ def test_with_any_bit_flipped_they_are_refused_or_say_the_same(examples, publish
             else:
                 assert found[0] == manifest, (name, bit)
                 same += 1
-    with capsys.disabled():
-        print(f"\nSUIT: {refused + same} flips, {refused} refused, {same} with the same manifest")  # noqa: T201
+    record_property("figure", f"SUIT: {refused + same} flips, {refused} refused, {same} with the same manifest")
     assert refused > same
