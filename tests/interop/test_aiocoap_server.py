@@ -100,6 +100,24 @@ def test_without_q_block_there_we_fall_back_to_block2(run, origin, pump, sink, p
     met("aiocoap server", "coap", "we fetch by Q-Block2", "falls back to Block2")
 
 
+def test_without_q_block_there_we_push_with_block1(run, origin, pump, package, met):
+    image = package(20_000)
+
+    async def main():
+        held = Package()
+        async with origin(fw=held) as server, pump() as ours:
+            peer = await ours.resolve(*server.address)
+            probe = Request(Code.GET, path_options(["fw"]), q_block=QBlock())
+            await ours.call(peer, probe)
+            assert ours.knows_q_block(peer) is False
+            request = Request(Code.PUT, path_options(["fw"]), source_bytes=len(image), q_block=QBlock())
+            assert (await ours.upload(peer, request, MemoryPackageSource(image))).code == Code.CHANGED
+            assert held.data == image
+
+    run(main())
+    met("aiocoap server", "coap", "we upload by Q-Block1, once it was asked", "falls back to Block1")
+
+
 def test_we_resume_there_at_an_offset(run, origin, pump, sink, package, met):
     image = package(5000)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import attrs
 import pytest
 
 from lwm2m_fota.coap.endpoint import Request
@@ -76,6 +77,22 @@ def test_without_q_block_there_we_fall_back_to_block2(run, coap_server, pump, si
 
     run(main())
     met("coap-server-notls", "coap", "we fetch by Q-Block2", "falls back to Block2")
+
+
+def test_without_q_block_there_we_push_with_block1(run, coap_server, pump, sink, package, met):
+    image = package(20_000)
+
+    async def main():
+        async with coap_server() as server, pump() as ours:
+            peer = await ours.resolve(*server.address)
+            request = attrs.evolve(put(image), q_block=QBlock())
+            assert (await ours.upload(peer, request, MemoryPackageSource(image))).code == Code.CREATED
+            assert ours.knows_q_block(peer) is False
+            await CoapFetcher(ours).fetch(server.uri("/fw"), sink, offset=0, etag=None)
+            assert sink.data == image
+
+    run(main())
+    met("coap-server-notls", "coap", "we upload by Q-Block1 unasked", "falls back to Block1")
 
 
 @pytest.mark.parametrize("szx", [0, 3, 6])

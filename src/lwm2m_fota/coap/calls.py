@@ -28,7 +28,9 @@ class Request:
         szx: the largest block to send, and below 6 also the largest to ask for: `16 << szx` bytes.
         observe: ask to be notified of changes (RFC 7641).
         q_block: send the body by sets of blocks (Q-Block1), all of them non-confirmable: to a peer that is known to
-            understand that, see `Endpoint.knows_q_block`. A request without a body finds that out.
+            understand that, see `Endpoint.knows_q_block`. A request without a body finds that out. Where the peer is
+            known not to, the body goes with Block1; where nothing is known, a peer that passes the option over may take
+            the first block for the whole body.
     """
 
     code: int

@@ -71,13 +71,14 @@ class SetCalling:
     # -- up
 
     def push(self, call: Call, upload: Block1Sender, q: QBlock, now: float) -> None:
-        """Send a body by sets, unless one block carries it, or the peer did not answer to one lately.
+        """Send a body by sets, unless one block carries it, or the peer is known not to understand them.
 
-        Nor if tokens are so short that those of one body would come round.
+        Nor if the peer did not answer to one lately, or tokens are so short that those of one body would come round.
         """
         client = self._client
         if (
-            upload.left_bytes <= MIN_BLOCK_BYTES << upload.szx
+            call.state.knows_q_block is False
+            or upload.left_bytes <= MIN_BLOCK_BYTES << upload.szx
             or now < call.state.probing_until
             or client.limits.token_bytes < _MIN_TOKEN_BYTES
         ):

@@ -188,6 +188,15 @@ def test_with_tokens_that_are_too_short_the_body_goes_with_block1(coap):
     assert (message.type, message.first(27)) == (0, b"\x08")
 
 
+def test_a_peer_that_is_known_not_to_understand_sets_gets_none(coap):
+    pusher = Pusher(coap)
+    pusher.begin()
+    pusher.hear(0x82)
+    pusher.endpoint.cancel(pusher.call, 0.0)
+    (message,) = pusher.begin()
+    assert (message.type, message.first(27), message.first(19)) == (0, b"\x08", None)
+
+
 def test_without_free_message_ids_it_is_as_if_the_set_were_lost(pusher, monkeypatch):
     pusher.begin()
     with monkeypatch.context() as patch:
