@@ -150,6 +150,8 @@ class Waits:
 
     def measured(self, round_trip_s: float) -> None:
         """A round trip has taken so long (RFC 6298 section 2)."""
+        if not self._measures:
+            return
         if not self._mean_s:
             self._mean_s = round_trip_s
             self._deviation_s = round_trip_s / 2
@@ -161,7 +163,7 @@ class Waits:
     def _share(self) -> float:
         """What of the fixed times is waited."""
         q = self._q
-        if not self._measures or not self._mean_s:
+        if not self._mean_s:
             return 1.0
         return min(max(self._mean_s + 4 * self._deviation_s, q.shortest_timeout_s) / q.non_timeout_s, 1.0)
 

@@ -78,13 +78,13 @@ class Sending:
             tokens: one for each block.
         """
         template, last, szx = self._template, self.count - 1, self._szx
-        lead, after = template.lead, template.after
+        lead, after, head_number = template.lead, template.after, int.from_bytes(head, "big") << 16
         datagrams: list[bytes] = []
         for num, part, token in zip(self.numbers, self._parts, tokens, strict=False):
             value = num << 4 | (_MORE if num < last else 0) | szx
             length = value.bit_length() + 7 >> 3
-            packed = value.to_bytes(length, "big")
-            datagrams.append(b"".join((head, mid.to_bytes(2, "big"), token, lead[length], packed, after, part)))
+            begin, packed = (head_number | mid).to_bytes(4, "big"), value.to_bytes(length, "big")
+            datagrams.append(b"".join((begin, token, lead[length], packed, after, part)))
             mid = mid + 1 & MAX_MID
         self.begin(())
         return datagrams
