@@ -341,7 +341,7 @@ def test_we_upload_and_fetch_at_aiocoap(run, pump, sink, met, package, scheme, t
             assert kept.data == image
             await CoapFetcher(ours).fetch(f"{scheme}://{HOST}:{theirs.port}/fw", sink, offset=0, etag=None)
             assert sink.data == image
-            assert max(sink.lengths) == 65536
+            assert max(sink.lengths) >= 65536
 
     run(main())
     met("aiocoap server", scheme, "we upload and fetch, BERT", "equal bytes")

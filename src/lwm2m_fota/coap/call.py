@@ -157,7 +157,7 @@ class Call:
         self.batch = Batch(limits.batch_bytes, limits.batch_s)
         self.size2: int | None = None
         self.window = body.window if isinstance(body, Stream) else 1
-        self.shrink = body.shrink if isinstance(body, Stream) else None
+        self.shrink = body.shrink if isinstance(body, Stream) and not bert else None  # a stream loses nothing
         self.losses = 0
         self.repeated = False
         q_block = request.q_block if self.upload is not None or isinstance(body, Collect) else body.q_block

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lwm2m_fota.coap.block import Block
 from lwm2m_fota.coap.block1 import Accepted, Block1Receiver
 from lwm2m_fota.coap.block2 import block2_answer, block2_options
+from lwm2m_fota.coap.calls import Shrink
 from lwm2m_fota.coap.endpoint import Collect, EndpointLimits, FailureReason, Request, Response, Stream
 from lwm2m_fota.coap.events import (
     BlockArrived,
@@ -338,6 +339,14 @@ def test_sets_of_blocks_are_for_datagrams(coap):
     body = body_of(70_000)
     pair, _, got = pull(coap, body, Store(body), BERT, BERT, Stream(q_block=QBlock()))
     assert (got, pair.carried) == (body, 4)
+
+
+def test_blocks_do_not_shrink_where_nothing_is_lost(coap):
+    body = body_of(70_000)
+    for client, server in ((BERT, BERT), (BERT, BLOCKS), (BLOCKS, BLOCKS)):
+        kept, _, _ = pull(coap, body, Store(body), client, server, Stream())
+        pair, _, got = pull(coap, body, Store(body), client, server, Stream(shrink=Shrink(losses=1)))
+        assert (got, pair.carried) == (body, kept.carried)
 
 
 @pytest.mark.parametrize("max_szx", [5, 2])
