@@ -26,7 +26,7 @@ ORDINARY_LIMIT_S: Final = 120
 FULL_LIMIT_S: Final = 7_200
 INTEROP_LIMIT_S: Final = 60
 
-nox.options.sessions = ["lint", "types", "docs", f"tests-{RUNNING}", "coverage", "mutants"]
+nox.options.sessions = ["lint", "types", "docs", f"tests-{RUNNING}", "coverage", "mutants", "model"]
 
 
 def install(session: nox.Session, *groups: str, package: bool = False) -> None:
@@ -171,6 +171,14 @@ def mutants(session: nox.Session) -> None:
     install(session, "test", package=True)
     session.install("--no-deps", "--force-reinstall", ".")
     session.run("python", "-m", "proof", "mutants", *session.posargs)
+
+
+@nox.session
+def model(session: nox.Session) -> None:
+    """Explore every state of device, server and network, within bounds; `-- full` for the larger ones."""
+    install(session, "test", package=True)
+    session.install("--no-deps", "--force-reinstall", ".")
+    session.run("python", "-m", "proof", "model", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,6 +1,7 @@
-"""`python -m proof mutants`: make the tables wrong, and see that tests notice.
+"""`python -m proof mutants`: make the tables wrong, and see that tests notice. `python -m proof model`: explore them.
 
-Exit status 0 if every mutant was killed, 1 if one survived, 2 if the run says nothing.
+Exit status of mutants: 0 if every mutant was killed, 1 if one survived, 2 if the run says nothing.
+Exit status of model: 0 if all holds, the counts are those of the baseline and every wrong table was found; else 1.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from proof.model import run as model
 from proof.mutants.run import FAILED, PASSED, SLICE, HarnessError, run
 from proof.mutants.tables import TARGETS
 
@@ -20,12 +22,34 @@ def _parser() -> argparse.ArgumentParser:
     mutants.add_argument("--only", action="append", default=[], choices=[each.name for each in TARGETS])
     mutants.add_argument("--seed", type=int, default=1, help="which slice")
     mutants.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    model = names.add_parser("model", help="every state that can be reached must be right")
+    model.add_argument("full", nargs="?", choices=["full"], help="larger bounds, for hours; nothing is compared")
+    model.add_argument("--only", action="append", default=[], help="spaces whose names hold this word; as `full`")
+    model.add_argument("--write", action="store_true", help="keep the counts as the baseline")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; the exit status."""
     options = _parser().parse_args(arguments)
+    return _model(options) if options.name == "model" else _mutants(options)
+
+
+def _model(options: argparse.Namespace) -> int:
+    is_full = options.full is not None
+    found = model.explore(full=is_full, only=options.only)
+    if is_full or options.only:
+        wrong = [f"{name}: {each}" for name, space in found.items() for each in space.findings]
+    else:
+        if options.write:
+            model.write_baseline(found)
+        wrong = model.check(found, model.read_baseline())
+        wrong += [f"not found: {each.name}" for each, finding in model.wrong_tables() if finding is None]
+    print("\n".join(wrong or ["all holds"]))
+    return 1 if wrong else 0
+
+
+def _mutants(options: argparse.Namespace) -> int:
     try:
         reports = run(options.only, full=options.full is not None, seed=options.seed, workers=options.workers)
     except HarnessError as error:

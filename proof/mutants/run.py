@@ -93,12 +93,12 @@ def run(names: Sequence[str], *, full: bool, seed: int, workers: int) -> list[Re
     """
     prepare()
     chosen = [target for target in TARGETS if not names or target.name in names]
-    made = {target.name: _apart(partial(_count, target)) for target in chosen}
+    made = {target.name: apart(partial(_count, target)) for target in chosen}
     weight = sum(map(math.sqrt, made.values()))
     reports = []
     for target in chosen:
         share = made[target.name] if full else round(SLICE * math.sqrt(made[target.name]) / weight)
-        report = _apart(partial(_run_target, target, share, seed, workers))
+        report = apart(partial(_run_target, target, share, seed, workers))
         reports.append(report)
         print(line(report), flush=True)
     return reports
@@ -124,7 +124,7 @@ def prepare() -> None:
 T = TypeVar("T")
 
 
-def _apart(action: Callable[[], T]) -> T:
+def apart(action: Callable[[], T]) -> T:
     """Carry something out in a fork, so that nothing it imports stays."""
     read, write = os.pipe()
     child = os.fork()
