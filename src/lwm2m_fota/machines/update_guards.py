@@ -42,10 +42,11 @@ def next_reset(plan: UpdatePlan, control: Control) -> ResetMethod | None:
 
 
 def next_part(plan: UpdatePlan, control: Control) -> int | None:
-    """The place in the order at which the next package is delivered; None if the present one was the last."""
+    """The place in the order at which the next package is delivered; None if what is left is sent, or runs already."""
     packages = [plan.parts[index].package for index in control.order]
-    sent, left = packages[: control.delivered + 1], range(control.delivered + 1, len(packages))
-    return next((at for at in left if packages[at] not in sent), None)
+    sent = packages[: control.delivered + 1]
+    undone = (at for at, index in enumerate(control.order) if at > control.delivered and not control.parts[index].done)
+    return next((at for at in undone if packages[at] not in sent), None)
 
 
 def left_parts(control: Control) -> tuple[int, ...]:

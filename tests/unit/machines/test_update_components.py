@@ -4,6 +4,7 @@ import heapq
 import json
 from itertools import count
 
+import attrs
 import pytest
 
 from lwm2m_fota.errors import UsageError
@@ -38,6 +39,7 @@ from lwm2m_fota.machines.update_events import (
     TimePassed,
     WriteAnswered,
 )
+from lwm2m_fota.machines.update_guards import next_part
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Succeeded, TimedOut, Undetermined
 from lwm2m_fota.machines.update_policy import (
     ComponentPlan,
@@ -51,6 +53,7 @@ from lwm2m_fota.machines.update_policy import (
     VersionGuard,
 )
 from lwm2m_fota.machines.update_snapshot import restore, snapshot
+from lwm2m_fota.machines.update_state import Control, Part
 from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.machines.update_versions import OwnVersions, VersionMatch
 from lwm2m_fota.machines.update_why import why
@@ -940,3 +943,13 @@ def test_limits_follow_from_all_packages_together():
     assert made.package_bytes == 3_000_000
     assert made.limits.transferring_s == 24_000
     assert made.method is Method.AUTO
+
+
+def test_a_package_for_what_runs_already_is_not_delivered():
+    parts = tuple(ComponentPlan(name=each, package_bytes=1, package=at) for at, each in enumerate(("a", "b", "c")))
+    plan = UpdatePlan(components=parts)
+    none, one, all_ = Part(), Part(done=True), (Part(done=True),) * 3
+    control = Control(parts=(none, one, none), order=(0, 1, 2), targets=(0, 1, 2))
+    assert next_part(plan, control) == 2
+    assert next_part(plan, attrs.evolve(control, parts=all_)) is None
+    assert next_part(plan, attrs.evolve(control, parts=(none,) * 3)) == 1
