@@ -1,4 +1,6 @@
-"""The components of Object 33629 under any sequence of events and crashes, against stores and an installer in memory."""
+"""Components of Object 33629 under any sequence of events and crashes, against stores that agree, and an installer."""
+
+import json
 
 import attrs
 from hypothesis import settings
@@ -28,6 +30,7 @@ from lwm2m_fota.machines.coordinator_snapshot import recover, restore, snapshot
 from lwm2m_fota.machines.coordinator_state import Requirement, Stage, new_group
 from lwm2m_fota.machines.events import BootOutcome, StagedImage
 from lwm2m_fota.model.enums import State, UpdateResult
+from lwm2m_fota.testing.agreement import CrashingStores
 
 # State: the Results that it may show (SPEC 3 and 4), by hand.
 ALLOWED = {0: set(range(14)), 1: {0}, 2: {0, 8, 11, 13}, 3: {0}}
@@ -97,13 +100,23 @@ class Device(RuleBasedStateMachine):
     def power_on(self, profile):
         self.profile = profile
         self.group = new_group(profile, ("1.0",) * 3)
-        self.saved = snapshot(self.group)
+        self.stores = CrashingStores()
+        self.save()
         self.flash = ["1.0"] * 3  # what runs
         self.stages = {}
         self.boot = (BootOutcome.NONE, 0)
         self.begun = set()
 
+    def teardown(self):
+        if hasattr(self, "stores"):
+            self.stores.close()
+
     # -- the driver
+
+    def save(self):
+        data = json.dumps(snapshot(self.group)).encode()
+        self.stores.save(data)
+        self.saved = json.loads(data)
 
     def take(self, taken, crash_after=NEVER):
         before, self.group = self.group, taken.group
@@ -116,7 +129,7 @@ class Device(RuleBasedStateMachine):
     def carry_out(self, effect):
         match effect:
             case fx.Persist():
-                self.saved = snapshot(self.group)
+                self.save()
             case DropStage(stage):
                 self.stages.pop(stage, None)
             case For(instance, fx.OpenStage(_, transfer)):
@@ -179,7 +192,7 @@ class Device(RuleBasedStateMachine):
         )
 
     def restart(self, wall=None):
-        self.group = restore(self.saved, self.profile)
+        self.group = restore(json.loads(self.stores.crash()), self.profile)
         self.take(recover(self.group, self.found(), self.profile, wall))
         self.boot = (BootOutcome.NONE, 0) if not self.group.batch else self.boot
 

@@ -1,4 +1,6 @@
-"""The device machine under any sequence of events and crashes, against a store and an installer in memory."""
+"""The device machine under any sequence of events and crashes, against stores that must agree, and an installer."""
+
+import json
 
 import attrs
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.snapshot import recover, restore, snapshot
 from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.model.enums import DeliveryMethod, State, UpdateResult
+from lwm2m_fota.testing.agreement import CrashingStores
 
 # State: the Results that it may show (SPEC 3), by hand.
 ALLOWED = {
@@ -63,13 +66,23 @@ class Device(RuleBasedStateMachine):
     def power_on(self, profile):
         self.profile = profile
         self.machine = FirmwareMachine()
-        self.saved = snapshot(self.machine)
+        self.stores = CrashingStores()
+        self.save()
         self.stage = StagedImage.MISSING
         self.boot = (BootOutcome.NONE, 0)
         self.installing = None
         self.begun = set()
 
+    def teardown(self):
+        if hasattr(self, "stores"):
+            self.stores.close()
+
     # -- the driver
+
+    def save(self):
+        data = json.dumps(snapshot(self.machine)).encode()
+        self.stores.save(data)
+        self.saved = json.loads(data)
 
     def take(self, taken, crash_after=NEVER):
         before = self.machine
@@ -102,7 +115,7 @@ class Device(RuleBasedStateMachine):
     def carry_out(self, effect):
         match effect:
             case fx.Persist():
-                self.saved = snapshot(self.machine)
+                self.save()
             case fx.OpenStage(_, transfer):
                 assert transfer == self.machine.transfer
                 self.stage = StagedImage.PARTIAL
@@ -123,7 +136,7 @@ class Device(RuleBasedStateMachine):
                 self.installing = attempt
 
     def restart(self, wall=None):
-        self.machine = restore(self.saved)
+        self.machine = restore(json.loads(self.stores.crash()))
         found = Found(image=self.stage, boot=self.boot[0], attempt=self.boot[1])
         self.take(recover(self.machine, found, self.profile, wall))
 
