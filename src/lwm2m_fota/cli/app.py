@@ -38,6 +38,13 @@ if TYPE_CHECKING:
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=FilePath)
 _PATH = click.Path(path_type=FilePath)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_TRACE = click.option(
+    "--trace",
+    "trace",
+    type=_PATH,
+    metavar="FILE",
+    help="Record the update in a file, for `lwm2m-fota trace`; it holds no key and no path of a package.",
+)
 _PACKAGE_SCHEMES = click.option(
     "--package-scheme",
     "package_schemes",
@@ -98,6 +105,7 @@ def cli() -> None:
     show_default=True,
     help="A good update, one whose dependency is missing, or one whose new firmware dies on trial.",
 )
+@_TRACE
 @_JSON
 def demo_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
@@ -110,6 +118,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     package_schemes: tuple[str, ...],
     timers: str | None,
     scene: str,
+    trace: FilePath | None,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Update a simulated device on this machine, from a fresh key to equal bytes.
@@ -134,6 +143,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
         package_schemes=package_schemes,
         q_block=timers,
         scene=Scene(scene),
+        trace=trace,
     )
     say = Output("demo", as_json=as_json, timed=True)
     _run(say, lambda: run_demo(options, say))
@@ -178,6 +188,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     "--timeout", "timeout_s", type=seconds, metavar="SECONDS", help="For everything, the device's coming too."
 )
 @_Q_BLOCK
+@_TRACE
 @_JSON
 def update_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
@@ -195,6 +206,7 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
     auto_upgrade: str | None,
     timeout_s: float | None,
     timers: str | None,
+    trace: FilePath | None,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Wait for one device, update it, and exit.
@@ -232,9 +244,25 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
         ),
         timeout_s=timeout_s,
         q_block=q_block(timers),
+        trace=trace,
     )
     say = Output("update", as_json=as_json)
     _run(say, lambda: run_update(options, say))
+
+
+@cli.command("trace")
+@click.argument("file", type=_EXISTING)
+@click.option("--format", "form", type=click.Choice(["mermaid", "svg"]), default="mermaid", show_default=True)
+@click.option("--output", type=_PATH, metavar="FILE", help="Where to write it; standard output by default.")
+def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
+    """Draw an update that was recorded with --trace, as a sequence diagram.
+
+    The update is replayed on the way: exit status 1 means that the file is no trace, or that the replay does not come
+    to the steps that were recorded.
+    """
+    from lwm2m_fota.cli.trace import run_trace
+
+    _run(Output("trace", as_json=False), lambda: run_trace(file, form, output))
 
 
 @cli.command("device")

@@ -82,6 +82,7 @@ class DemoOptions:
         package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
         q_block: where the waits come from if packages go by sets of blocks; None if they go one by one.
         scene: what is shown; a dependency needs two components.
+        trace: the file to record the server's update in.
     """
 
     file: FilePath | None
@@ -93,6 +94,7 @@ class DemoOptions:
     package_schemes: tuple[str, ...] = ()
     q_block: str | None = None
     scene: Scene = Scene.UPDATE
+    trace: FilePath | None = None
 
 
 @final
@@ -177,6 +179,8 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
             way = road(options.listen, options.package_schemes, ENDPOINT, folder)
             sets = () if options.q_block is None else ("--q-block", options.q_block)
             way = Road((*way.server, *sets), (*way.device, *sets))
+            if options.trace is not None:
+                way = attrs.evolve(way, server=(*way.server, "--trace", str(options.trace)))
             return _Demo(options, way, folder / "device", names, packages, public, say, started).run()
     except OSError as error:
         raise StorageError(f"cannot prepare the demo: {error}") from error

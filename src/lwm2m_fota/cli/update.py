@@ -15,6 +15,7 @@ from lwm2m_fota.cli.options import Listener
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import format_of
 from lwm2m_fota.cli.security import Credentials, SecurityOptions
+from lwm2m_fota.cli.trace import TraceFile
 from lwm2m_fota.cli.update_log import UpdateLog
 from lwm2m_fota.cli.ways import WEB, WebHost, listening, web_host
 from lwm2m_fota.coap.qblock import QBlock
@@ -70,6 +71,7 @@ class UpdateOptions:
         settings: what is set on the device first.
         timeout_s: limit of the whole update, waiting for the device included.
         q_block: push by sets of blocks to a device that understands that; None never tries.
+        trace: the file to record the update in.
     """
 
     file: FilePath | None = None
@@ -85,6 +87,7 @@ class UpdateOptions:
     settings: DeviceSettings = attrs.field(factory=DeviceSettings)
     timeout_s: float | None = None
     q_block: QBlock | None = None
+    trace: FilePath | None = None
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -241,9 +244,9 @@ class _Server:
 
 async def _run(options: UpdateOptions, credentials: Credentials, source: PackageSource | Packages, say: Output) -> Exit:
     log = UpdateLog(options.endpoint, say)
-    async with _Server(options, credentials, log) as server:
+    async with _Server(options, credentials, log) as server, TraceFile(options.trace) as trace:
         updater = Updater(server.lwm2m, server.packages)
-        running = updater.start(options.endpoint, source, _plan(options, source), listeners=(log.note,))
+        running = updater.start(options.endpoint, source, _plan(options, source), listeners=(log.note,), trace=trace)
         log.follow(running)
         ending = asyncio.ensure_future(_end(running, log))
         await asyncio.sleep(0)  # the signals are heard before anyone is told that there is something to stop

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, final
 
 from lwm2m_fota.errors import FotaError
 from lwm2m_fota.lwm2m.registry import Registration
-from lwm2m_fota.machines import update
+from lwm2m_fota.machines import update, update_trace
 from lwm2m_fota.machines.update_effects import (
     Finished,
     Note,
@@ -43,6 +43,8 @@ from lwm2m_fota.server.record import UpdateRecord, encode
 from lwm2m_fota.storage.base import PackageSource, StateStore
 
 NoteListener = Callable[[Note], None]
+TraceListener = Callable[[Mapping[str, object]], None]
+"""Is given each line of a trace (`machines.update_trace`), as JSON values."""
 
 PROGRESS_S: Final = 0.2
 """Progress is told to the machine at most this often; the limits it feeds are hundreds of seconds."""
@@ -72,6 +74,7 @@ class RunningUpdate:
         host: PackageHost | None,
         state: StateStore | None,
         listeners: Iterable[NoteListener],
+        trace: TraceListener | None,
         on_end: Callable[[], object],
         on_over: Callable[[], object],
     ) -> None:
@@ -85,6 +88,7 @@ class RunningUpdate:
         self._host = host
         self._state = state
         self._listeners = tuple(listeners)
+        self._trace = trace
         self._on_end = on_end
         self._on_over = on_over
         self._is_over = False
@@ -106,6 +110,8 @@ class RunningUpdate:
             StorageError: the update cannot be stored.
         """
         self._save()
+        if self._trace is not None:
+            tell(self._trace, update_trace.first_line(self._machine, self._loop.time()))
         outcome = self._machine.outcome
         if outcome is not None:  # it ended, and the process before anybody was told
             self._end(outcome)
@@ -200,11 +206,17 @@ class RunningUpdate:
         self._is_feeding = True
         try:
             while self._events and not self._is_over:
-                self._take(update.step(self._machine, self._events.popleft(), self._loop.time()))
+                self._step(self._events.popleft(), self._loop.time())
         finally:
             self._events.clear()
             self._is_feeding = False
         self._arm()
+
+    def _step(self, event: UpdateEvent, now: float) -> None:
+        taken = update.step(self._machine, event, now)
+        if self._trace is not None:
+            tell(self._trace, update_trace.line(event, taken.effects, taken.machine, now))
+        self._take(taken)
 
     def _take(self, taken: update.Step) -> None:
         self._machine = taken.machine

@@ -18,10 +18,10 @@ from lwm2m_fota.server.planning import Packages, packages_of, plan_for
 from lwm2m_fota.server.ports import DeviceGateway, PackageHost
 from lwm2m_fota.server.publications import digest_of
 from lwm2m_fota.server.record import UpdateRecord, decode
-from lwm2m_fota.server.running import NoteListener, RunningUpdate
+from lwm2m_fota.server.running import NoteListener, RunningUpdate, TraceListener
 from lwm2m_fota.storage.base import PackageSource, StateStore
 
-__all__ = ["NoteListener", "RunningUpdate", "Updater", "check_package"]
+__all__ = ["NoteListener", "RunningUpdate", "TraceListener", "Updater", "check_package"]
 
 
 def check_package(source: PackageSource) -> None:
@@ -73,6 +73,7 @@ class Updater:
         *,
         state: StateStore | None = None,
         listeners: Iterable[NoteListener] = (),
+        trace: TraceListener | None = None,
     ) -> RunningUpdate:
         """Begin an update; the device need not be registered yet.
 
@@ -86,6 +87,7 @@ class Updater:
             state: keeps the update across restarts of this process. What it held before is replaced; when the update
                 has ended, the end stays in it until its owner clears it.
             listeners: hear every note of the update, as it happens.
+            trace: is given each line of a trace, from which `machines.update_trace` replays the update.
 
         Raises:
             UsageError: a package is empty or a reset, is not what the plan says, no device can have this name, or an
@@ -100,7 +102,7 @@ class Updater:
             plan = attrs.evolve(plan, schemes=self.schemes)
         machine = update.start(plan, asyncio.get_running_loop().time())
         digests = () if state is None else _digests(sources)
-        return self._begin(endpoint, UpdateRecord(machine=machine, digests=digests), sources, state, listeners)
+        return self._begin(endpoint, UpdateRecord(machine=machine, digests=digests), sources, state, listeners, trace)
 
     def resume(
         self,
@@ -109,6 +111,7 @@ class Updater:
         state: StateStore,
         *,
         listeners: Iterable[NoteListener] = (),
+        trace: TraceListener | None = None,
     ) -> RunningUpdate:
         """Take up an update after a restart of this process: the device is read before anything is sent again.
 
@@ -120,6 +123,7 @@ class Updater:
             source: what the update began with.
             state: what `start` was given.
             listeners: hear every note from now on.
+            trace: is given each line of a trace that begins here.
 
         Raises:
             UsageError: another package, or an update of this device already runs.
@@ -133,7 +137,7 @@ class Updater:
         sources = packages_of(record.machine.plan, source)
         if record.digests != _digests(sources):
             raise UsageError("the stored update is of another package")
-        return self._begin(endpoint, record, sources, state, listeners, restarted=True)
+        return self._begin(endpoint, record, sources, state, listeners, trace, restarted=True)
 
     async def update(
         self,
@@ -164,6 +168,7 @@ class Updater:
         sources: Sequence[PackageSource],
         state: StateStore | None,
         listeners: Iterable[NoteListener],
+        trace: TraceListener | None,
         *,
         restarted: bool = False,
     ) -> RunningUpdate:
@@ -181,6 +186,7 @@ class Updater:
             host=self._host,
             state=state,
             listeners=listeners,
+            trace=trace,
             on_end=lambda: self._ended(endpoint),
             on_over=lambda: self._listening.pop(endpoint, None),
         )

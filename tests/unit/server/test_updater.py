@@ -15,6 +15,7 @@ from lwm2m_fota.machines.update_limits import UpdateLimits
 from lwm2m_fota.machines.update_outcome import Cancelled, Failed, Succeeded, TimedOut, Undetermined
 from lwm2m_fota.machines.update_policy import DeviceSettings, Method, UpdatePlan
 from lwm2m_fota.machines.update_steps import UpdateStage
+from lwm2m_fota.machines.update_trace import read_trace, replay
 from lwm2m_fota.model.enums import DeliveryMethod, Severity, State, UpdateResult
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.runtime.entropy import SeededEntropy
@@ -117,6 +118,36 @@ def test_a_device_is_updated(method, profile, way):
     assert (bench.device.version, bench.device.boots) == ("1.1.0", 2)
     assert [note for note in bench.notes if isinstance(note, Finished)] == [Finished(outcome)]
     assert bench.notes[-1] == Finished(outcome)
+
+
+@pytest.mark.parametrize("method", ["push", "pull"])
+def test_a_trace_replays_to_the_same_end(method):
+    lines = []
+
+    async def main():
+        async with Bench() as bench:
+            source = MemoryPackageSource(PACKAGE)
+            running = bench.updater.start("device", source, plan_of(method), trace=lines.append)
+            return await running.outcome()
+
+    outcome = run(main())
+    machine = replay(read_trace(json.loads(json.dumps(lines))))
+    assert isinstance(outcome, Succeeded)
+    assert machine.outcome == outcome
+    assert lines[-1]["step"] == "finished"
+
+
+def test_a_trace_that_cannot_be_written_does_not_end_an_update(faults):
+    def full(_):
+        raise OSError("no space")
+
+    async def main():
+        async with Bench() as bench:
+            running = bench.updater.start("device", MemoryPackageSource(PACKAGE), plan_of("push"), trace=full)
+            return await running.outcome()
+
+    assert isinstance(run(main()), Succeeded)
+    assert str(faults[0]) == "no space"
 
 
 def test_the_default_plan_takes_whatever_the_device_offers():
