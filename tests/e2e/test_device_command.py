@@ -140,7 +140,7 @@ def test_a_key_that_is_not_there_is_one_line(run, tmp_path):
         ("coap:5683", "host"),
         ("coap://", "host"),
         ("coap://127.0.0.1:99999", "port"),
-        ("coaps://127.0.0.1", "coaps is not spoken here"),
+        ("coap+ws://127.0.0.1", "not a CoAP scheme"),
         ("http://127.0.0.1", "http"),
         ("coap://127.0.0.1/rd", "neither path nor query"),
     ],

@@ -233,9 +233,9 @@ def test_nobody_reading_the_output_does_not_end_an_update_or_a_device(bench, sta
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--listen", "5683"), "is not HOST:PORT"),
-        (("--listen", "::1:5683"), "is not HOST:PORT"),
-        (("--listen", "[127.0.0.1]:5683"), "is not HOST:PORT"),
+        (("--listen", "5683"), "is not [SCHEME://]HOST:PORT"),
+        (("--listen", "::1:5683"), "is not [SCHEME://]HOST:PORT"),
+        (("--listen", "[127.0.0.1]:5683"), "is not [SCHEME://]HOST:PORT"),
         (("--listen", "127.0.0.1:65536"), "is not a port"),
         (("--advertise", "two words"), "is not a host"),
         (("--timeout", "0"), "is not a positive number of seconds"),
