@@ -107,3 +107,14 @@ def command_lines():
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             yield path.read_bytes()
+
+
+@pytest.mark.parametrize("method", ["push", "pull"])
+def test_a_plain_image_is_known_by_its_digest(run, method):
+    check_success(run("demo", "--format", "plain", "--size", 30_000, "--method", method, "--json"), 30_000)
+
+
+def test_a_plain_image_is_for_no_component(run):
+    done = run("demo", "--format", "plain", "--object", "33629")
+    assert done.returncode == 2
+    assert "names no component" in done.stderr

@@ -151,3 +151,10 @@ def test_a_wrong_server_uri_is_told_before_anything_begins(cli, tmp_path, uri, w
     assert f"Invalid value for '--server': '{uri}' is not coap://HOST[:PORT]: " in done.output
     assert words in done.output
     assert not (tmp_path / "state").exists()
+
+
+def test_a_digest_that_is_none_is_told_before_anything_begins(cli, tmp_path):
+    where = ("--server", "coap://127.0.0.1", "--endpoint", "dev", "--state-dir", tmp_path / "state")
+    done = cli("device", *where, "--sha256", "beef")
+    assert done.exit_code == 1
+    assert "64 hex digits" in done.output

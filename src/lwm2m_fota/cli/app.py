@@ -86,7 +86,7 @@ def cli() -> None:
     show_default=True,
     help="Of Object 33629; the first MCUboot image needs the second.",
 )
-@click.option("--format", "kind", type=click.Choice(["mcuboot", "suit"]), default="mcuboot", show_default=True)
+@click.option("--format", "kind", type=click.Choice(["mcuboot", "suit", "plain"]), default="mcuboot", show_default=True)
 @click.option(
     "--listen",
     type=listener,
@@ -132,6 +132,8 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     count = components if object_id == "33629" else 0
     if scene == "dependency" and (count <= 1 or kind != "mcuboot"):
         raise click.UsageError("a dependency is between MCUboot images: give --object 33629 and at least 2 components")
+    if kind == "plain" and count:
+        raise click.UsageError("a plain image names no component: it goes with Object 5")
     _check_listeners(listen, package_schemes)
     options = DemoOptions(
         file=file,
@@ -270,6 +272,7 @@ def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
 @click.option("--endpoint", type=endpoint_name, metavar="NAME", required=True, help="The endpoint name.")
 @click.option("--state-dir", type=_PATH, required=True, help="The folder that keeps all state; made if need be.")
 @click.option("--trust", "trusted", type=_PATH, multiple=True, help="A public key (PEM) that signs packages.")
+@click.option("--sha256", metavar="HEX", help="The digest of the one package to take; with --trust, both have to hold.")
 @click.option("--version", "version", default="1.0.0", show_default=True, help="Of the firmware before any update.")
 @click.option("--object", "object_id", type=click.Choice(["5", "33629"]), default="5", show_default=True)
 @click.option("--object-version", type=click.Choice(["1.0", "1.1", "1.2"]), default="1.1", show_default=True)
@@ -300,6 +303,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     endpoint: str,
     state_dir: FilePath,
     trusted: tuple[FilePath, ...],
+    sha256: str | None,
     version: str,
     object_id: str,
     object_version: "Version",
@@ -314,8 +318,8 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
 ) -> None:
     """Be a device: keep all state in a folder, go on from there after any end, reboot into new images.
 
-    Without --trust every package is refused: nothing unverified is ever installed. SIGINT or SIGTERM deregisters and
-    ends it with exit status 0; a second one does not wait for the server.
+    Without --trust or --sha256 every package is refused: nothing unverified is ever installed. SIGINT or SIGTERM
+    deregisters and ends it with exit status 0; a second one does not wait for the server.
     """
     from lwm2m_fota.cli.device import DeviceOptions, run_device
     from lwm2m_fota.cli.firmware import ComponentOption
@@ -333,7 +337,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
                 server=server,
                 endpoint=endpoint,
                 state_dir=state_dir,
-                trust=read_trust(trusted),
+                trust=read_trust(trusted, sha256=sha256),
                 version=version,
                 object_version=object_version,
                 components=tuple(ComponentOption(each.name, each.value) for each in components),

@@ -1,5 +1,6 @@
 """`lwm2m-fota demo`: a whole update between two processes on this machine, from a fresh key to equal bytes."""
 
+import hashlib
 import json
 import os
 import queue
@@ -77,7 +78,7 @@ class DemoOptions:
         size_bytes: of the random firmware.
         method: push or pull.
         components: how many, of Object 33629; 0 for Object 5.
-        kind: mcuboot or suit: the format of the packages.
+        kind: mcuboot, suit or plain: the format of the packages. A plain one is known by its digest.
         listen: where and how the server listens; the device goes to the first of CoAP, a secure one if there is any.
         package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
         q_block: where the waits come from if packages go by sets of blocks; None if they go one by one.
@@ -194,6 +195,9 @@ def _names(components: int) -> Sequence[str]:
 
 def _package(options: DemoOptions, folder: FilePath, key: PrivateKey, name: str) -> _Package:
     """The package of a component; of MCUboot images, the first one needs the second, so that both go together."""
+    if options.kind == "plain":
+        firmware = _firmware(options, folder, name)
+        return _Package(name, firmware, size_of(firmware))
     path = folder / f"firmware{name}.signed.bin"
     if options.kind == "suit":
         firmware = _firmware(options, folder, name)
@@ -270,15 +274,22 @@ class _Demo:
         arguments = ["update", "--endpoint", ENDPOINT, "--method", self._options.method, *self._way.server]
         for each in self._packages:
             named = ["--component", f"{each.name}={each.path}"]
-            arguments += named if each.name else [str(each.path), "--expect-version", VERSION_AFTER]
+            version = [] if self._options.kind == "plain" else ["--expect-version", VERSION_AFTER]
+            arguments += named if each.name else [str(each.path), *version]
         return _Process("server", arguments, self._events)
 
     def _device(self, server: str) -> _Process:
         arguments = ["device", "--server", server, "--endpoint", ENDPOINT, *self._way.device]
-        arguments += ["--state-dir", str(self._state_dir), "--trust", str(self._public), "--version", VERSION_BEFORE]
+        arguments += ["--state-dir", str(self._state_dir), *self._trust(), "--version", VERSION_BEFORE]
         for name in filter(None, self._names):
             arguments += ["--object", "33629", "--component", f"{name}={VERSION_BEFORE}"]
         return _Process("device", arguments, self._events)
+
+    def _trust(self) -> list[str]:
+        if self._options.kind != "plain":
+            return ["--trust", str(self._public)]
+        with self._packages[0].path.open("rb") as file:
+            return ["--sha256", hashlib.file_digest(file, "sha256").hexdigest()]
 
     def _stream(self) -> Iterator[tuple[str, Event]]:
         """Events until one of the two has ended; all goes well if that is the server."""

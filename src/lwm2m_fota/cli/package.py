@@ -40,13 +40,16 @@ _MAX_IMAGE: Final = 255
 _SHA256_DIGITS: Final = 64
 
 
-def read_trust(paths: Sequence[FilePath], *, max_package_bytes: int = MAX_PACKAGE_BYTES) -> TrustPolicy:
-    """Trust in the keys of files; without one, in nothing.
+def read_trust(
+    paths: Sequence[FilePath], *, sha256: str | None = None, max_package_bytes: int = MAX_PACKAGE_BYTES
+) -> TrustPolicy:
+    """Trust in the keys of files, and in the file of a digest in hex; without either, in nothing.
 
     Raises:
-        UsageError: a file cannot be read, or holds no public key that is supported.
+        UsageError: a file cannot be read, or holds no public key that is supported; or it is no digest.
     """
-    return TrustPolicy(keys=trusted_keys(paths), max_package_bytes=max_package_bytes)
+    digest = None if sha256 is None else _digest(sha256)
+    return TrustPolicy(keys=trusted_keys(paths), expected_sha256=digest, max_package_bytes=max_package_bytes)
 
 
 def formats() -> FormatRegistry:
