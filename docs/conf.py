@@ -101,6 +101,13 @@ def read_docstring(app: Sphinx, what: str, name: str, obj: object, options: obje
     lines[:] = GoogleDocstring(marked, config, app, kind, name, obj, options).lines()
 
 
+def set_apart(app: Sphinx, name: str, source: list[str]) -> None:
+    """Keep the API out of the tree that stands beside every page: hundreds of modules in each take minutes to write."""
+    del app
+    if name == "reference/api/lwm2m_fota":
+        source[0] = f":orphan:\n\n{source[0]}"
+
+
 def write_limits(app: Sphinx) -> None:
     """Make the page of limits anew."""
     del app
@@ -110,4 +117,5 @@ def write_limits(app: Sphinx) -> None:
 def setup(app: Sphinx) -> None:
     """Register what is made at every build."""
     app.connect("builder-inited", write_limits)
+    app.connect("source-read", set_apart)
     app.connect("autodoc-process-docstring", read_docstring)

@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,12 +20,19 @@ _TABLES: Final = "lwm2m_fota.machines."
 
 def explore(*, full: bool, only: Sequence[str]) -> dict[str, Found]:
     """Explore the spaces, or those whose names hold one of these words; print what each is like."""
+    names = [name for name in apart(partial(_names, full=full)) if not only or any(each in name for each in only)]
     found = {}
-    for name in apart(partial(_names, full=full)):
-        if not only or any(each in name for each in only):
-            found[name] = apart(partial(_explored, name, full=full))
-            print(line(name, found[name]), flush=True)
+    with _workers() as pool:
+        spaces = pool.map(lambda name: apart(partial(_explored, name, full=full)), names)
+        for name, space in zip(names, spaces, strict=True):
+            found[name] = space
+            print(line(name, space), flush=True)
     return found
+
+
+def _workers() -> ThreadPoolExecutor:
+    """A thread for each core, to wait for the processes that do the work."""
+    return ThreadPoolExecutor(max_workers=os.cpu_count())
 
 
 def line(name: str, found: Found) -> str:
@@ -51,11 +60,12 @@ def _every_row() -> set[str]:
 def wrong_tables() -> list[tuple[Wrong, Finding | None]]:
     """Let each wrong table be looked for; print by how long a trace it was found."""
     verdicts = []
-    for wrong in WRONG:
-        found = apart(partial(_wrong, wrong))
-        verdicts.append((wrong, found))
-        words = f"found in {len(found.trace)} moves: {found.rule}" if found else "NOT FOUND"
-        print(f"wrong: {wrong.name}: {words}", flush=True)
+    with _workers() as pool:
+        findings = pool.map(lambda each: apart(partial(_wrong, each)), WRONG)
+        for wrong, found in zip(WRONG, findings, strict=True):
+            verdicts.append((wrong, found))
+            words = f"found in {len(found.trace)} moves: {found.rule}" if found else "NOT FOUND"
+            print(f"wrong: {wrong.name}: {words}", flush=True)
     return verdicts
 
 

@@ -3,12 +3,14 @@
 import json
 import random
 
-from hypothesis import given
+import attrs
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lwm2m_fota.machines.update import Step, handle_timeout, next_deadline, start, step
 from lwm2m_fota.machines.update_codes import DIAGNOSES
-from lwm2m_fota.machines.update_effects import Execute, Finished, Push, Report, StepChanged, WriteUri
+from lwm2m_fota.machines.update_effects import Execute, Finished, Progressed, Push, Report, StepChanged, WriteUri
 from lwm2m_fota.machines.update_events import (
     CancelRequested,
     Deregistered,
@@ -46,9 +48,11 @@ from lwm2m_fota.machines.update_snapshot import restore, snapshot
 from lwm2m_fota.machines.update_state import CancelMark
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
 from lwm2m_fota.machines.update_times import deadlines
+from lwm2m_fota.machines.update_trace import first_line, line, read_trace, replay
 from lwm2m_fota.machines.update_why import why
 from lwm2m_fota.machines.update_words import Cue
 from lwm2m_fota.model.paths import Path
+from lwm2m_fota.testing.agreement import CrashingStores
 
 INSTANCES = (0, 1, 2)
 NAMES = ("app", "modem", "sensor")
@@ -281,6 +285,17 @@ def test_a_snapshot_at_any_point_goes_on_the_same(plan, script):
 
 
 @given(plans, things)
+def test_a_trace_of_any_run_replays_to_the_same_end(plan, script):
+    machine, _, taken = run(plan, script)
+    first, _, began, _ = taken[0]
+    lines = [first_line(first, began)]
+    lines += [line(event, made.effects, made.machine, now) for _, event, now, made in taken]
+    again = replay(read_trace(json.loads(json.dumps(lines))))
+    assert (again.control, again.memory, again.times) == (machine.control, machine.memory, machine.times)
+    assert again.outcome == machine.outcome
+
+
+@given(plans, things)
 def test_what_always_holds(plan, script):
     executed, accepted, last = {}, set(), None
     for before, _, now, made in run(plan, script)[2]:
@@ -371,3 +386,84 @@ def test_success_needs_a_sign_of_it(plan, script):
         result_1 = any(each.get(result) == 1 for each in reads) or any(each.path == result for each in told)
         versions = {each.get(path) for each in reads for path in (version, Path.of(3, 0, 3))} - {None}
         assert result_1 or len(versions) > 1
+
+
+class Server(RuleBasedStateMachine):
+    """Stores the machine before an effect leaves, as the updater does; a crash loses all that was on its way."""
+
+    @initialize(plan=plans)
+    def power_on(self, plan):
+        self.now = 1000.0
+        self.machine = start(plan, self.now)
+        self.stores = CrashingStores()
+        self.save()
+        self.accepted = set()
+        self.executed = None
+        self.epoch = 3000
+
+    def teardown(self):
+        if hasattr(self, "stores"):
+            self.stores.close()
+
+    def save(self):
+        self.stores.save(json.dumps(snapshot(self.machine, self.now)).encode())
+
+    def take(self, event):
+        before, made = self.machine, step(self.machine, event, self.now)
+        self.machine = made.machine
+        if any(not isinstance(each, Report) or not isinstance(each.note, Progressed) for each in made.effects):
+            self.save()
+        for effect in filter(is_update, made.effects):
+            assert effect.path not in self.accepted, "what was accepted is not sent again"
+            self.executed = effect.path
+        if made.machine.control.accepted and not before.control.accepted:
+            self.accepted.add(self.executed)
+        return made
+
+    # -- what happens
+
+    @rule(seeds=st.lists(st.integers(0, 2**64), min_size=1, max_size=8))
+    def things(self, seeds):
+        for seed in seeds:
+            event, self.now = _choose(random.Random(seed))(self.machine, self.now)
+            self.take(event)
+
+    @rule()
+    def the_device_comes(self):
+        self.epoch += 1
+        self.take(attrs.evolve(FIRST, epoch=self.epoch))
+
+    @rule()
+    def somebody_cancels(self):
+        self.take(CancelRequested())
+
+    @precondition(lambda self: next_deadline(self.machine) is not None)
+    @rule()
+    def a_limit_passes(self):
+        self.now = max(self.now, next_deadline(self.machine))
+        self.take(TimePassed())
+
+    @rule(away_s=st.integers(0, 10**6))
+    def crash_and_restore(self, away_s):
+        before = self.machine
+        self.now += away_s
+        self.machine = restore(json.loads(self.stores.crash()), self.now)
+        assert self.machine.control == before.control or before.control.step is UpdateStep.PUSH
+        assert self.machine.outcome == before.outcome
+        made = self.take(Restarted())
+        assert not any(isinstance(each, Push | WriteUri | Execute) for each in made.effects), "it looks before it acts"
+        assert self.machine.finished == before.finished
+
+    # -- what holds always
+
+    @invariant()
+    def every_wait_has_a_limit(self):
+        assert (next_deadline(self.machine) is None) == (self.machine.control.step is UpdateStep.FINISHED)
+
+    @invariant()
+    def an_outcome_is_there_once_it_is_over(self):
+        assert (self.machine.outcome is not None) == self.machine.finished
+
+
+TestServer = Server.TestCase
+TestServer.settings = settings(stateful_step_count=25)
