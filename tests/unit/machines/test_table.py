@@ -5,7 +5,7 @@ import pytest
 
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines import table as tables
-from lwm2m_fota.machines.building import BUILDERS, CONSTANT
+from lwm2m_fota.machines.building import BUILDERS, CONSTANT, maker
 from lwm2m_fota.machines.changes import CHANGES
 from lwm2m_fota.machines.effects import Do
 from lwm2m_fota.machines.events import EventKind
@@ -103,3 +103,9 @@ def test_table_cannot_be_written(part):
     table = table_for("1.0", DeliveryMethod.BOTH, DEFAULT_POLICIES)
     with pytest.raises(TypeError):
         getattr(table, part)["new"] = None
+
+
+def test_what_is_always_the_same_may_follow_what_is_made():
+    """No row of ours has such effects, and a table of one's own may."""
+    make = maker((Do.PERSIST, Do.NOTIFY, Do.STOP_TRANSFER), builders={Do.NOTIFY: lambda *_: None})
+    assert make(None, None, None) == (CONSTANT[Do.PERSIST], CONSTANT[Do.STOP_TRANSFER])

@@ -88,6 +88,14 @@ def test_each_algorithm_with_a_key_of_both_sides(number):
     assert refused(message, opening=UNDER_DIGEST) == "package.no-decryption-key"
 
 
+def test_a_key_that_only_agrees_decrypts_nothing_directly(key_of):
+    secret = SecretKey(bytes(range(16)))
+    message = sealed(encrypt0(DirectKey(key=secret), bytes(12), alg=1))
+    agreeing = DecryptionKey(key_of(KeyType.X25519))
+    assert opened(message, agreeing, DecryptionKey(secret)) == CONTENT
+    assert refused(message, agreeing) == "package.no-decryption-key"
+
+
 @pytest.mark.parametrize("size", [16, 24, 32])
 @pytest.mark.parametrize("number", AEADS)
 def test_each_key_wrap(number, size):
