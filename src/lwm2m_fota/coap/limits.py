@@ -104,7 +104,7 @@ class EndpointLimits:
     response_wait_s: float | None = None
     exchange_wait_s: float | None = None
     body_restarts: int = 3
-    batch_bytes: int = 1 << 18
+    batch_bytes: int = 1 << 16
     ahead_bytes: int = 1 << 12
     batch_s: float = 0.25
     fail_on_unreachable: bool = False

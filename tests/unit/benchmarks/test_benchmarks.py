@@ -110,7 +110,7 @@ def test_sets_over_a_long_path_cost_a_round_trip_for_ten_blocks(harness, tmp_pat
         ("push", "fixed"): 7,
         ("push", "measured"): 7,
     }
-    assert path._once("push", "measured", 0.02, 0, package, tmp_path) < took["push", "block"]
+    assert path._once("push", "measured", 0.02, 1, package, tmp_path) < took["push", "block"]
     figures = path._figures("pull", 0.02, {"block": 100.0, "fixed": 50.0, "measured": 50.0})
     assert [(each.goal, each.met) for each in figures if each.goal] == [(">= 1.5", True), (">= 4", False)]
 
