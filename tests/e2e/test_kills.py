@@ -5,6 +5,7 @@ kills land inside of the pull; where they land comes from a seed.
 """
 
 import asyncio
+import itertools
 import random
 
 import attrs
@@ -32,13 +33,21 @@ LIFE_LIMIT_S = 30.0
 class Site:
     """A server in this process, and a device in one of its own.
 
+    Args:
+        bench: makes packages and devices.
+        seed: of where the kills land.
+        checkpoint_bytes: of the device.
+        pace_s: for each block.
+
     Attributes:
         served: of each life of the device, the offsets that were asked for.
         kills: how often it was killed.
     """
 
-    def __init__(self, bench, seed):
+    def __init__(self, bench, seed, checkpoint_bytes=CHECKPOINT_BYTES, pace_s=PACE_S):
         self.bench = bench
+        self.checkpoint_bytes = checkpoint_bytes
+        self.pace_s = pace_s
         self.state_dir = f"state-{seed}"
         self.random = random.Random(seed)
         self.served = []
@@ -63,7 +72,7 @@ class Site:
         if received.message.path()[:1] != ("fw",):
             return response
         response = attrs.evolve(response, body=None)  # each block comes by here
-        asyncio.get_running_loop().call_later(PACE_S, self._respond, received.exchange, response)
+        asyncio.get_running_loop().call_later(self.pace_s, self._respond, received.exchange, response)
         return None
 
     def _respond(self, exchange, response):
@@ -78,7 +87,7 @@ class Site:
         """Begin a life. Not by its port is it told from the others: the system gives ports out again."""
         self.served.append([])
         self.device = self.bench.device(
-            self.server.local_address[1], "--checkpoint", CHECKPOINT_BYTES, state_dir=self.state_dir
+            self.server.local_address[1], "--checkpoint", self.checkpoint_bytes, state_dir=self.state_dir
         )
 
     async def kill(self):
@@ -105,11 +114,6 @@ class Site:
         assert await asyncio.to_thread(self.device.end) == 0
         image = running_image(self.bench.folder / self.state_dir)
         return None if image is None else image.read_at(0, image.size_bytes)
-
-
-def durable(offsets):
-    """What is certainly kept once the last of these offsets was asked for."""
-    return max(offsets) // CHECKPOINT_BYTES * CHECKPOINT_BYTES
 
 
 @pytest.mark.slow
@@ -158,16 +162,54 @@ async def one_life(site):
 
 
 def check_lives(lives, size_bytes):
-    """Each life goes on at the last checkpoint of the lives before it, and at the end every byte has come."""
-    kept = 0
+    """Each life goes on at most one batch before the end of those before it, and at the end every byte has come."""
+    end = 0
     for offsets in lives:
-        assert offsets[0] in {kept, kept + CHECKPOINT_BYTES}, (offsets[0], kept)
+        assert end - CHECKPOINT_BYTES - BLOCK_BYTES <= offsets[0] <= end + BLOCK_BYTES, (offsets[0], end)
         assert offsets == sorted(offsets)
-        kept = max(kept, durable(offsets))
+        end = max(end, *offsets)
     assert sum(offsets[0] > 0 for offsets in lives) > len(lives) // 2
     assert lives[-1][-1] == (size_bytes - 1) // BLOCK_BYTES * BLOCK_BYTES
     asked_for = {offset for offsets in lives for offset in offsets}
     assert asked_for == set(range(0, size_bytes, BLOCK_BYTES))
+
+
+EXACT = {  # checkpoint_bytes, pace_s, blocks of a life, and how far before the block that it died for the next one begins
+    "each block is durable": (1, 0.05, 12, 0),
+    "slow blocks": (65_536, 0.3, 4, BLOCK_BYTES),  # slower than `batch_s`: each is written as it comes
+}
+
+
+@pytest.mark.parametrize("case", EXACT)
+def test_a_killed_pull_goes_on_at_the_very_block(bench, counts, case):
+    checkpoint_bytes, pace_s, blocks, again_bytes = EXACT[case]
+    kills = counts(2, 5)
+
+    async def main():
+        async with Site(bench, SEED, checkpoint_bytes, pace_s) as site:
+            package = bench.signed("exact.signed.bin", site.random.randbytes((kills + 1) * blocks * BLOCK_BYTES))
+            running = site.update(package)
+            for _ in range(kills):
+                await one_exact_life(site, blocks)
+            site.pace_s = 0.0
+            site.power_on()
+            outcome = await site.end(running)
+            assert isinstance(outcome, Succeeded), (outcome, running.why())
+            assert await site.off() == package.read_bytes()
+        for before, after in itertools.pairwise(site.served):
+            assert after[0] == before[-1] - again_bytes
+
+    asyncio.run(main())
+
+
+async def one_exact_life(site, blocks):
+    """Start the device, and kill it while it waits for a block."""
+    enough = asyncio.Event()
+    site.on_block = lambda _: enough.set() if len(site.served[-1]) == blocks else None
+    site.power_on()
+    async with asyncio.timeout(LIFE_LIMIT_S):
+        await enough.wait()
+    await site.kill()
 
 
 async def after_a_kill(site, running, package):

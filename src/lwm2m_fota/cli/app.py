@@ -292,7 +292,7 @@ def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
     type=click.IntRange(1),
     default=65536,
     show_default=True,
-    help="A pull goes on after a restart from the last full piece of so many bytes.",
+    help="Bytes that a power cut may cost of a pull; 1 makes each block durable.",
 )
 @security_options
 @_PACKAGE_SCHEMES

@@ -20,6 +20,7 @@ from lwm2m_fota.errors import (
     UriError,
 )
 from lwm2m_fota.machines.download import (
+    ACTIVE,
     Checkpoint,
     DownloadMachine,
     DownloadPolicy,
@@ -124,14 +125,22 @@ class Pull:
             self._staging.open(None)
         self._transfer = transfer
         self._begin = 0
+        if checkpoint is not None and self._staging.size_bytes > checkpoint.offset:
+            checkpoint = self._checkpoint(uri, checkpoint.etag)
+            self._listener.pull_checkpoint(checkpoint)
         self._machine = DownloadMachine()
         self._feed(Started(uri, frozenset(self._fetchers), checkpoint))
 
     def _resumes(self, checkpoint: Checkpoint) -> bool:
         try:
-            return self._staging.resume(checkpoint.offset, checkpoint.sha256)
+            return self._staging.resume(checkpoint.offset, checkpoint.sha256, checkpoint.boot_id)
         except PackageError:
             return False
+
+    def _checkpoint(self, uri: str, etag: bytes) -> Checkpoint:
+        """Make what is staged durable."""
+        offset, sha256 = self._staging.checkpoint()
+        return Checkpoint(uri, etag, offset, sha256, self._staging.boot_id)
 
     def cancel(self) -> None:
         """Stop without a word to the listener; harmless if nothing runs."""
@@ -140,15 +149,15 @@ class Pull:
         self._arm()
 
     async def stop(self) -> None:
-        """Stop, and wait for the fetch to be gone."""
-        task = self._task
-        self._stop_fetch()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Stop, and wait for the fetch to be gone; a restart goes on with the very next block."""
+        task, machine = self._task, self._machine
+        self.cancel()
         if task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        if machine.phase in ACTIVE and machine.etag is not None and machine.offset > machine.saved and not self._begin:
+            with contextlib.suppress(StorageError):  # the checkpoint before stands
+                self._listener.pull_checkpoint(self._checkpoint(machine.uri, machine.etag))
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -205,8 +214,7 @@ class Pull:
             case SaveCheckpoint() if self._begin:
                 pass  # after a restart the package is fetched anew, from where it begins
             case SaveCheckpoint(uri, etag, _):
-                offset, sha256 = self._staging.checkpoint()
-                self._listener.pull_checkpoint(Checkpoint(uri, etag, offset, sha256))
+                self._listener.pull_checkpoint(self._checkpoint(uri, etag))
             case DropCheckpoint():
                 self._listener.pull_checkpoint(None)
             case Finish():

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, final
 
-from lwm2m_fota.errors import IntegrityError, PackageTooLargeError, UsageError
+from lwm2m_fota.errors import IntegrityError, PackageError, PackageTooLargeError, UsageError
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
 from lwm2m_fota.package.rollback import RollbackFloor
 from lwm2m_fota.package.trust import TrustPolicy
@@ -100,6 +100,11 @@ class Staging:
         self._verifier.feed(data)
         self._images.write_at(offset, data)
 
+    @property
+    def boot_id(self) -> str | None:
+        """Names the time in which nothing that was staged gets lost: `ImageStore.boot_id`."""
+        return self._images.boot_id
+
     def checkpoint(self) -> tuple[int, bytes]:
         """Make what is staged durable; its size and SHA-256."""
         if self._verifier is None:
@@ -107,20 +112,39 @@ class Staging:
         self._images.sync()
         return self._verifier.bytes_fed, self._verifier.digest_so_far()
 
-    def resume(self, offset: int, sha256: bytes) -> bool:
+    def resume(self, offset: int, sha256: bytes, boot_id: str | None = None) -> bool:
         """Take up a package after a restart: what is staged up to `offset` must have this digest.
 
+        What was staged behind it is taken up as well, as far as it could be part of a package, if nothing can have got
+        lost since. All but its last byte: so the origin is asked for the last block again, and says whether it is the
+        last, where asking for more than there is would be refused.
+
+        Args:
+            offset: bytes at the checkpoint.
+            sha256: of these bytes.
+            boot_id: at the checkpoint.
+
         Returns:
-            False if it does not; then the stage is to be opened anew.
+            False if the digest is another one; then the stage is to be opened anew.
 
         Raises:
-            PackageError: what is staged would never be accepted.
+            PackageError: what is staged up to `offset` would never be accepted.
             StorageError: the store failed.
         """
-        if self._images.sealed is not None or self._images.size_bytes < offset:
+        images = self._images
+        if images.sealed is not None or images.size_bytes < offset:
             return False
-        self.rewind(offset)
-        return self._verifier is not None and self._verifier.digest_so_far() == sha256
+        nothing_lost = boot_id is not None and boot_id == images.boot_id
+        images.truncate(max(offset, images.size_bytes - 1) if nothing_lost else offset)
+        self._verifier = verifier = self._new_verifier()
+        self._feed(verifier, 0, offset)
+        if verifier.digest_so_far() != sha256:
+            return False
+        try:
+            self._feed(verifier, offset, images.size_bytes)
+        except PackageError:
+            self.rewind(offset)
+        return True
 
     def rewind(self, offset: int) -> None:
         """Keep only the first `offset` bytes.
@@ -134,7 +158,7 @@ class Staging:
             return
         self._images.truncate(offset)
         self._verifier = self._new_verifier()
-        self._feed(self._verifier, offset)
+        self._feed(self._verifier, 0, offset)
 
     def finish(self) -> VerifiedPackage:
         """The last byte is there: seal the stage and say what it is.
@@ -161,15 +185,15 @@ class Staging:
         if image is None:
             raise IntegrityError("there is no sealed image")
         verifier = self._new_verifier()
-        self._feed(verifier, image.size_bytes)
+        self._feed(verifier, 0, image.size_bytes)
         return verifier.finish()
 
     def _new_verifier(self) -> PackageVerifier:
         return PackageVerifier(self._trust.with_floor(self._floor()), now=self._wall(), formats=self._formats)
 
-    def _feed(self, verifier: PackageVerifier, size_bytes: int) -> None:
-        for offset in range(0, size_bytes, _READ_BYTES):
-            verifier.feed(self._images.read_at(offset, min(_READ_BYTES, size_bytes - offset)))
+    def _feed(self, verifier: PackageVerifier, begin: int, end: int) -> None:
+        for offset in range(begin, end, _READ_BYTES):
+            verifier.feed(self._images.read_at(offset, min(_READ_BYTES, end - offset)))
 
     def discard(self) -> None:
         """Drop everything."""

@@ -187,9 +187,10 @@ def is_last_block(_machine: object, event: words.BlockStored, _policy: object, _
 
 
 def checkpoint_is_due(machine: DownloadMachine, event: words.BlockStored, policy: DownloadPolicy, _now: object) -> bool:
-    """The bytes have an ETag, and enough came since the last checkpoint."""
+    """The bytes have an ETag, and are the first of it, or enough came since the last checkpoint."""
     etag = event.etag if machine.offset == 0 else machine.etag
-    return etag is not None and event.offset + event.length - machine.saved >= policy.checkpoint_bytes
+    due = machine.saved + policy.checkpoint_bytes if machine.saved else 0
+    return etag is not None and event.offset + event.length >= due
 
 
 def rest_is_gone(machine: DownloadMachine, event: words.PeerRefused, _policy: object, _now: object) -> bool:

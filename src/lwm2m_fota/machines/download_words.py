@@ -42,8 +42,9 @@ class DownloadPolicy:
         retry_jitter: the share of a wait that chance may add, so that a fleet does not return at once.
         no_progress_limit_s: the pull fails when nothing new came for so long.
         total_limit_s: the pull fails when it took so long in all; None sets no limit.
-        checkpoint_bytes: make a checkpoint each time so many bytes came in; where they come fast, with the batch that
-            they came in (`EndpointLimits.batch_bytes`).
+        checkpoint_bytes: make a checkpoint with the first bytes, and each time so many more came in; where they come
+            fast, with the batch that they came in (`EndpointLimits.batch_bytes`). It is what a power cut may cost;
+            1 makes each block durable.
         max_restarts: how often the package may change at its origin during the pull.
         max_package_bytes: a package that announces or brings more is refused; None leaves it to the store.
         retryable_codes: answers of the origin after which it is asked again.
@@ -87,6 +88,8 @@ class Checkpoint:
         etag: which version of the package they belong to.
         offset: how many bytes there are.
         sha256: the digest of these bytes, 32 bytes.
+        boot_id: while the store still names this one, what was written behind these bytes is of the same package too
+            (`ImageStore.boot_id`); None if only these bytes are certain.
 
     Raises:
         UsageError: no ETag, a digest of another length, or a negative offset.
@@ -96,6 +99,7 @@ class Checkpoint:
     etag: bytes
     offset: int
     sha256: bytes
+    boot_id: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if not 0 < len(self.etag) <= MAX_ETAG_BYTES or len(self.sha256) != SHA256_BYTES or self.offset < 0:
@@ -103,7 +107,8 @@ class Checkpoint:
 
     def to_plain(self) -> dict[str, object]:
         """Plain values; the ETag and the digest in hexadecimal."""
-        return {"uri": self.uri, "etag": self.etag.hex(), "offset": self.offset, "sha256": self.sha256.hex()}
+        plain = {"uri": self.uri, "etag": self.etag.hex(), "offset": self.offset, "sha256": self.sha256.hex()}
+        return plain if self.boot_id is None else plain | {"boot_id": self.boot_id}
 
     @classmethod
     def from_plain(cls, data: object) -> Self:
@@ -113,9 +118,12 @@ class Checkpoint:
             SnapshotError: `data` is no checkpoint.
         """
         match data:
-            case {"uri": str(uri), "etag": str(etag), "offset": int(offset), "sha256": str(sha256), **rest} if not rest:
+            case {"uri": str(uri), "etag": str(etag), "offset": int(offset), "sha256": str(sha256), **rest}:
+                boot_id = rest.pop("boot_id", None)
+                if rest or not isinstance(boot_id, str | None):
+                    raise SnapshotError("not a checkpoint")
                 try:
-                    return cls(uri, bytes.fromhex(etag), offset, bytes.fromhex(sha256))
+                    return cls(uri, bytes.fromhex(etag), offset, bytes.fromhex(sha256), boot_id)
                 except (ValueError, UsageError) as error:
                     raise SnapshotError(f"not a checkpoint: {error}") from error
             case _:

@@ -323,13 +323,17 @@ class SimulatedDevice:
 
     async def _halt(self, *, leaves: bool) -> None:
         self._up.clear()
+        flashes = [flash for each, staged in self._staged.items() for flash in (staged, *self._slots[each])]
+        loses_power, kept = self._loses_power, self._state.load()
+        for flash in flashes if loses_power else ():
+            flash.fail()
         if self._client is not None:
-            await self._client.stop(deregister=leaves and not self._loses_power)
+            await self._client.stop(deregister=leaves and not loses_power)
             self._client = None
-        if self._loses_power:
-            for instance, staged in self._staged.items():
-                for flash in (staged, *self._slots[instance]):
-                    flash.cut_power()
+        if loses_power:
+            self._state.save(kept) if kept is not None else self._state.clear()
+            for flash in flashes:
+                flash.cut_power()
         self._loses_power = False
 
     async def _boot(self) -> None:

@@ -14,14 +14,22 @@ class SimulatedFlash:
         capacity_bytes: the largest image.
     """
 
-    __slots__ = ("_durable_bytes", "_store")
+    __slots__ = ("_boots", "_durable_bytes", "_fails", "_store")
 
     def __init__(self, capacity_bytes: int) -> None:
         self._store = MemoryImageStore(capacity_bytes)
         self._durable_bytes = 0
+        self._boots = 0
+        self._fails = False
+
+    def fail(self) -> None:
+        """The power is about to be cut: nothing more becomes durable by `sync` until then."""
+        self._fails = True
 
     def cut_power(self) -> None:
         """Lose what neither `sync` nor `seal` made durable."""
+        self._boots += 1
+        self._fails = False
         if self._store.sealed is None:
             self._store.truncate(min(self._durable_bytes, self._store.size_bytes))
 
@@ -34,6 +42,11 @@ class SimulatedFlash:
     def size_bytes(self) -> int:
         """Bytes staged."""
         return self._store.size_bytes
+
+    @property
+    def boot_id(self) -> str:
+        """How often the power was cut."""
+        return str(self._boots)
 
     @property
     def sealed(self) -> SealedImage | None:
@@ -59,8 +72,9 @@ class SimulatedFlash:
         self._durable_bytes = min(self._durable_bytes, size_bytes)
 
     def sync(self) -> None:
-        """What is staged now outlives a power cut."""
-        self._durable_bytes = self._store.size_bytes
+        """What is staged now outlives a power cut, unless it comes already."""
+        if not self._fails:
+            self._durable_bytes = self._store.size_bytes
 
     def seal(self) -> SealedImage:
         """Make the image durable and unchangeable."""

@@ -12,6 +12,7 @@ from lwm2m_fota.errors import StorageError, StorageFullError
 
 FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PRIVATE_MODE: Final = 0o600
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @final
@@ -114,6 +115,14 @@ def remove_file(path: Path) -> None:
         except FileNotFoundError:
             return
         sync_folder(path.parent)
+
+
+def system_boot_id() -> str | None:
+    """What Linux calls its present run; None elsewhere."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 @final

@@ -89,7 +89,7 @@ class ImageStore(Protocol):
 
     A new store is empty and may be written. A store that survives restarts comes back with what it held, sealed or
     not. After a power failure only what `sync` or `seal` confirmed is certain: to go on with an unsealed image,
-    `truncate` to the last size that was confirmed.
+    `truncate` to the last size that was confirmed. Where `boot_id` is still the same, all that was written is certain.
     """
 
     @property
@@ -100,6 +100,15 @@ class ImageStore(Protocol):
     @property
     def size_bytes(self) -> int:
         """Bytes staged, from 0 on."""
+        ...
+
+    @property
+    def boot_id(self) -> str | None:
+        """Names the time in which nothing that was written gets lost, whatever becomes of the process.
+
+        For a file that is the run of the system, whose cache holds what was not synced; a store that writes straight
+        to where it stays has one name for ever. None if that is not known: then only what was synced counts.
+        """
         ...
 
     @property

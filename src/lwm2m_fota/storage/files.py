@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Final, TypeAlias, final
 
 from lwm2m_fota.errors import StorageError, StorageFullError
-from lwm2m_fota.storage._file import OpenFile, Translated, remove_file, replace_file, sync_folder, temporary
+from lwm2m_fota.storage._file import (
+    OpenFile,
+    Translated,
+    remove_file,
+    replace_file,
+    sync_folder,
+    system_boot_id,
+    temporary,
+)
 from lwm2m_fota.storage._image import (
     DEFAULT_CAPACITY_BYTES,
     check_open,
@@ -135,7 +143,7 @@ class FileImageStore:
         StorageError: the files cannot be opened.
     """
 
-    __slots__ = ("_capacity_bytes", "_file", "_seal_path", "_sealed", "_size_bytes")
+    __slots__ = ("_boot_id", "_capacity_bytes", "_file", "_seal_path", "_sealed", "_size_bytes")
 
     def __init__(self, path: AnyPath, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
         check_range(0, capacity_bytes)
@@ -145,6 +153,7 @@ class FileImageStore:
         self._file = OpenFile(image, writable=True)
         self._size_bytes = self._file.stat().st_size
         self._sealed: SealedImage | None = None
+        self._boot_id = system_boot_id()
         with Translated("sync", image.parent):
             sync_folder(image.parent)
         remove_file(temporary(self._seal_path))
@@ -171,6 +180,11 @@ class FileImageStore:
     def size_bytes(self) -> int:
         """Bytes staged."""
         return self._size_bytes
+
+    @property
+    def boot_id(self) -> str | None:
+        """The run of the system; None where it has no name."""
+        return self._boot_id
 
     @property
     def sealed(self) -> SealedImage | None:

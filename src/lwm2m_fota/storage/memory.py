@@ -87,6 +87,11 @@ class MemoryImageStore:
         return len(self._data)
 
     @property
+    def boot_id(self) -> None:
+        """None: memory does not outlive the process."""
+        return
+
+    @property
     def sealed(self) -> SealedImage | None:
         """The sealed image, if it is sealed."""
         return self._sealed

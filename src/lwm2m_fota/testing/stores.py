@@ -224,6 +224,11 @@ class ImageStoreConformance:
         store.sync()
         assert store.read_at(0, 5) == b"image"
 
+    def test_a_store_names_one_run_however_often_it_is_made(self, tmp_path: Path) -> None:
+        first = self.make(tmp_path, 10).boot_id
+        assert first != ""
+        assert self.make(tmp_path, 10).boot_id == first
+
     def test_it_agrees_with_a_model(self) -> None:
         make, survives = self.make, self.survives
 

@@ -96,6 +96,10 @@ class FaultyImages:
         return self._store.size_bytes
 
     @property
+    def boot_id(self):
+        return self._store.boot_id
+
+    @property
     def sealed(self):
         image = self._store.sealed
         if image is None:

@@ -526,7 +526,7 @@ def test_a_restart_resumes_every_pull_at_its_checkpoint(kit, tmp_path):
         assert board.shows == [(1, 0), (0, 0), (1, 0)]
         for each in (0, 2):
             await reached(device, each, DOWNLOADED)
-        assert origin.offsets == [0, 0, 1024, 1024]
+        assert origin.offsets == [0, 0, 1280, 1280]
         kit.execute(device, arguments=b"0='</33629/2>'")
         await tried(board)
         assert board.installed() == [data, None, data]

@@ -15,6 +15,7 @@ from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.sim.loop import run
+from lwm2m_fota.storage import files
 
 IDLE, DOWNLOADING, DOWNLOADED, UPDATING = State
 
@@ -287,20 +288,32 @@ def test_cancel_and_reset_end_a_transfer(kit, resource, result, pulls):
 # ---- restarts of pulls
 
 
-def test_a_restart_resumes_a_pull_at_its_checkpoint(kit, tmp_path):
+ENDS = {  # where a pull goes on that had 1536 bytes, 1280 of them at a checkpoint
+    "in good order": (lambda board: board.device.stop(), {}, 1536),
+    "killed": (lambda board: board.crash(), {}, 1535),
+    "power cut": (lambda board: board.crash(), {"boot_id": "another"}, 1280),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_a_restart_resumes_a_pull(kit, tmp_path, monkeypatch, case):
+    end, other, resumed = ENDS[case]
+    monkeypatch.setattr(files, "system_boot_id", lambda: "b-1")
+
     async def main():
         data = kit.signed()
         origin = kit.Origin(data)
         board = kit.Board(tmp_path, fetchers=(origin,), settings={"download": kit.QUICK})
         await board.on()
         kit.write(board.device, 1, kit.URI)
-        await asyncio.sleep(0.055)
-        assert board.device.staged_bytes == 1280
-        await board.crash()
+        await asyncio.sleep(0.065)
+        assert board.device.staged_bytes == 1536
+        await end(board)
+        edit(tmp_path, lambda plain: plain["checkpoint"].update(other))
         await board.on()
         assert board.shows == (1, 0)
         await kit.reached(board.device, DOWNLOADED)
-        assert origin.offsets == [0, 1024]
+        assert origin.offsets == [0, resumed]
         await installed(kit, board, data)
 
     run(main())

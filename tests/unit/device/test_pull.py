@@ -80,7 +80,7 @@ async def test_all_bytes_arrive_with_checkpoints_on_the_way(kit, seen):
     assert await bench.end() == (7, "finished")
     assert bench.staging.finish().size_bytes == len(data)
     assert bench.checkpoints[0] is None
-    assert [each.offset for each in bench.checkpoints[1:]] == list(range(512, len(data), 512))
+    assert [each.offset for each in bench.checkpoints[1:]] == list(range(256, len(data), 512))
     assert {(each.uri, each.etag) for each in bench.checkpoints[1:]} == {(kit.URI, kit.ETAG)}
 
 

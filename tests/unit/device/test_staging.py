@@ -13,6 +13,7 @@ from lwm2m_fota.errors import (
     UsageError,
 )
 from lwm2m_fota.package.trust import TrustPolicy
+from lwm2m_fota.storage import files
 from lwm2m_fota.storage.files import FileImageStore
 from lwm2m_fota.storage.memory import MemoryImageStore
 
@@ -129,18 +130,55 @@ def test_a_checkpoint_names_size_and_digest(staging, data):
     assert staging.checkpoint() == (1500, hashlib.sha256(data[:1500]).digest())
 
 
-def test_a_restart_resumes_at_the_checkpoint(kit, data, tmp_path):
+RESTARTS = {  # what is taken up of 1700 bytes, 1500 of them at a checkpoint
+    "of the process": ("b-1", "b-1", 1699),
+    "of the system": ("b-1", "b-2", 1500),
+    "of who knows what": (None, None, 1500),
+    "of a record without it": (None, "b-1", 1500),
+    "of a store without it": ("b-1", None, 1500),
+}
+
+
+@pytest.mark.parametrize("case", RESTARTS)
+def test_a_restart_takes_up_what_cannot_have_got_lost(kit, data, tmp_path, monkeypatch, case):
+    before, after, taken = RESTARTS[case]
+    monkeypatch.setattr(files, "system_boot_id", lambda: before)
     staging = Staging(FileImageStore(tmp_path / "staged"), kit.TRUST)
     staging.open(len(data))
     fill(staging, data, 1500)
     offset, sha256 = staging.checkpoint()
-    staging.add(1500, data[1500:1700])  # beyond the checkpoint: not certain, and dropped
+    staging.add(1500, data[1500:1700])
+    monkeypatch.setattr(files, "system_boot_id", lambda: after)
     again = Staging(FileImageStore(tmp_path / "staged"), kit.TRUST)
-    assert again.resume(offset, sha256)
-    assert again.size_bytes == 1500
-    for begin in range(1500, len(data), 500):
+    assert again.resume(offset, sha256, staging.boot_id)
+    assert again.size_bytes == taken
+    for begin in range(taken, len(data), 500):
         again.add(begin, data[begin : begin + 500])
     assert again.finish().sha256 == hashlib.sha256(data).digest()
+
+
+def test_nothing_behind_a_checkpoint_is_nothing_lost(kit, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "system_boot_id", lambda: "b-1")
+    staging = Staging(FileImageStore(tmp_path / "staged"), kit.TRUST)
+    staging.open(None)
+    fill(staging, data, 1500)
+    offset, sha256 = staging.checkpoint()
+    again = Staging(FileImageStore(tmp_path / "staged"), kit.TRUST)
+    assert again.resume(offset, sha256, staging.boot_id)
+    assert again.size_bytes == 1500
+
+
+def test_what_can_be_no_package_behind_a_checkpoint_is_dropped(kit, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "system_boot_id", lambda: "b-1")
+    store = FileImageStore(tmp_path / "staged")
+    staging = Staging(store, kit.TRUST)
+    staging.open(None)
+    staging.add(0, data[:1])
+    offset, sha256 = staging.checkpoint()
+    store.write_at(1, b"\xff" * 500)  # past the verifier: what a disk makes of bytes that it loses
+    again = Staging(FileImageStore(tmp_path / "staged"), kit.TRUST)
+    assert again.resume(offset, sha256, "b-1")
+    assert again.size_bytes == 1
 
 
 def test_what_is_staged_must_be_what_the_checkpoint_says(staging, images, data):

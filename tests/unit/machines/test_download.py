@@ -70,13 +70,19 @@ def test_pull_from_start_to_end():
     resolved = run(begun.machine, (1.0, Resolved()))
     assert resolved.effects == (Fetch(URI, 0, None),)
     first = run(resolved.machine, (2.0, BlockStored(0, 600, ETAG)))
-    assert first.effects == ()
+    assert first.effects == (SaveCheckpoint(URI, ETAG, 600),)
     assert first.machine.etag == ETAG
-    second = run(first.machine, (3.0, BlockStored(600, 600, ETAG)))
-    assert second.effects == (SaveCheckpoint(URI, ETAG, 1200),)
-    third = run(second.machine, (4.0, BlockStored(1200, 999)))
-    assert third.effects == ()
-    assert run(third.machine, (5.0, BlockStored(2199, 1, last=True))).effects == (Finish(2200),)
+    second = run(first.machine, (3.0, BlockStored(600, 999, ETAG)))
+    assert second.effects == ()
+    third = run(second.machine, (4.0, BlockStored(1599, 1)))
+    assert third.effects == (SaveCheckpoint(URI, ETAG, 1600),)
+    fourth = run(third.machine, (5.0, BlockStored(1600, 999)))
+    assert fourth.effects == ()
+    assert run(fourth.machine, (6.0, BlockStored(2599, 1, last=True))).effects == (Finish(2600),)
+
+
+def test_what_has_no_etag_is_no_checkpoint():
+    assert run(fetching(), (2.0, BlockStored(0, 5000))).effects == ()
 
 
 def test_empty_package():
@@ -105,12 +111,12 @@ def test_checkpoint_of_another_version_is_dropped():
 
 
 def test_interruption_saves_what_came_and_goes_on_there():
-    machine = run(fetching(), (2.0, BlockStored(0, 600, ETAG))).machine
+    machine = run(fetching(), (2.0, BlockStored(0, 600, ETAG)), (2.0, BlockStored(600, 600))).machine
     lost = run(machine, (3.0, ConnectionLost()))
-    assert lost.effects == (StopFetch(), SaveCheckpoint(URI, ETAG, 600))
+    assert lost.effects == (StopFetch(), SaveCheckpoint(URI, ETAG, 1200))
     again = run(lost.machine, (5.0, TimePassed()))
-    assert again.effects == (TruncateStage(600), Resolve("host.example"))
-    assert run(again.machine, (5.0, Resolved())).effects == (Fetch(URI, 600, ETAG),)
+    assert again.effects == (TruncateStage(1200), Resolve("host.example"))
+    assert run(again.machine, (5.0, Resolved())).effects == (Fetch(URI, 1200, ETAG),)
     twice = run(again.machine, (6.0, ConnectionLost()))
     assert twice.effects == (StopFetch(),)
 
@@ -254,6 +260,12 @@ def test_checkpoint_as_plain_values():
     plain = {"uri": URI, "etag": "0102", "offset": 2000, "sha256": "00" * 32}
     assert Checkpoint(URI, ETAG, 2000, SHA).to_plain() == plain
     assert Checkpoint.from_plain(plain) == Checkpoint(URI, ETAG, 2000, SHA)
+
+
+def test_checkpoint_with_the_run_of_its_store():
+    kept = Checkpoint(URI, ETAG, 2000, SHA, "b-1")
+    assert kept.to_plain() == Checkpoint(URI, ETAG, 2000, SHA).to_plain() | {"boot_id": "b-1"}
+    assert Checkpoint.from_plain(kept.to_plain()) == kept
 
 
 @pytest.mark.parametrize("wrong", [{"etag": b""}, {"etag": bytes(256)}, {"offset": -1}, {"sha256": bytes(31)}])

@@ -278,8 +278,8 @@ EXPECTED = {
         **ENDS,
         "first block": (
             "fetching",
-            {"etag": ETAG, "offset": 100, "furthest": 100, "progressed": 50.0},
-            "",
+            {"etag": ETAG, "offset": 100, "furthest": 100, "saved": 100, "progressed": 50.0},
+            f"save:{URI}@100",
         ),
         "4.12": fails(7, "pull.refused: 4.12 PRECONDITION_FAILED"),
         "changed": OVER,
@@ -292,8 +292,8 @@ EXPECTED = {
         **ENDS,
         "first block": (
             "fetching",
-            {"etag": ETAG, "offset": 100, "furthest": 100, "attempts": 0, "progressed": 50.0},
-            "",
+            {"etag": ETAG, "offset": 100, "furthest": 100, "saved": 100, "attempts": 0, "progressed": 50.0},
+            f"save:{URI}@100",
         ),
         "4.08": LAST_4_08,
         "4.12": fails(7, "pull.refused: 4.12 PRECONDITION_FAILED"),

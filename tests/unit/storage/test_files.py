@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lwm2m_fota.errors import StorageError, StorageFullError, UsageError
+from lwm2m_fota.storage import _file
 from lwm2m_fota.storage.files import FileImageStore, FilePackageSource, FileStateStore
 from lwm2m_fota.testing.stores import DurableStateStoreConformance, ImageStoreConformance, PackageSourceConformance
 
@@ -402,3 +403,13 @@ def test_an_image_that_shrinks_behind_our_back_is_a_storage_error(tmp_path):
 def test_a_negative_capacity_is_refused(tmp_path, kind):
     with pytest.raises(UsageError):
         kind(tmp_path / "image", -1)
+
+
+@pytest.mark.parametrize("text", [b"4f5c8b2e-0d0a-4a52-9c7b-0b8a2a0c6f11\n", b"\n", b"\xff", None])
+def test_the_run_of_the_system_has_the_name_that_linux_gives_it(tmp_path, monkeypatch, text):
+    told = tmp_path / "boot_id"
+    if text is not None:
+        told.write_bytes(text)
+    monkeypatch.setattr(_file, "_BOOT_ID", told)
+    expected = "4f5c8b2e-0d0a-4a52-9c7b-0b8a2a0c6f11" if text and text.startswith(b"4") else None
+    assert FileImageStore(tmp_path / "image").boot_id == expected
