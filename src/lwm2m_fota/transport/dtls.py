@@ -61,10 +61,12 @@ class DtlsTransport:
         self._refusals = Refusals(_LOG)
         self._handler: DatagramHandler | None = None
         self._endpoint: DtlsEndpoint | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clock: Callable[[], float] = _closed
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: dict[DtlsSession, asyncio.Future[SessionPeer]] = {}
         self._turning = False
+        self._has_handed = False
+        self._has_more = False
         self._over: list[Peer] = []
         self.unsent = 0
         if store is not None:
@@ -74,11 +76,6 @@ class DtlsTransport:
         if self._endpoint is None:
             raise UsageError("the transport is not open")
         return self._endpoint
-
-    def _now(self) -> float:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        return self._loop.time()
 
     # -- a transport
 
@@ -118,7 +115,7 @@ class DtlsTransport:
             certificate=self._certificate,
             limits=self._limits,
         )
-        self._loop = asyncio.get_running_loop()
+        self._clock = asyncio.get_running_loop().time
         await self._under.open(self)
         self._handler, self._endpoint = handler, endpoint
 
@@ -128,15 +125,22 @@ class DtlsTransport:
         Raises:
             UsageError: the transport is not open.
         """
-        endpoint = self._opened()
-        if not endpoint.send(data, peer):
-            self.unsent += 1
-            if not endpoint.is_standing(peer):
-                self._over.append(peer)
-                if not self._turning:
-                    asyncio.get_running_loop().call_soon(self._turn)
-        elif not self._turning:
-            self._flush(endpoint)
+        endpoint = self._endpoint
+        if endpoint is None:
+            raise UsageError("the transport is not open")
+        protected = endpoint.protect(data, peer)
+        if protected is None:
+            self._lose(endpoint, peer)
+            return
+        if endpoint.has_datagrams:
+            self._flush(endpoint)  # a handshake ends before there is data
+        self._under.send(*protected)
+
+    def _lose(self, endpoint: DtlsEndpoint, peer: Peer) -> None:
+        self.unsent += 1
+        if not endpoint.is_standing(peer):
+            self._over.append(peer)
+            asyncio.get_running_loop().call_soon(self._turn)
 
     async def close(self) -> None:
         """End all sessions, and close the transport below. Twice is harmless."""
@@ -177,7 +181,7 @@ class DtlsTransport:
         address = await self._under.resolve(host, port)
         endpoint = self._opened()
         origin = Origin(SCHEME, host.lower(), port)
-        session = endpoint.connect(address, origin, self._now())
+        session = endpoint.connect(address, origin, self._clock())
         future = self._waiting.get(session)
         if future is None:
             future = self._waiting[session] = asyncio.get_running_loop().create_future()
@@ -204,7 +208,7 @@ class DtlsTransport:
     def release(self, peer: Peer) -> None:
         """Let this session end when it is idle; harmless if it has ended or was not held."""
         endpoint = self._opened()
-        endpoint.release(peer, self._now())
+        endpoint.release(peer, self._clock())
         self._arm(endpoint)
 
     def end(self, peer: Peer, why: str | None = None) -> None:
@@ -222,9 +226,23 @@ class DtlsTransport:
     # -- what the transport below tells
 
     def datagram_received(self, data: bytes, peer: Peer) -> bool:
-        """Feed one datagram; `drained` ends the batch, and sends what it led to."""
-        self._opened().receive(data, peer, self._now())
-        return False
+        """Feed one datagram, and let the answer to one of a session go out at once: its peer waits for that.
+
+        Returns:
+            False if the rest is for `drained`, here or above.
+        """
+        endpoint, handler = self._endpoint, self._handler
+        if endpoint is None or handler is None:
+            raise UsageError("the transport is not open")
+        received = endpoint.receive(data, peer, self._clock())
+        if received is None:
+            self._has_more = True
+            return False
+        self._has_handed = self._turning = True
+        try:
+            return handler.datagram_received(*received)
+        finally:
+            self._turning = False
 
     def unreachable(self, peer: Peer) -> None:
         """A hint that anybody may have forged: handshakes and exchanges have limits of their own."""
@@ -234,13 +252,21 @@ class DtlsTransport:
 
     def drained(self) -> None:
         """The transport below has nothing more for now."""
-        self._turn()
+        if self._has_handed and self._handler is not None:
+            self._has_handed = False
+            self._handler.drained()
+        if self._has_more:
+            self._has_more = False
+            self._turn()
 
     # -- the pump
 
     def _turn(self) -> None:
         endpoint, handler = self._endpoint, self._handler
-        if endpoint is None or handler is None or self._turning:
+        if endpoint is None or handler is None:
+            return
+        if self._turning:
+            self._has_more = True
             return
         self._turning = True
         try:
@@ -278,7 +304,7 @@ class DtlsTransport:
                 if future is not None:
                     _fail(future, TransportError(reason))
                 else:
-                    self._refusals.refused(session.address, reason, self._now())
+                    self._refusals.refused(session.address, reason, self._clock())
             case Ended(peer, reason):
                 _LOG.debug("a session has ended: %r: %s", peer, reason)
                 handler.ended(peer)
@@ -302,8 +328,12 @@ class DtlsTransport:
     def _fire(self) -> None:
         self._timer = None
         if self._endpoint is not None:
-            self._endpoint.handle_timeout(self._now())
+            self._endpoint.handle_timeout(self._clock())
             self._turn()
+
+
+def _closed() -> float:
+    raise UsageError("the transport is not open")
 
 
 def _fail(future: "asyncio.Future[SessionPeer]", error: TransportError) -> None:

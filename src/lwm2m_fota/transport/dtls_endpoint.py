@@ -20,7 +20,15 @@ from lwm2m_fota.transport.alarms import Alarms
 from lwm2m_fota.transport.base import Peer
 from lwm2m_fota.transport.dtls_client import Connector
 from lwm2m_fota.transport.dtls_openssl import DtlsError
-from lwm2m_fota.transport.dtls_records import APPLICATION_DATA, HANDSHAKE, HEADER_BYTES, cut, epoch_of, is_client_hello
+from lwm2m_fota.transport.dtls_records import (
+    APPLICATION_DATA,
+    HANDSHAKE,
+    HEADER_BYTES,
+    cut,
+    epoch_of,
+    is_client_hello,
+    is_data,
+)
 from lwm2m_fota.transport.dtls_server import Acceptor
 from lwm2m_fota.transport.dtls_session import DtlsLimits, DtlsSession
 from lwm2m_fota.transport.sessions import SessionPeer
@@ -129,10 +137,37 @@ class DtlsEndpoint:
         taken, self._events = self._events, []
         return taken
 
+    @property
+    def has_datagrams(self) -> bool:
+        """There are datagrams to send."""
+        return bool(self._datagrams)
+
     # -- the network's side
 
-    def receive(self, data: bytes, address: Peer, now: float) -> None:
-        """Take one datagram. Never raises, whatever the bytes."""
+    def receive(self, data: bytes, address: Peer, now: float) -> tuple[bytes, SessionPeer] | None:
+        """Take one datagram. Never raises, whatever the bytes.
+
+        Returns:
+            What came, and from whom, if it is data of a session and nothing else happened, as mostly; None if
+            `take_events` and `take_datagrams` tell what it led to.
+        """
+        session = self._sessions.get(address)
+        peer = None if session is None else session.peer
+        if session is None or peer is None or self._events or not is_data(data):
+            self._receive(data, address, now)
+            return None
+        try:
+            plain = session.connection.open(data)
+        except DtlsError as error:
+            self._lose(session, error)
+            return None
+        if plain is None:
+            return None
+        session.heard(now)
+        self._sessions.move_to_end(address)
+        return plain, peer
+
+    def _receive(self, data: bytes, address: Peer, now: float) -> None:
         records = cut(data)
         if not records:
             self.dropped[Dropped.MALFORMED] += 1
@@ -235,14 +270,18 @@ class DtlsEndpoint:
                 if len(records) == 1:
                     return  # it had one record, and that was data
         except DtlsError as error:
-            self._send(session, session.take())
-            del self._sessions[session.address]
-            self._ended(session, str(error))
+            self._lose(session, error)
             return
         answer: list[bytes] | tuple[bytes, ...] = session.take()
         if not answer and any(record[0] == HANDSHAKE and epoch_of(record) for record in records):
             answer = session.repeat()
         self._send(session, answer)
+
+    def _lose(self, session: DtlsSession, error: DtlsError) -> None:
+        """The other end has ended a session, or broken it."""
+        self._send(session, session.take())
+        del self._sessions[session.address]
+        self._ended(session, str(error))
 
     # -- the upper side
 
@@ -276,17 +315,18 @@ class DtlsEndpoint:
         self._advance(session, [], now)
         return session
 
-    def send(self, data: bytes, peer: Peer) -> bool:
-        """Protect one datagram for a session; False if there is no such session, or it cannot be sent."""
-        session = self._standing(peer)
-        if session is None:
-            return False
+    def protect(self, data: bytes, peer: Peer) -> tuple[bytes, Peer] | None:
+        """One datagram for a session, protected, and where it goes; None if there is no such session, or it cannot be.
+
+        What `take_datagrams` has is to be sent before it.
+        """
+        session = self._sessions.get(peer.address) if isinstance(peer, SessionPeer) else None
+        if session is None or session.peer is not peer:
+            return None
         try:
-            session.connection.write(data)
+            return session.connection.seal(data), session.address
         except DtlsError:
-            return False
-        self._datagrams.append((session.connection.take(), session.address))
-        return True
+            return None
 
     def is_standing(self, peer: Peer) -> bool:
         """Whether the session of this peer is there."""

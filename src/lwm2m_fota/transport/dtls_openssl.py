@@ -2,7 +2,7 @@
 
 The only module that knows pyOpenSSL. Three things have no public door there and go through its private `_lib`: the
 PSK callbacks, the names that a certificate must have, and the signature algorithms. The extra pins the library, and the
-interoperability tests tell when one of them moves.
+interoperability tests tell when one of them moves. `dtls_shortcut` uses more of them where they are there.
 
 A context keeps a reference to each of its callbacks: OpenSSL calls them as long as a connection of it lives.
 """
@@ -18,6 +18,7 @@ from lwm2m_fota.credentials.secret import Secret
 from lwm2m_fota.credentials.values import Certificate, Credential, Identity, PreSharedKey
 from lwm2m_fota.errors import MalformedError, MissingExtraError, TransportError, UsageError
 from lwm2m_fota.transport.certificates import identity_of, is_weak, read_certificates, read_private_key
+from lwm2m_fota.transport.dtls_shortcut import Shortcuts
 
 try:
     from OpenSSL import SSL, crypto
@@ -151,6 +152,7 @@ class ServerContext:
             _load_roots(context, certificate.roots_pem)
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
         self._context = context
+        self.shortcuts = Shortcuts(_lib, _ffi)
         self._key_of = key_of
         self._offered: str | None = None
         self._callback = _ffi.callback(_PSK_SERVER, self._psk)
@@ -206,6 +208,7 @@ class ClientContext:
             _load_roots(context, credential.roots_pem)
             context.set_verify(SSL.VERIFY_PEER, _verify)
         self._context = context
+        self.shortcuts = Shortcuts(_lib, _ffi)
 
     def _psk(self, _ssl: object, _hint: object, name: Any, size: int, out: Any, key_size: int) -> int:  # noqa: ANN401
         credential = self._credential
@@ -262,13 +265,14 @@ class DtlsConnection:
         context: whose connection it is; kept, for its callbacks must live as long.
     """
 
-    __slots__ = ("_context", "_mtu_bytes", "_offered", "_raw")
+    __slots__ = ("_context", "_mtu_bytes", "_offered", "_raw", "_shortcut")
 
     def __init__(self, raw: SSL.Connection, mtu_bytes: int, context: ServerContext | ClientContext) -> None:
         self._raw = raw
         self._mtu_bytes = mtu_bytes
         self._context = context
         self._offered: str | None = None
+        self._shortcut = context.shortcuts.of(raw)
         raw.set_ciphertext_mtu(mtu_bytes)
 
     def feed(self, data: bytes) -> None:
@@ -333,6 +337,31 @@ class DtlsConnection:
             self._raw.send(data)
         except SSL.Error as error:
             raise DtlsError(_reason(error, "it cannot be sent")) from None
+
+    def open(self, record: bytes) -> bytes | None:
+        """The datagram in a record; None if there is none that counts.
+
+        Raises:
+            DtlsError: the other end has ended the session, or broken it.
+        """
+        shortcut = self._shortcut
+        if shortcut is None:
+            self._raw.bio_write(record)
+        elif (data := shortcut.open(record)) is not None:
+            return data
+        return self.read()
+
+    def seal(self, data: bytes) -> bytes:
+        """A record with one datagram.
+
+        Raises:
+            DtlsError: it is too long or empty, or the session is over.
+        """
+        shortcut = self._shortcut
+        if shortcut is not None and (record := shortcut.seal(data)) is not None:
+            return record
+        self.write(data)
+        return self.take()
 
     def retransmit(self) -> None:
         """Send the last flight again, if OpenSSL's own clock says so too."""

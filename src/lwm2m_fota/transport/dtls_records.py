@@ -42,6 +42,17 @@ def _is_record(data: bytes, at: int) -> bool:
     return data[at] in _KNOWN and data[at + 1] == _MAJOR and length <= MAX_FRAGMENT_BYTES
 
 
+def is_data(data: bytes) -> bool:
+    """A datagram that is one whole record of data, as it seems."""
+    size = len(data)
+    return (
+        size >= HEADER_BYTES
+        and data[0] == APPLICATION_DATA
+        and HEADER_BYTES + (data[11] << 8 | data[12]) == size
+        and _is_record(data, 0)
+    )
+
+
 def epoch_of(record: bytes) -> int:
     """0 before the keys are in use, 1 with them."""
     return record[3] << 8 | record[4]

@@ -82,6 +82,7 @@ class DtlsSession:
     __slots__ = (
         "_flight",
         "_give_up_at",
+        "_idle_s",
         "_limits",
         "_repeats_left",
         "_resend_at",
@@ -122,6 +123,7 @@ class DtlsSession:
         self.idle_at = inf
         self.over = False
         self._limits = limits
+        self._idle_s = limits.idle_s
         self._flight: tuple[bytes, ...] = ()
         self._repeats_left = limits.flight_repeats
         self._wait_s = limits.retransmit_initial_s
@@ -180,12 +182,12 @@ class DtlsSession:
 
     def touch(self, now: float) -> None:
         """The idle time begins."""
-        self.idle_at = now + self._limits.idle_s
+        self.idle_at = now + self._idle_s
 
     def heard(self, now: float) -> None:
         """Data of the other end came."""
-        self.forget_flight()
-        self.touch(now)
+        self._flight = ()
+        self.idle_at = now + self._idle_s
 
     def forget_flight(self) -> None:
         """The other end has got the last flight, or has sent the last one itself: it is not sent again."""

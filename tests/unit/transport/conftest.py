@@ -30,6 +30,24 @@ class Side:
     def __init__(self, **options):
         self.endpoint = DtlsEndpoint(random.Random(1).randbytes, **options)
         self.events = []
+        self._protected = []
+
+    def receive(self, data, address, now=0.0):
+        """Take a datagram of the other end."""
+        received = self.endpoint.receive(data, address, now)
+        if received is not None:
+            data, peer = received
+            self.events.append(Received(peer, data))
+
+    def send(self, data, peer):
+        """Protect data for the other end; `take_datagrams` has them."""
+        protected = self.endpoint.protect(data, peer)
+        self._protected += [] if protected is None else [protected]
+        return protected is not None
+
+    def take_datagrams(self):
+        taken, self._protected = self.endpoint.take_datagrams() + self._protected, []
+        return taken
 
     def of(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
@@ -62,11 +80,11 @@ class Wire:
         return self.clients["client"]
 
     def _carry(self, source, target, name):
-        datagrams = source.endpoint.take_datagrams()
+        datagrams = source.take_datagrams()
         for data, _ in datagrams:
             self.sent.append((name, data))
             if not self.lose(len(self.sent), data):
-                target.endpoint.receive(data, name, self.now)
+                target.receive(data, name, self.now)
         return bool(datagrams)
 
     def settle(self):
@@ -76,11 +94,11 @@ class Wire:
             moved = False
             for name, client in self.clients.items():
                 moved |= self._carry(client, self.server, name)
-            for data, name in self.server.endpoint.take_datagrams():
+            for data, name in self.server.take_datagrams():
                 moved = True
                 self.sent.append(("server", data))
                 if not self.lose(len(self.sent), data) and name in self.clients:
-                    self.clients[name].endpoint.receive(data, "server", self.now)
+                    self.clients[name].receive(data, "server", self.now)
             for side in (self.server, *self.clients.values()):
                 side.events += side.endpoint.take_events()
 
@@ -105,13 +123,13 @@ class Wire:
     def say(self, data, name="client"):
         """Send from a client to the server."""
         side = self.clients[name]
-        sent = side.endpoint.send(data, side.peers[-1])
+        sent = side.send(data, side.peers[-1])
         self.settle()
         return sent
 
     def answer(self, data, peer=None):
         """Send from the server to a client."""
-        sent = self.server.endpoint.send(data, peer or self.server.peers[-1])
+        sent = self.server.send(data, peer or self.server.peers[-1])
         self.settle()
         return sent
 

@@ -285,7 +285,7 @@ def test_a_downgrade_is_refused(dtls, monkeypatch, options, reason):
 @pytest.mark.parametrize("data", [GET, b"", b"\x16\xfe\xfd", bytes(2000)])
 def test_what_is_no_dtls_gets_no_answer(dtls, data):
     wire = dtls.Wire()
-    wire.server.endpoint.receive(data, "stranger", 0.0)
+    wire.server.receive(data, "stranger", 0.0)
     wire.settle()
     assert (wire.sent, wire.server.endpoint.dropped) == ([], {Dropped.MALFORMED: 1})
 
@@ -293,9 +293,9 @@ def test_what_is_no_dtls_gets_no_answer(dtls, data):
 def test_records_of_no_session_get_no_answer(dtls):
     wire = dtls.Wire()
     wire.connect()
-    wire.client.endpoint.send(b"data", wire.client.peers[0])
-    ((data, _),) = wire.client.endpoint.take_datagrams()
-    wire.server.endpoint.receive(data, "elsewhere", 0.0)
+    wire.client.send(b"data", wire.client.peers[0])
+    ((data, _),) = wire.client.take_datagrams()
+    wire.server.receive(data, "elsewhere", 0.0)
     wire.settle()
     assert (wire.server.data, wire.server.endpoint.dropped) == ([], {Dropped.STRAY: 1})
 
@@ -306,7 +306,7 @@ def test_a_replayed_record_is_dropped(dtls):
     wire.say(b"once")
     _, record = wire.sent[-1]
     for _ in range(3):
-        wire.server.endpoint.receive(record, "client", 0.0)
+        wire.server.receive(record, "client", 0.0)
     wire.settle()
     assert wire.server.data == [b"once"]
     wire.say(b"more")
@@ -316,13 +316,13 @@ def test_a_replayed_record_is_dropped(dtls):
 def test_a_changed_record_is_dropped(dtls):
     wire = dtls.Wire()
     wire.connect()
-    wire.client.endpoint.send(b"data", wire.client.peers[0])
-    ((data, _),) = wire.client.endpoint.take_datagrams()
+    wire.client.send(b"data", wire.client.peers[0])
+    ((data, _),) = wire.client.take_datagrams()
     for at in range(len(data)):
-        wire.server.endpoint.receive(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], "client", 0.0)
+        wire.server.receive(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], "client", 0.0)
     wire.settle()
     assert (wire.server.data, wire.server.reasons) == ([], [])
-    wire.server.endpoint.receive(data, "client", 0.0)
+    wire.server.receive(data, "client", 0.0)
     wire.settle()
     assert wire.server.data == [b"data"]
 
@@ -331,9 +331,9 @@ def test_datagrams_in_another_order_come_through(dtls):
     wire = dtls.Wire()
     wire.connect()
     for number in range(5):
-        wire.client.endpoint.send(bytes([number]), wire.client.peers[0])
-    for data, _ in reversed(wire.client.endpoint.take_datagrams()):
-        wire.server.endpoint.receive(data, "client", 0.0)
+        wire.client.send(bytes([number]), wire.client.peers[0])
+    for data, _ in reversed(wire.client.take_datagrams()):
+        wire.server.receive(data, "client", 0.0)
     wire.settle()
     assert wire.server.data == [b"\4", b"\3", b"\2", b"\1", b"\0"]
 
@@ -342,9 +342,9 @@ def test_several_records_in_one_datagram_are_all_read(dtls):
     wire = dtls.Wire()
     wire.connect()
     for number in range(3):
-        wire.client.endpoint.send(bytes([number]), wire.client.peers[0])
-    joined = b"".join(data for data, _ in wire.client.endpoint.take_datagrams())
-    wire.server.endpoint.receive(joined, "client", 0.0)
+        wire.client.send(bytes([number]), wire.client.peers[0])
+    joined = b"".join(data for data, _ in wire.client.take_datagrams())
+    wire.server.receive(joined, "client", 0.0)
     wire.settle()
     assert wire.server.data == [b"\0", b"\1", b"\2"]
 
@@ -363,9 +363,9 @@ def hello_with_cookie(wire):
 def test_a_cookie_is_good_for_one_address(dtls):
     wire = dtls.Wire()
     hello = hello_with_cookie(wire)
-    wire.server.endpoint.receive(hello, "forged", 0.0)
+    wire.server.receive(hello, "forged", 0.0)
     assert wire.server.endpoint.next_deadline() is None
-    wire.server.endpoint.receive(hello, "client", 0.0)
+    wire.server.receive(hello, "client", 0.0)
     assert wire.server.endpoint.next_deadline() is not None
 
 
@@ -375,15 +375,15 @@ def test_a_cookie_lasts_for_one_or_two_of_its_lives(dtls, now, counts):
     hello = hello_with_cookie(wire)
     for at in (61.0, 121.0):
         if at < now:
-            wire.server.endpoint.receive(hello, "other", at)  # somebody else makes it look at the clock
-    wire.server.endpoint.receive(hello, "client", now)
+            wire.server.receive(hello, "other", at)  # somebody else makes it look at the clock
+    wire.server.receive(hello, "client", now)
     assert (wire.server.endpoint.next_deadline() is not None) is counts
 
 
 def test_a_cookie_is_not_kept_over_a_long_silence(dtls):
     wire = dtls.Wire()
     hello = hello_with_cookie(wire)
-    wire.server.endpoint.receive(hello, "client", 1000.0)
+    wire.server.receive(hello, "client", 1000.0)
     assert wire.server.endpoint.next_deadline() is None
 
 
@@ -391,9 +391,9 @@ def test_any_changed_hello_is_refused_or_dropped_and_the_true_one_still_counts(d
     wire = dtls.Wire()
     hello = hello_with_cookie(wire)
     for at in range(13, len(hello)):
-        wire.server.endpoint.receive(hello[:at] + bytes([hello[at] ^ 0x55]) + hello[at + 1 :], "client", 0.0)
-    wire.server.endpoint.take_datagrams()  # or the client would take an answer that is not to its own hello
-    wire.server.endpoint.receive(hello, "client", 0.0)
+        wire.server.receive(hello[:at] + bytes([hello[at] ^ 0x55]) + hello[at + 1 :], "client", 0.0)
+    wire.server.take_datagrams()  # or the client would take an answer that is not to its own hello
+    wire.server.receive(hello, "client", 0.0)
     wire.lose = lambda number, data: False
     wire.pass_time(10.0)
     assert len(wire.server.peers) == 1
@@ -457,12 +457,12 @@ def test_the_last_flight_is_not_repeated_without_end(dtls):
     assert any(epoch_of(record) for record in cut(finished))
     before = len(wire.sent)
     for _ in range(20):
-        wire.server.endpoint.receive(finished, "client", 0.0)
+        wire.server.receive(finished, "client", 0.0)
         wire.settle()
     assert len(wire.sent) - before == 8
     wire.say(b"data")
     before = len(wire.sent)
-    wire.server.endpoint.receive(finished, "client", 0.0)
+    wire.server.receive(finished, "client", 0.0)
     wire.settle()
     assert len(wire.sent) == before
 
@@ -475,7 +475,7 @@ def test_flights_are_sent_again_after_1_2_4_seconds_and_then_given_up(dtls):
     while not wire.client.events:
         wire.now = wire.client.endpoint.next_deadline()
         wire.client.endpoint.handle_timeout(wire.now)
-        if wire.client.endpoint.take_datagrams():
+        if wire.client.take_datagrams():
             times.append(wire.now)
         wire.client.events += wire.client.endpoint.take_events()
     assert times == [1.0, 3.0, 7.0, 15.0, 31.0, 63.0]
@@ -598,7 +598,7 @@ def test_holding_and_ending_what_has_ended_is_harmless(dtls):
         wire.client.endpoint.end(other)
         wire.client.endpoint.hold(other)
         wire.client.endpoint.release(other, 0.0)
-        assert not wire.client.endpoint.send(b"data", other)
+        assert not wire.client.send(b"data", other)
     wire.settle()
     assert wire.server.reasons == ["the other end has closed the session"]
     assert wire.client.of(Ended) == []
@@ -646,7 +646,7 @@ def test_late_copies_of_a_hello_change_nothing(dtls):
     wire.connect()
     hellos = [data for name, data in wire.sent if name == "client"][:2]
     for hello in hellos:
-        wire.server.endpoint.receive(hello, "client", 0.0)
+        wire.server.receive(hello, "client", 0.0)
     wire.settle()
     assert wire.server.endpoint.dropped == {Dropped.REPEATED: 1}  # the other one is as good as new, without a cookie
     assert wire.say(b"data")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwm2m_fota.transport.dtls_records import cut, epoch_of, is_client_hello, pack
+from lwm2m_fota.transport.dtls_records import cut, epoch_of, is_client_hello, is_data, pack
 
 # type, version, epoch, sequence number, length: RFC 6347 section 4.1
 HELLO_BODY = bytes.fromhex("01 00002e 0000 000000 00002e fefd") + bytes(32) + bytes(12)
@@ -73,10 +73,19 @@ def test_nothing_else_may(record):
     assert not is_client_hello(record)
 
 
+def test_one_whole_record_of_data_is_data():
+    assert is_data(DATA)
+    assert is_data(bytes.fromhex("17 fefd 0001 000000000007 0000"))
+    for other in (b"", DATA[:12], DATA[:-1], DATA + b"\0", DATA + DATA, EMPTY, HELLO, b"\x15" + DATA[1:]):
+        assert not is_data(other)
+    assert not is_data(DATA[:1] + b"\x03" + DATA[2:])
+
+
 @given(st.binary(max_size=100))
 def test_random_bytes_are_cut_into_what_they_begin_with(data):
     records = cut(data)
     assert data.startswith(b"".join(records))
+    assert not is_data(data) or records == [data]
     for record in records:
         is_client_hello(record)
 
