@@ -206,15 +206,21 @@ class MessageLayer:
         if state is None or outgoing is None or not outgoing.confirmable:
             return None
         if message.code == 0:
-            self._settle(state, outgoing, now)
+            self._acknowledged(state, outgoing, now)
             return Arrival(ArrivalKind.ACKNOWLEDGED, state, message, token=outgoing.token, outgoing=outgoing)
         if not is_response(message.code) or outgoing.purpose is not _OURS:
             return None
         if message.token != outgoing.token:
             self._send_under_new_id(state, outgoing, now)
             return None
-        self._settle(state, outgoing, now)
+        self._acknowledged(state, outgoing, now)
         return Arrival(_RESPONSE, state, message, token=message.token)
+
+    def _acknowledged(self, state: PeerState, outgoing: Outgoing, now: float) -> None:
+        """Which of several copies was acknowledged is not known: then nothing is measured (RFC 6298 section 3)."""
+        if not outgoing.was_repeated(state.parameters.max_retransmit):
+            state.round_trip_s = now - outgoing.deadline + outgoing.timeout_s
+        self._settle(state, outgoing, now)
 
     def _send_under_new_id(self, state: PeerState, outgoing: Outgoing, now: float) -> None:
         """The peer answers from its memory of an older use of this message id: it has not seen this request."""

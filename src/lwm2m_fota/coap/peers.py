@@ -56,6 +56,7 @@ class PeerState:
         answering: the hot path of a body that it sends or fetches, see `taking` and `giving`.
         knows_q_block: whether it understands Q-Block; None if it has not shown.
         probing_until: monotonic seconds before which no body goes to it by sets, since it did not answer to one.
+        round_trip_s: seconds that the last message took that it acknowledged at once; 0 as long as there is none.
         is_known: it has shown that it is where its datagrams say, see `strangers`.
         echo: the Echo value that it has to bring back to show that; empty if it was given none.
         gone: it was forgotten.
@@ -82,6 +83,7 @@ class PeerState:
         "probing_until",
         "queue",
         "recalled",
+        "round_trip_s",
         "tokens",
     )
 
@@ -106,6 +108,7 @@ class PeerState:
         self.answering: TakeLane | GiveLane | QGive | QTake | None = None
         self.knows_q_block: bool | None = None
         self.probing_until = 0.0
+        self.round_trip_s = 0.0
         self.is_known = False
         self.echo = b""
         self.gone = False

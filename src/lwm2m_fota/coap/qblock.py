@@ -131,13 +131,14 @@ class Waits:
 
     __slots__ = ("_deviation_s", "_factor", "_heard_at", "_mean_s", "_measures", "_q", "_repeats", "expires")
 
-    def __init__(self, q: QBlock, factor: float, now: float) -> None:
+    def __init__(self, q: QBlock, factor: float, now: float, round_trip_s: float = 0.0) -> None:
         """Begin with the parameters.
 
         Args:
             q: the parameters.
             factor: drawn for this transfer, from 1 to `ack_random_factor`.
             now: monotonic seconds.
+            round_trip_s: of a message to this peer before; 0 if none was measured.
         """
         self._q = q
         self._factor = factor
@@ -147,10 +148,11 @@ class Waits:
         self._repeats = 0
         self._heard_at = now
         self.expires = inf
+        self.measured(round_trip_s)
 
     def measured(self, round_trip_s: float) -> None:
-        """A round trip has taken so long (RFC 6298 section 2)."""
-        if not self._measures:
+        """A round trip has taken so long (RFC 6298 section 2); 0 says nothing."""
+        if not (self._measures and round_trip_s):
             return
         if not self._mean_s:
             self._mean_s = round_trip_s

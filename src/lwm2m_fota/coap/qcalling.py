@@ -10,6 +10,7 @@ from lwm2m_fota.coap.call import Call, as_block1, as_block2
 from lwm2m_fota.coap.calls import Stream
 from lwm2m_fota.coap.message import Message
 from lwm2m_fota.coap.numbers import Option
+from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.qblock import QBlock, Waits
 from lwm2m_fota.coap.qpulling import QPull, is_of_set
 from lwm2m_fota.coap.qpushing import REQUEST_TAG_BYTES, QPush
@@ -37,8 +38,8 @@ class SetCalling:
         self._client = client
         self._entropy = entropy
 
-    def _waits(self, q: QBlock, now: float) -> Waits:
-        return Waits(q, self._entropy.uniform(1.0, q.ack_random_factor), now)
+    def _waits(self, q: QBlock, state: PeerState, now: float) -> Waits:
+        return Waits(q, self._entropy.uniform(1.0, q.ack_random_factor), now, state.round_trip_s)
 
     # -- down
 
@@ -61,7 +62,9 @@ class SetCalling:
     def pull(self, call: Call, q: QBlock, download: Block2Receiver, answer: Message, now: float) -> None:
         """Fetch what follows an answer by sets of blocks."""
         client = self._client
-        call.lane = call.state.asking = QPull(client, call, q, self._waits(q, now), download, answer, client.tokens())
+        call.lane = call.state.asking = QPull(
+            client, call, q, self._waits(q, call.state, now), download, answer, client.tokens()
+        )
 
     def fall_back(self, call: Call, now: float) -> None:
         """The peer does not know Q-Block2: ask with Block2."""
@@ -88,7 +91,7 @@ class SetCalling:
         call.ahead_pace = Pace(q.ahead_bytes, client.limits.batch_s)
         tag = self._entropy.token(REQUEST_TAG_BYTES)
         call.lane = call.state.asking = QPush(
-            client, self, call, q, self._waits(q, now), upload.szx, tag, client.tokens()
+            client, self, call, q, self._waits(q, call.state, now), upload.szx, tag, client.tokens()
         )
         call.lane.ask(now)
 

@@ -84,7 +84,7 @@ class SetServing:
                 serving.drop(state, next(iter(bodies.values())))
             elif serving.bodies >= self._limits.bodies:
                 return
-            body = QTake(serving, state, self._q, self._waits(now), message, brought)
+            body = QTake(serving, state, self._q, self._waits(state, now), message, brought)
             serving.bodies += 1
         bodies.pop(brought.body, None)
         bodies[brought.body] = body  # the one heard of last is the last
@@ -101,8 +101,8 @@ class SetServing:
         reported = Message(message.type, message.code, message.mid, message.token, options, message.payload)
         self._serving.requested(state, reported, entry, now, asked=asked)
 
-    def _waits(self, now: float) -> Waits:
-        return Waits(self._q, self._entropy.uniform(1.0, self._q.ack_random_factor), now)
+    def _waits(self, state: PeerState, now: float) -> Waits:
+        return Waits(self._q, self._entropy.uniform(1.0, self._q.ack_random_factor), now, state.round_trip_s)
 
     def respond(self, exchange: "Exchange", asked: Asked, response: Response, now: float) -> None:
         """Answer a request that was reported; strangers get bodies block by block alone, see `strangers`."""
@@ -117,7 +117,7 @@ class SetServing:
             return
         state, given = exchange.state, Block.decode(value)
         pace = Pace(self._q.ahead_bytes, self._limits.batch_s)
-        request, waits = exchange.message, self._waits(now)
+        request, waits = exchange.message, self._waits(state, now)
         lane = QGive(self._messages, self._events, state, self._q, waits, request, converted, given, pace=pace)
         self._serving.take_over(state, lane, now)
         if given.szx != asked.szx:  # numbers mean something else

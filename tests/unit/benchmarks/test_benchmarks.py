@@ -112,10 +112,11 @@ def test_sets_over_a_long_path_cost_a_round_trip_for_ten_blocks(harness, tmp_pat
         ("push", "measured"): 7,
     }
     lossy = {
-        way: statistics.median(path._once("push", way, 0.02, seed, package, tmp_path) for seed in range(9))
+        way: [path._once("push", way, 0.02, seed, package, tmp_path) for seed in range(9)]
         for way in ("block", "measured")
-    }  # a single seed says little: the last packets of a push may be those that are lost
-    assert lossy["measured"] < min(lossy["block"], took["push", "block"]) / 4
+    }
+    assert statistics.median(lossy["measured"]) < min(*lossy["block"], took["push", "block"]) / 4
+    assert max(lossy["measured"]) < took["push", "block"] / 2  # also where the first or the last packets are lost
     figures = path._figures("pull", 0.02, {"block": 100.0, "fixed": 50.0, "measured": 50.0})
     assert [(each.goal, each.met) for each in figures if each.goal] == [(">= 1.5", True), (">= 4", False)]
 

@@ -248,6 +248,23 @@ def test_measured_pauses_follow_the_peer(pusher):
     assert pusher.pass_time(2.5) == []  # when the first pause would have ended
 
 
+@pytest.mark.parametrize("answer", [Message(2, 0x44, 0, b""), Message(2, 0, 0, b"")], ids=["answer", "empty"])
+@pytest.mark.parametrize(("again_at", "pause_s"), [(None, 0.375), (2.5, 2.5)], ids=["once", "repeated"])
+def test_measured_pauses_begin_with_what_was_measured_before(pusher, answer, again_at, pause_s):
+    """By a confirmable message; but which of two copies was acknowledged is not known."""
+    pusher.endpoint.request("peer", Request(3, FIRMWARE), 0.0)
+    (asked,) = pusher.sent()
+    if again_at is not None:
+        assert len(pusher.pass_time(again_at)) == 1
+    pusher.now = begin = (again_at or 0.0) + 0.1
+    token = asked.token if answer.code else b""
+    pusher.endpoint.receive(encode(answer._replace(mid=asked.mid, token=token)), "peer", begin)
+    pusher.endpoint.take_events()
+    assert blocks(pusher.begin(QBlock(max_payloads=4, timers=QTimers.MEASURED))) == [0, 1, 2, 3]
+    assert pusher.pass_time(begin + pause_s - 0.01) == []
+    assert blocks(pusher.pass_time(begin + pause_s + 0.01)) == [4, 5, 6, 7]
+
+
 def test_the_pause_is_no_reason_to_ask_a_caller_at_work_again(pusher):
     pusher.supplying = False
     assert pusher.begin() == []
