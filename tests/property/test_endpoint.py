@@ -159,7 +159,7 @@ def run(network, store, react):
     for end in network.ends.values():
         assert len(end._client) == len(end._serving) == len(end._messages.peers) == 0
         assert end._messages.peers.budget.used_bytes == 0
-        assert end._messages.peers._alarms == []
+        assert end._messages.peers.alarms == []
 
 
 @given(networks, st.binary(max_size=5000), st.integers(0, 6), st.integers(0, 6), st.sampled_from([0.0, 1.5]))
@@ -288,7 +288,7 @@ def bounded(endpoint):
         assert len(state.tokens) <= 2 * LIMITS.calls_per_peer
         assert len(state.noted) <= LIMITS.noted_notifications_per_peer
     assert peers.budget.used_bytes <= LIMITS.cached_reply_bytes
-    assert len(peers._alarms) <= 300
+    assert len(peers.alarms) <= 300
 
 
 # Random bytes seldom pass for a message: half of them get a header that the endpoint can use.

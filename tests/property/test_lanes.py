@@ -199,4 +199,4 @@ def test_a_window_brings_every_byte_once_and_in_order(wire, limits, szx, window,
         assert wired.body.startswith(got)
     for each in wired.ends.values():
         assert len(each._client) == len(each._messages.peers) == 0
-        assert each._messages.peers._alarms == []
+        assert each._messages.peers.alarms == []

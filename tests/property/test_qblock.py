@@ -198,7 +198,7 @@ class Wire:
         """Everybody has forgotten everything."""
         for each in self.ends.values():
             assert len(each._client) == len(each._serving) == len(each._messages.peers) == 0
-            assert each._messages.peers._alarms == []
+            assert each._messages.peers.alarms == []
 
 
 class Version(tuple):

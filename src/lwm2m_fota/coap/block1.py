@@ -98,6 +98,9 @@ class Block1Sender:
     - Every other error is over, 5.03 too: when to ask again is for the caller to know.
     - With BERT (RFC 8323 section 6) a request carries several blocks of 1024 bytes, until an answer has a smaller SZX,
       or is 4.13: then one at a time.
+
+    Attributes:
+        offset: how many bytes the server has acknowledged since the last start: the progress.
     """
 
     __slots__ = (
@@ -105,13 +108,13 @@ class Block1Sender:
         "_done",
         "_halved",
         "_max_restarts",
-        "_offset",
         "_on_server_error",
         "_restarts",
         "_send_size1",
         "_szx",
         "_total",
         "_units",
+        "offset",
     )
 
     def __init__(
@@ -142,7 +145,7 @@ class Block1Sender:
         """
         check_numbers(size_bytes, szx)
         self._total = size_bytes
-        self._offset = 0
+        self.offset = 0
         self._szx = szx
         self._units = units if szx == MAX_SZX else 1
         self._restarts = 0
@@ -154,14 +157,9 @@ class Block1Sender:
         self._done = False
 
     @property
-    def offset(self) -> int:
-        """How many bytes the server has acknowledged since the last start: the progress."""
-        return self._offset
-
-    @property
     def left_bytes(self) -> int:
         """How many bytes have not been acknowledged."""
-        return self._total - self._offset
+        return self._total - self.offset
 
     @property
     def szx(self) -> int:
@@ -186,11 +184,11 @@ class Block1Sender:
         """
         if self._done:
             raise UsageError("the transfer is over")
-        return slice_at(self._offset, self._total, self._szx, self._units)
+        return slice_at(self.offset, self._total, self._szx, self._units)
 
-    def advance(self) -> None:
+    def advance(self, size_bytes: int) -> None:
         """The block that went out last was acknowledged, as `accept` would have found; it was not the last one."""
-        self._offset += MIN_BLOCK_BYTES << self._szx
+        self.offset += size_bytes
 
     def options(self) -> Options:
         """Block1 and Size1 for the block that goes out now, to be sorted in with the request's own options.
@@ -236,14 +234,14 @@ class Block1Sender:
         if szx < part.szx:
             check_numbers(self._total, szx)
             self._szx, self._units = szx, 1
-        self._offset = part.offset + part.length
+        self.offset = part.offset + part.length
         return _NEXT
 
     def _failed(self, message: Message) -> Finished | Restarted:
         code = message.code
         if code == _TOO_LARGE:
             return self._too_large(message)
-        if code == _INCOMPLETE or (code == _SERVER_ERROR and self._on_server_error and self._offset):
+        if code == _INCOMPLETE or (code == _SERVER_ERROR and self._on_server_error and self.offset):
             if self._restarts >= self._max_restarts:
                 return self._finish(message, "started again too often")
             self._restarts += 1
@@ -282,7 +280,7 @@ class Block1Sender:
         return self._restart(szx, reason)
 
     def _restart(self, szx: int, reason: str) -> Restarted:
-        self._offset = 0
+        self.offset = 0
         self._szx = szx
         return Restarted(reason)
 

@@ -19,6 +19,7 @@ from lwm2m_fota.model.codes import Code, describe_code, is_request
 if TYPE_CHECKING:
     from lwm2m_fota.coap.observe import Freshness
     from lwm2m_fota.coap.pulling import PullLane
+    from lwm2m_fota.coap.pulling_wide import WidePullLane
     from lwm2m_fota.coap.pushing import PushLane
     from lwm2m_fota.coap.qpulling import QPull
     from lwm2m_fota.coap.qpushing import QPush
@@ -164,7 +165,7 @@ class Call:
         self.q_up = None if bert or self.upload is None else q_block
         self.q_down = None if bert or self.upload is not None else q_block
         self.in_sets = False
-        self.lane: PullLane | PushLane | QPull | QPush | None = None
+        self.lane: PullLane | WidePullLane | PushLane | QPull | QPush | None = None
         self.registering = request.observe
         self.announced = False
         self.observed: bytes | None = None

@@ -33,6 +33,7 @@ from lwm2m_fota.coap.numbers import ACK, Option
 from lwm2m_fota.coap.observe import Freshness
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.pulling import PullLane
+from lwm2m_fota.coap.pulling_wide import WidePullLane
 from lwm2m_fota.coap.pushing import PushLane
 from lwm2m_fota.coap.qcalling import SetCalling
 from lwm2m_fota.coap.qpulling import QPull, is_possible
@@ -433,8 +434,12 @@ class Client:
             return
         szx = download.szx
         if call.upload is None and szx is not None and not download.offset % (MIN_BLOCK_BYTES << szx):
-            call.lane = call.state.asking = lane = PullLane(self, call, download, szx, message, self.tokens())
-            self.windows += lane.is_wide
+            most, tokens = min(call.window, call.state.parameters.nstart), self.tokens()
+            if most > 1:
+                call.lane = call.state.asking = WidePullLane(self, call, download, szx, message, tokens, most)
+                self.windows += 1
+            else:
+                call.lane = call.state.asking = PullLane(self, call, download, szx, message, tokens)
 
     def _take_push_lane(self, call: Call, upload: Block1Sender, message: Message) -> None:
         """The blocks that follow may be acknowledged as this one was."""
@@ -472,7 +477,7 @@ class Client:
         lane, call.lane = call.lane, None
         if call.state.asking is lane:
             call.state.asking = None
-        if isinstance(lane, PullLane) and lane.is_wide:
+        if isinstance(lane, WidePullLane):
             self.windows -= 1
 
     # -- ends

@@ -54,6 +54,7 @@ _DEFAULT_BODY: Final = Collect()
 # Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
 _RESPONSE: Final = ArrivalKind.RESPONSE
 _MALFORMED: Final = ArrivalKind.MALFORMED
+_NO_ANSWER: Final = b""
 
 
 @final
@@ -63,11 +64,12 @@ class Endpoint:
     Times are monotonic seconds and never go back.
 
     Attributes:
+        alarms: a heap whose entries begin with what `next_deadline` will say; a caller may look whether it changed.
         events: what `take_events` will hand out.
         outbox: what `take_datagrams` will hand out, bursts as tuples; a caller may send from it and clear it instead.
     """
 
-    __slots__ = ("_client", "_limits", "_messages", "_peers", "_serving", "_states", "events", "outbox")
+    __slots__ = ("_client", "_limits", "_messages", "_peers", "_serving", "_states", "alarms", "events", "outbox")
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class Endpoint:
         self.outbox = self._messages.outbox
         self._peers = self._messages.peers
         self._states = self._peers.states
+        self.alarms = self._peers.alarms
         self._client = Client(self._messages, entropy, limits, self.events)
         self._serving = Serving(self._messages, entropy, limits, self.events)
 
@@ -103,12 +106,26 @@ class Endpoint:
 
     def receive(self, data: bytes, peer: Peer, now: float) -> None:
         """Take one datagram. Never raises, whatever the bytes."""
+        answer = self.answer(data, peer, now)
+        if answer:
+            self.outbox.append((answer, peer))
+
+    def answer(self, data: bytes, peer: Peer, now: float) -> bytes:
+        """As `receive`, for a caller that sends what answers a datagram itself.
+
+        Returns:
+            A datagram for this peer, to be sent behind those in the outbox; empty if there is none.
+        """
         state = self._states.get(peer)
-        if state is not None and (
-            (state.asking is not None and state.asking.receive(data, now))
-            or (state.answering is not None and state.answering.receive(data, now))
-        ):
-            return
+        if state is not None:
+            if state.asking is not None and (answer := state.asking.receive(data, now)) is not None:
+                return answer
+            if state.answering is not None and (answer := state.answering.receive(data, now)) is not None:
+                return answer
+        self._receive(data, peer, now)
+        return _NO_ANSWER
+
+    def _receive(self, data: bytes, peer: Peer, now: float) -> None:
         arrival = self._messages.receive(data, peer, now)
         if arrival is None:
             return

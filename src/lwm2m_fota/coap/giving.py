@@ -5,10 +5,10 @@ token. Each block is answered from the body anew and nothing is kept, so a copy 
 request (RFC 7252 section 4.5: the answer is idempotent). The last block goes the ordinary way.
 """
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from lwm2m_fota.coap.batch import Pace
-from lwm2m_fota.coap.block import Block
+from lwm2m_fota.coap.block import MAX_NUM, Block
 from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.events import BodyWanted, Event
 from lwm2m_fota.coap.message import HEADER_BYTES, Message
@@ -16,11 +16,15 @@ from lwm2m_fota.coap.messaging import MessageLayer
 from lwm2m_fota.coap.numbers import ACK, CON, Option
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.reliability import frame, stamp
-from lwm2m_fota.coap.template import BlockTemplate, head_of
+from lwm2m_fota.coap.template import BlockTemplate, head_of, values_left
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _BLOCK2: Final = int(Option.BLOCK2)
 _SIZE2: Final = int(Option.SIZE2)
 _MORE: Final = 8
+_NONE: Final[tuple[bytes, ...]] = ()
 
 
 @final
@@ -28,8 +32,9 @@ class GiveLane:
     """The blocks of one body to one peer in one block size, behind one that was answered."""
 
     __slots__ = (
-        "_ahead", "_ahead_at", "_answer", "_answer_head", "_body", "_events", "_expected", "_messages", "_num", "_pace",
-        "_request", "_request_head", "_size", "_state", "_szx", "_token_end", "_waits",
+        "_ahead", "_ahead_at", "_answer", "_answer_head", "_answers", "_body", "_events", "_expected", "_length",
+        "_messages", "_num", "_pace", "_place", "_request", "_request_head", "_requests", "_size", "_state", "_szx",
+        "_token_end", "_waits",
     )  # fmt: skip
 
     def __init__(
@@ -70,40 +75,54 @@ class GiveLane:
         self._answer = BlockTemplate(response.options, _BLOCK2, payload=True)
         self._answer_head = head_of(ACK, response.code, len(request.token))
         self._num = given.num + 1
-        self._expected = self._request.encode(self._num << 4 | given.szx)
+        self._requests: Iterator[bytes] = iter(_NONE)
+        self._answers: Iterator[bytes] = iter(_NONE)
+        self._expected = self._count_on()
+        self._length = self._token_end + len(self._expected)
         self._ahead = b""
         self._ahead_at = 0
-        self._waits: list[tuple[bytes, int]] = []  # message id and token, and the number
+        self._place = 0  # in `_ahead`, of the block that is expected next
+        self._waits: list[tuple[bytes, bytes]] = []  # message id and token, and the options of the answer
 
-    def receive(self, data: bytes, now: float) -> bool:
-        """Take a datagram of the peer if it asks for the next block; False leaves it to the ordinary way."""
-        token_end, expected = self._token_end, self._expected
-        if (
-            len(data) != token_end + len(expected)
-            or not data.endswith(expected)
-            or not data.startswith(self._request_head)
-        ):
-            return False
-        num, size = self._num, self._size
-        offset = num * size
-        if offset + size >= self._body.size_bytes:
-            return False
+    def _count_on(self) -> bytes:
+        """The request expected next, the first of those for which numbers are made ready."""
+        if self._num > MAX_NUM:
+            return b""
+        value = self._num << 4 | self._szx
+        count = values_left(value)
+        self._requests = self._request.options(value, count)
+        self._answers = self._answer.options(value | _MORE, count)
+        return next(self._requests)
+
+    def receive(self, data: bytes, now: float) -> bytes | None:
+        """Take a datagram of the peer if it asks for the next block.
+
+        Returns:
+            What answers it, empty if nothing does yet; None leaves it to the ordinary way.
+        """
+        if len(data) != self._length or not data.endswith(self._expected) or not data.startswith(self._request_head):
+            return None
+        place, size, waits = self._place, self._size, self._waits
+        payload = self._ahead[place : place + size]
+        is_there = len(payload) == size and not waits
+        offset = self._num * size
+        if not is_there and offset + size >= self._body.size_bytes:
+            return None
         self._state.idle_at = now + self._state.lifetime_s
-        self._num = num + 1
-        self._expected = self._request.encode(num + 1 << 4 | self._szx)
-        start = offset - self._ahead_at
-        payload = self._ahead[start : start + size]
-        if len(payload) == size and not self._waits:
-            block2 = self._answer.encode(num << 4 | _MORE | self._szx)
-            datagram = b"".join((self._answer_head, data[2:token_end], block2, payload))
-            self._messages.send(datagram, self._state.address)
-        else:
-            self._waits.append((data[2:token_end], num))
-            if len(self._waits) == 1:
-                self._pace.end(len(self._ahead), now)
-                self._pace.begin(now)
-                self._want(offset)
-        return True
+        self._place = place + size
+        self._num += 1
+        options = next(self._answers)
+        self._expected = expected = next(self._requests, None) or self._count_on()
+        self._length = self._token_end + len(expected)
+        request = data[2 : self._token_end]
+        if is_there:
+            return b"".join((self._answer_head, request, options, payload))
+        waits.append((request, options))
+        if len(waits) == 1:
+            self._pace.end(len(self._ahead), now)
+            self._pace.begin(now)
+            self._want(offset)
+        return b""
 
     def _want(self, offset: int) -> None:
         """Let the caller be asked for whole blocks, all of them before the last."""
@@ -117,19 +136,20 @@ class GiveLane:
         """Answer the requests that wait: each with its block, or all with something else."""
         del now
         waits, self._waits = self._waits, []
+        address = self._state.address
         if isinstance(given, Response):
             for request, _ in waits:
                 framed = frame(ACK, given.code, request[2:], given.options, given.payload)
-                self._messages.send(stamp(framed, int.from_bytes(request[:2], "big")), self._state.address)
+                self._messages.send(stamp(framed, int.from_bytes(request[:2], "big")), address)
             return
         self._ahead = given
-        size = self._size
-        for number, (request, num) in enumerate(waits):
-            start = num * size - self._ahead_at
-            payload = given[start : start + size]
+        size, place = self._size, 0
+        for number, (request, options) in enumerate(waits):
+            payload = given[place : place + size]
             if len(payload) < size:  # more were asked for than was read ahead
                 self._waits = waits[number:]
-                self._want(num * size)
+                self._want(self._ahead_at + place)
                 return
-            block2 = self._answer.encode(num << 4 | _MORE | self._szx)
-            self._messages.send(b"".join((self._answer_head, request, block2, payload)), self._state.address)
+            place += size
+            self._messages.send(b"".join((self._answer_head, request, options, payload)), address)
+        self._place = place

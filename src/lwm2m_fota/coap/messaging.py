@@ -286,28 +286,28 @@ class MessageLayer:
         if mid is None:
             self.peers.alarm(state, state.ids.free_at)
             return False
-        self.launch_as(state, outgoing, stamp(outgoing.datagram, mid), mid, now)
+        datagram = stamp(outgoing.datagram, mid)
+        self.depart(state, outgoing, datagram, mid, now)
+        self.send(datagram, state.address)
         return True
 
-    def launch_as(self, state: PeerState, outgoing: Outgoing, datagram: bytes, mid: int, now: float) -> None:
-        """Send a message that counts for NSTART, as these bytes."""
+    def depart(self, state: PeerState, outgoing: Outgoing, datagram: bytes, mid: int, now: float) -> None:
+        """A message that counts for NSTART is sent now, as these bytes: the caller sees to that."""
         parameters = state.parameters
         timeout_s = parameters.ack_timeout_s * self._entropy.uniform(1.0, parameters.ack_random_factor)
         outgoing.begin(datagram, mid, timeout_s, parameters.max_retransmit if outgoing.confirmable else 0, now)
-        self.outbox.append((datagram, state.address))
         state.in_flight[mid] = outgoing
         self.peers.touch(state, now)
         self.peers.alarm(state, outgoing.deadline)
 
-    def launch_next(self, state: PeerState, outgoing: Outgoing, datagram: bytes, mid: int, now: float) -> None:
-        """As `launch_as`, for a message that follows a settled one under the same `outgoing`, with the same wait."""
+    def depart_next(self, state: PeerState, outgoing: Outgoing, datagram: bytes, mid: int, now: float) -> None:
+        """As `depart`, for a message that follows a settled one under the same `outgoing`, with the same wait."""
         if outgoing.retransmits_left != state.parameters.max_retransmit:  # the first one, or one that was sent again
-            self.launch_as(state, outgoing, datagram, mid, now)
+            self.depart(state, outgoing, datagram, mid, now)
             return
         outgoing.datagram = datagram
         outgoing.mid = mid
         outgoing.deadline = deadline = now + outgoing.timeout_s
-        self.outbox.append((datagram, state.address))
         state.in_flight[mid] = outgoing
         state.idle_at = now + state.lifetime_s
         if deadline < state.alarms[-1]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lwm2m_fota.coap.call import Call
     from lwm2m_fota.coap.giving import GiveLane
     from lwm2m_fota.coap.pulling import PullLane
+    from lwm2m_fota.coap.pulling_wide import WidePullLane
     from lwm2m_fota.coap.pushing import PushLane
     from lwm2m_fota.coap.qgiving import QGive
     from lwm2m_fota.coap.qpulling import QPull
@@ -104,7 +105,7 @@ class PeerState:
         self.noted: OrderedDict[int, bytes] = OrderedDict()
         self.idle_at = 0.0
         self.alarms: list[float] = []
-        self.asking: PullLane | PushLane | QPull | QPush | None = None
+        self.asking: PullLane | WidePullLane | PushLane | QPull | QPush | None = None
         self.answering: TakeLane | GiveLane | QGive | QTake | None = None
         self.knows_q_block: bool | None = None
         self.probing_until = 0.0
@@ -124,13 +125,13 @@ class PeerTable:
 
     __slots__ = (
         "_alarm_number",
-        "_alarms",
         "_budget",
         "_defaults",
         "_entropy",
         "_limits",
         "_parameters",
         "_stale_alarms",
+        "alarms",
         "states",
     )
 
@@ -141,7 +142,7 @@ class PeerTable:
         self._budget = ReplyBudget(limits.cached_reply_bytes)
         self._parameters: dict[Peer, TransmissionParameters] = {}
         self.states: OrderedDict[Peer, PeerState] = OrderedDict()
-        self._alarms: list[tuple[float, int, PeerState]] = []
+        self.alarms: list[tuple[float, int, PeerState]] = []
         self._alarm_number = 0
         self._stale_alarms = 0
 
@@ -196,12 +197,12 @@ class PeerTable:
         state.recalled.clear()
         state.gone = True
         self._stale_alarms += len(state.alarms)
-        if self._stale_alarms > _MIN_STALE_ALARMS and self._stale_alarms * 2 > len(self._alarms):
-            self._alarms = [alarm for alarm in self._alarms if not alarm[2].gone]
-            heapify(self._alarms)
+        if self._stale_alarms > _MIN_STALE_ALARMS and self._stale_alarms * 2 > len(self.alarms):
+            self.alarms[:] = [alarm for alarm in self.alarms if not alarm[2].gone]
+            heapify(self.alarms)
             self._stale_alarms = 0
-        while self._alarms and self._alarms[0][2].gone:
-            heappop(self._alarms)
+        while self.alarms and self.alarms[0][2].gone:
+            heappop(self.alarms)
             self._stale_alarms -= 1
 
     def set_parameters(self, peer: Peer, parameters: TransmissionParameters | None) -> None:
@@ -221,13 +222,13 @@ class PeerTable:
         if when < (alarms[-1] if alarms else inf):
             alarms.append(when)
             self._alarm_number += 1
-            heappush(self._alarms, (when, self._alarm_number, state))
+            heappush(self.alarms, (when, self._alarm_number, state))
 
     def due(self, now: float) -> list[PeerState]:
         """The peers to look at, each once; the caller sets their next alarms."""
         found: dict[int, PeerState] = {}
-        while self._alarms and self._alarms[0][0] <= now:
-            state = heappop(self._alarms)[2]
+        while self.alarms and self.alarms[0][0] <= now:
+            state = heappop(self.alarms)[2]
             if state.gone:
                 self._stale_alarms -= 1
             else:
@@ -249,5 +250,5 @@ class PeerTable:
 
     def next_deadline(self) -> float | None:
         """When `due` has something to do, monotonic seconds; None without peers."""
-        alarms = self._alarms
+        alarms = self.alarms
         return alarms[0][0] if alarms else None

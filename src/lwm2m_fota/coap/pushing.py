@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final, final
 from lwm2m_fota.coap.block import MIN_BLOCK_BYTES
 from lwm2m_fota.coap.block1 import Block1Sender
 from lwm2m_fota.coap.message import Message
-from lwm2m_fota.coap.numbers import ACK, CON, Option
+from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.coap.reliability import Outgoing, Purpose
-from lwm2m_fota.coap.template import BlockTemplate, TokenRun, head_of
+from lwm2m_fota.coap.succession import Succession
+from lwm2m_fota.coap.template import BlockTemplate, TokenRun
 
 if TYPE_CHECKING:
     from lwm2m_fota.coap.call import Call
@@ -29,8 +30,7 @@ class PushLane:
     """The blocks of one call in one block size, from the offset of its upload on."""
 
     __slots__ = (
-        "_answer", "_answer_head", "_call", "_client", "_expected", "_outgoing", "_request", "_request_head", "_size",
-        "_state", "_szx", "_tokens", "_upload",
+        "_ahead", "_call", "_client", "_expected", "_outgoing", "_size", "_state", "_szx", "_upload",
     )  # fmt: skip
 
     def __init__(self, client: "Client", call: "Call", upload: Block1Sender, answer: Message, tokens: TokenRun) -> None:
@@ -49,72 +49,92 @@ class PushLane:
         self._upload = upload
         self._szx = upload.szx
         self._size = MIN_BLOCK_BYTES << upload.szx
-        self._tokens = tokens
-        self._request_head = head_of(CON, call.request.code, tokens.size_bytes)
-        self._request = BlockTemplate(call.request.options, _BLOCK1, payload=True)
-        self._answer_head = head_of(ACK, answer.code, tokens.size_bytes)
-        self._answer = BlockTemplate(answer.options, _BLOCK1, payload=False)
+        self._ahead = Succession(
+            call.state,
+            tokens,
+            BlockTemplate(call.request.options, _BLOCK1, payload=True),
+            call.request.code,
+            BlockTemplate(answer.options, _BLOCK1, payload=False),
+            answer.code,
+        )
         self._outgoing = Outgoing(confirmable=True, framed=b"", token=b"", purpose=Purpose.REQUEST, call=call.number)
         self._expected = _NOTHING
 
-    def receive(self, data: bytes, now: float) -> bool:
-        """Take a datagram of the peer if it is the acknowledgement as expected; else leave it to the ordinary way."""
+    def receive(self, data: bytes, now: float) -> bytes | None:
+        """Take a datagram of the peer if it is the acknowledgement as expected.
+
+        Returns:
+            What answers it, empty if nothing does yet; None leaves it to the ordinary way.
+        """
         if data != self._expected:
-            return False
+            return None
         state, outgoing = self._state, self._outgoing
         del state.in_flight[outgoing.mid]
         del state.tokens[outgoing.token]
         if state.queue:
             self._client.messages.pump(state, now)
         self._expected = _NOTHING
-        self._upload.advance()
-        self.ask(now)
-        return True
+        self._upload.advance(self._size)
+        return self._send(now)
 
     def ask(self, now: float) -> None:
         """Send the next block, or let its bytes be asked for; the last one goes the ordinary way."""
-        upload, call = self._upload, self._call
-        start = upload.offset - call.ahead_at
-        payload = call.ahead[start : start + self._size]
-        if upload.left_bytes <= self._size or (len(payload) == self._size and not self._send(payload, now)):
-            self.close(now)
-            self._client.ask_slowly(call, now)
-        elif not self._expected:
-            self._client.want(call, now)
+        datagram = self._send(now)
+        if datagram:
+            self._client.messages.send(datagram, self._state.address)
 
-    def _send(self, payload: bytes, now: float) -> bool:
-        state = self._state
+    def _send(self, now: float) -> bytes:
+        """The next block; empty if it went the ordinary way, or is not there yet."""
+        state, ahead, call = self._state, self._ahead, self._call
+        start = self._upload.offset - call.ahead_at
+        payload = call.ahead[start : start + self._size]
+        if len(payload) < self._size and self._upload.left_bytes > self._size:
+            self._client.want(call, now)
+            return _NOTHING
         if state.queue or len(state.in_flight) >= state.parameters.nstart:
-            return False
-        mid = state.ids.take(now, state.lifetime_s, state.in_flight)
-        token = self._tokens.take()
-        if mid is None or token in state.tokens:
-            return False
-        state.tokens[token] = self._call
-        self._outgoing.token = token
-        mid_bytes = mid.to_bytes(2, "big")
-        value = self._upload.offset >> self._szx + 4 << 4 | _MORE | self._szx
-        length = value.bit_length() + 7 >> 3
-        packed = value.to_bytes(length, "big")
-        request, answer = self._request, self._answer
-        self._expected = b"".join((self._answer_head, mid_bytes, token, answer.lead[length], packed, answer.after))
-        datagram = b"".join(
-            (self._request_head, mid_bytes, token, request.lead[length], packed, request.after, payload)
-        )
-        self._client.messages.launch_next(state, self._outgoing, datagram, mid, now)
-        return True
+            return self._slowly(now)
+        head = next(ahead.requests, None) if now < ahead.until else None
+        if head is None:
+            if not self._prepare(now):
+                return self._slowly(now)
+            head = next(ahead.requests)
+        token = head[ahead.token]
+        if token in state.tokens:
+            return self._slowly(now)
+        self._expected = next(ahead.answers)
+        datagram = head + payload
+        outgoing = self._outgoing
+        outgoing.token = token
+        state.tokens[token] = call
+        self._client.messages.depart_next(state, outgoing, datagram, head[2] << 8 | head[3], now)
+        return datagram
+
+    def _prepare(self, now: float) -> bool:
+        upload, size = self._upload, self._size
+        before_last = (upload.left_bytes - 1) // size
+        return before_last > 0 and self._ahead.prepare(upload.offset // size << 4 | _MORE | self._szx, before_last, now)
+
+    def _slowly(self, now: float) -> bytes:
+        self.close(now)
+        self._client.ask_slowly(self._call, now)
+        return _NOTHING
 
     def give_back(self, token: bytes, now: float) -> bool:
         """Something unexpected came: end the lane; the request under way is the ordinary way's now."""
         del now
         call = self._call
-        self._client.leave(call)
+        self._leave()
         call.token, call.outgoing = token, self._outgoing
         return True
 
     def close(self, now: float) -> None:
         """Withdraw what is under way."""
-        self._client.leave(self._call)
+        self._leave()
         if self._expected:
+            self._expected = _NOTHING
             del self._state.tokens[self._outgoing.token]
             self._client.messages.withdraw(self._state, self._outgoing, now)
+
+    def _leave(self) -> None:
+        self._ahead.abandon()
+        self._client.leave(self._call)

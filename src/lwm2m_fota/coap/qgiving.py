@@ -138,22 +138,22 @@ class QGive:
 
     # -- requests
 
-    def receive(self, data: bytes, now: float) -> bool:
+    def receive(self, data: bytes, now: float) -> bytes | None:
         """Take a datagram of the peer if it asks for the next set; False leaves it to the ordinary way."""
         expected, state = self._expected, self._state
         if expected and data.endswith(expected) and data.startswith(self._request_head) and not self._waiting:
             token = data[HEADER_BYTES : len(data) - len(expected)]
             mid, digest = data[2] << 8 | data[3], hash(data)
             if len(token) != len(self._token) or state.recalled.find(mid, digest, now) is not None:
-                return False
+                return None
             state.recalled.add(mid, digest, now + state.parameters.non_lifetime_s, now)
             state.idle_at = now + state.lifetime_s
             self._continue(self._continue_at, token, now)
-            return True
+            return b""
         if is_reset(data) and (data[2] << 8 | data[3]) - self._mid & MAX_MID < self._mids:
             self.end(now)
-            return True
-        return False
+            return b""
+        return None
 
     def serve(self, asked: Asked, token: bytes, now: float, *, confirmable: bool = False) -> None:
         """Send the blocks that a request asks for.

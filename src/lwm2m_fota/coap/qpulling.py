@@ -130,14 +130,14 @@ class QPull:
 
     # -- what comes
 
-    def receive(self, data: bytes, now: float) -> bool:
+    def receive(self, data: bytes, now: float) -> bytes | None:
         """Take a datagram of the peer if it is a block as expected; False leaves it to the ordinary way."""
         if self.receive_burst(data, 0, len(data), now):
-            return True
+            return b""
         if is_reset(data) and data[2] << 8 | data[3] == self._last_mid:
             self._fall_back(now)
-            return True
-        return False
+            return b""
+        return None
 
     def receive_burst(self, data: bytes, at: int, segment_bytes: int, now: float) -> int:
         """Take the blocks at the front of several datagrams.

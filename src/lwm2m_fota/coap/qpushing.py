@@ -177,13 +177,13 @@ class QPush:
 
     # -- what comes
 
-    def receive(self, data: bytes, now: float) -> bool:
+    def receive(self, data: bytes, now: float) -> bytes | None:
         """Take a datagram of the peer if it refuses a block; answers are the ordinary way's."""
         if is_reset(data) and (data[2] << 8 | data[3]) - self._mid & MAX_MID < self._mids:
             self.close(now)
             self._sets.push_otherwise(self._call, now)
-            return True
-        return False
+            return b""
+        return None
 
     def take(self, message: Message, now: float) -> None:
         """Take an answer."""

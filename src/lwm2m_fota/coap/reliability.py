@@ -190,6 +190,30 @@ class MessageIds:
         self._used_at[mid >> SEGMENT_BITS] = now
         return mid
 
+    def take_some(self, most: int, until: float, now: float, lifetime_s: float, busy: Collection[int]) -> range | None:
+        """The next ids that follow each other, as many as there are of one segment; None if they must wait.
+
+        Args:
+            most: how many at most, at least 1.
+            until: monotonic seconds by which they will have been used.
+            now: monotonic seconds.
+            lifetime_s: EXCHANGE_LIFETIME.
+            busy: ids that are in use.
+        """
+        first = self.take(now, lifetime_s, busy)
+        if first is None:
+            return None
+        end = min(first + most, (first | _SEGMENT_MASK) + 1)
+        end = next((mid for mid in range(first + 1, end) if mid in busy), end) if busy else end
+        self._next = end & MAX_MID
+        self._used_at[first >> SEGMENT_BITS] = until
+        return range(first, end)
+
+    def give_back(self, unused: range) -> None:
+        """Those of `take_some` that were not used, if none were taken behind them."""
+        if unused and self._next == unused.stop & MAX_MID:
+            self._next = unused.start
+
     def take_run(self, count: int, now: float, lifetime_s: float, busy: Collection[int]) -> int | None:
         """The first of `count` ids that follow each other, none of them in `busy`; None if they must wait.
 

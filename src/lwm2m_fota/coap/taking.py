@@ -13,16 +13,19 @@ from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.message import HEADER_BYTES, Message, Options, sort_options
 from lwm2m_fota.coap.numbers import ACK, CON, Option
 from lwm2m_fota.coap.peers import PeerState
-from lwm2m_fota.coap.template import BlockTemplate, head_of
+from lwm2m_fota.coap.template import BlockTemplate, head_of, values_left
 from lwm2m_fota.errors import BlockwiseError
 from lwm2m_fota.model.codes import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lwm2m_fota.coap.serving import Serving
 
 _BLOCK1: Final = int(Option.BLOCK1)
 _SIZE1: Final = int(Option.SIZE1)
 _MORE: Final = 8
+_NONE: Final[tuple[bytes, ...]] = ()
 _CONTINUE: Final = int(Code.CONTINUE)
 _OF_BLOCKS: Final = frozenset({_BLOCK1, _SIZE1})
 
@@ -32,8 +35,8 @@ class TakeLane:
     """The blocks of one body from one peer in one block size, behind one that was acknowledged."""
 
     __slots__ = (
-        "_answer", "_answer_head", "_batch", "_code", "_expected", "_first_num", "_length", "_num", "_options",
-        "_request", "_request_head", "_serving", "_size", "_state", "_szx", "_token_end",
+        "_answer", "_answer_head", "_answers", "_batch", "_code", "_expected", "_first_num", "_length", "_num",
+        "_options", "_request", "_request_head", "_requests", "_serving", "_size", "_state", "_szx", "_token_end",
     )  # fmt: skip
 
     def __init__(
@@ -63,19 +66,27 @@ class TakeLane:
         self._answer = BlockTemplate(answer, _BLOCK1, payload=False)
         self._answer_head = head_of(ACK, _CONTINUE, len(request.token))
         self._code = request.code
-        self._num = taken.num
-        self._length = 0
-        self._expected = b""
-        self._expect_next()
+        self._num = taken.num + 1
         self._first_num = self._num
+        self._requests: Iterator[bytes] = iter(_NONE)
+        self._answers: Iterator[bytes] = iter(_NONE)
+        self._expected = b""
+        self._length = 0
+        self._expect(self._count_on())
 
-    def _expect_next(self) -> None:
-        self._num = num = self._num + 1
-        if num > MAX_NUM:
-            self._length = 0  # of no datagram
-            return
-        self._expected = expected = self._request.encode(num << 4 | _MORE | self._szx)
-        self._length = self._token_end + len(expected) + self._size
+    def _count_on(self) -> bytes:
+        """What the request expected next has behind its token, the first of those for which numbers are made ready."""
+        if self._num > MAX_NUM:
+            return b""
+        value = self._num << 4 | _MORE | self._szx
+        count = values_left(value)
+        self._requests = self._request.options(value, count)
+        self._answers = self._answer.options(value, count)
+        return next(self._requests)
+
+    def _expect(self, expected: bytes) -> None:
+        self._expected = expected
+        self._length = self._token_end + len(expected) + self._size if expected else 0  # 0 is of no datagram
 
     def goes_on(self, response: Response) -> bool:
         """True if a response to a batch asks for the next block of the same size."""
@@ -87,32 +98,36 @@ class TakeLane:
         """The batch before is stored."""
         self._batch.begin(now)
 
-    def receive(self, data: bytes, now: float) -> bool:
-        """Take a datagram of the peer if it is the next block; False leaves it to the ordinary way."""
+    def receive(self, data: bytes, now: float) -> bytes | None:
+        """Take a datagram of the peer if it is the next block.
+
+        Returns:
+            What acknowledges it, empty if nothing does yet; None leaves it to the ordinary way.
+        """
         token_end = self._token_end
         if (
             len(data) != self._length
             or not data.startswith(self._expected, token_end)
             or not data.startswith(self._request_head)
         ):
-            return False
+            return None
         state = self._state
         mid = data[2] << 8 | data[3]
         digest = hash(data)
         if state.recalled.find(mid, digest, now) is not None:
-            return False
-        entry = state.recalled.add(mid, digest, now + state.lifetime_s, now)
-        state.idle_at = now + state.lifetime_s
+            return None
+        state.idle_at = expires = now + state.lifetime_s
+        entry = state.recalled.add(mid, digest, expires, now)
         full = self._batch.add(data[-self._size :], now)
-        block1 = self._answer.encode(self._num << 4 | _MORE | self._szx)
-        self._expect_next()
+        options = next(self._answers)
+        self._num += 1
+        self._expect(next(self._requests, None) or self._count_on())
         if full:
             message = self._gathered(mid, data[HEADER_BYTES:token_end], now)
             self._serving.requested(state, message, entry, now, self)
-        else:
-            entry.reply = acknowledgement = b"".join((self._answer_head, data[2:token_end], block1))
-            self._serving.messages.send(acknowledgement, state.address)
-        return True
+            return b""
+        entry.reply = acknowledgement = b"".join((self._answer_head, data[2:token_end], options))
+        return acknowledgement
 
     # -- on the ordinary way
 

@@ -1,14 +1,23 @@
 """Messages of a block-wise transfer differ in message id, token and block option; the rest is encoded once.
 
 An encoded option list is unique (RFC 7252 section 3.1), so bytes can be compared where options would be.
+
+In messages that follow one another all three count up by one. Seen as one number, each is then the one before and a
+constant, as long as none of the three gets longer: a run of them is a range of numbers.
 """
 
-from typing import Final, final
+from itertools import repeat
+from typing import TYPE_CHECKING, Final, cast, final
 
-from lwm2m_fota.coap.message import VERSION, Options, encode_options
+from lwm2m_fota.coap.message import HEADER_BYTES, VERSION, Options, encode_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _MARKER: Final = b"\xff"
+_TO_BYTES: Final = cast("Callable[[int, int, str], bytes]", int.to_bytes)
 _LENGTHS: Final = range(4)  # of a block option's value, bytes
+_NUM: Final = 1 << 4  # from the value of a block option to that of the next block
 
 
 def head_of(kind: int, code: int, token_bytes: int) -> bytes:
@@ -55,6 +64,42 @@ class BlockTemplate:
         length = value.bit_length() + 7 >> 3
         return b"".join((self.lead[length], value.to_bytes(length, "big"), self.after))
 
+    def messages(self, head: bytes, mid: int, token: bytes, value: int, count: int) -> "Iterator[bytes]":
+        """Messages that follow one another, up to the payload.
+
+        Args:
+            head: their first two bytes, see `head_of`.
+            mid: the message id of the first.
+            token: the token of the first.
+            value: of the block option of the first.
+            count: how many; not so many that a message id, a token or the value of a block option gets longer.
+        """
+        first = b"".join((head, mid.to_bytes(2, "big"), token, self.encode(value)))
+        after = 8 * len(self.after)
+        step = (_NUM << after) + (1 << 8 * (len(first) - HEADER_BYTES))
+        step += 1 << 8 * (len(first) - HEADER_BYTES - len(token))
+        return _counting(first, step, count)
+
+    def options(self, value: int, count: int) -> "Iterator[bytes]":
+        """The options of messages that follow one another, with the payload marker if there is a payload.
+
+        Args:
+            value: of the block option of the first.
+            count: how many; at most `values_left` of this.
+        """
+        return _counting(self.encode(value), _NUM << 8 * len(self.after), count)
+
+
+def values_left(value: int) -> int:
+    """How many block options in a row have values of the same length, this one included."""
+    length = value.bit_length() + 7 >> 3
+    return 1 + ((1 << 8 * length) - 1 - value) // _NUM
+
+
+def _counting(first: bytes, step: int, count: int) -> "Iterator[bytes]":
+    number = int.from_bytes(first, "big")
+    return map(_TO_BYTES, range(number, number + count * step, step), repeat(len(first)), repeat("big"))
+
 
 def _head(number: int, last: int, length: int) -> bytes:
     out = bytearray()
@@ -82,3 +127,14 @@ class TokenRun:
         token = self._next
         self._next = token + 1 & (1 << 8 * size_bytes) - 1
         return token.to_bytes(size_bytes, "big")
+
+    @property
+    def left(self) -> int:
+        """How many come before they wrap."""
+        return (1 << 8 * self.size_bytes) - self._next
+
+    def take_run(self, count: int) -> bytes:
+        """The next one, which stands for `count`, at most `left`."""
+        first = self.take()
+        self._next = self._next + count - 1 & (1 << 8 * self.size_bytes) - 1
+        return first

@@ -8,8 +8,9 @@ answered 5.00, and the turn goes on. What a sink or a source raises ends its cal
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 import attrs
 
@@ -38,6 +39,7 @@ from lwm2m_fota.transport.base import BurstSender, DatagramTransport, Peer
 from lwm2m_fota.transport.sessions import SessionTransport
 
 DEFAULT_MAX_BODY_BYTES = 65536
+_NO_ANSWER: Final = b""
 
 
 class BlockSink(Protocol):
@@ -178,7 +180,9 @@ class Pump:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._clock = self._loop.time
+            # a call less for each datagram, where the loop's own method does nothing else
+            is_plain = type(self._loop).time is asyncio.BaseEventLoop.time
+            self._clock = time.monotonic if is_plain else self._loop.time
         return self._loop
 
     async def open(self) -> None:
@@ -263,6 +267,21 @@ class Pump:
         elif endpoint.outbox:
             self._transmit()
         return True
+
+    def answer(self, data: bytes, peer: Peer) -> bytes | None:
+        """Feed one datagram, and let the transport send what answers it; see `DatagramAnswerer`."""
+        endpoint = self._endpoint
+        answer = endpoint.answer(data, peer, self.now() if self._clock is None else self._clock())
+        if answer:
+            if not endpoint.events and not endpoint.outbox:
+                if endpoint.alarms[0][0] != self._armed_for:
+                    self._arm(endpoint.next_deadline())
+                return answer
+            endpoint.outbox.append((answer, peer))
+        if endpoint.gathers:
+            return None
+        self.drained()
+        return _NO_ANSWER
 
     def burst_received(self, data: bytes, size: int, peer: Peer) -> None:
         """Feed several datagrams that came together; `drained` ends the batch."""

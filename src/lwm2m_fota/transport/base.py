@@ -55,6 +55,19 @@ class BurstReceiver(Protocol):
         ...
 
 
+@runtime_checkable
+class DatagramAnswerer(Protocol):
+    """What a handler may be besides: one that lets the transport send what answers a datagram, which is cheaper."""
+
+    def answer(self, data: bytes, peer: Peer) -> bytes | None:
+        """As `datagram_received`.
+
+        Returns:
+            The datagram to send to `peer` now; empty if everything was sent; None where `datagram_received` is False.
+        """
+        ...
+
+
 class DatagramTransport(Protocol):
     """Sends and receives datagrams, unconnected: one transport serves all peers."""
 

@@ -21,6 +21,9 @@ MAX_BURST_BYTES: Final = 65_000
 QUIET_DATAGRAMS: Final = 4
 """After so many datagrams in a row to which nothing was sent, more at a time are expected."""
 
+SENT: Final = -1
+"""Below 0: the datagram that is being answered does not count, or the next one is an answer."""
+
 LONELY_RECEIPTS: Final = 256
 """After so many receipts of a single datagram in a row, no more are expected."""
 
@@ -42,16 +45,17 @@ class Segmentation:
     """What one socket can do, found out by trying.
 
     Attributes:
+        quiet: datagrams that came by themselves since we sent something; `SENT` when we do.
         sends: bursts leave in one call.
         receives: bursts come in one call.
     """
 
-    __slots__ = ("_buffer", "_lonely", "_quiet", "_sock", "receives", "sends")
+    __slots__ = ("_buffer", "_lonely", "_sock", "quiet", "receives", "sends")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = bytearray()
-        self._quiet = 0
+        self.quiet = 0
         self._lonely = 0
         self.sends = bool(_ANCILLARY_BYTES)
         self.receives = False
@@ -74,14 +78,10 @@ class Segmentation:
             return False
         return True
 
-    def answered(self) -> None:
-        """Something was sent: what comes next is an answer, no burst."""
-        self._quiet = 0
-
     def heard(self) -> None:
-        """A datagram came by itself; several in a row without an answer of ours are a burst."""
-        self._quiet += 1
-        if self._quiet == QUIET_DATAGRAMS and _ANCILLARY_BYTES:
+        """A datagram came by itself; several in a row without a word of ours are a burst."""
+        self.quiet += 1
+        if self.quiet == QUIET_DATAGRAMS and _ANCILLARY_BYTES:
             self.receives = self._switch(on=True)
             self._lonely = 0
 
@@ -111,6 +111,6 @@ class Segmentation:
             self._lonely += 1
             if self._lonely == LONELY_RECEIPTS:
                 self.receives = self._switch(on=False)
-                self._quiet = 0
+                self.quiet = 0
         with memoryview(self._buffer) as view:
             return bytes(view[:count]), size, address

@@ -14,8 +14,9 @@ from typing import Final, final
 VAIN_LOOKS: Final = 8
 """After so many looks in vain, only every so many-th is taken."""
 
-LONG_LOAN_S: Final = 0.0005
-"""A loan that took longer did not go to a peer alone."""
+LONG_LOAN_S: Final = 0.002
+"""A loan that took longer did not go to a peer alone: one that stores a batch takes up to 1 ms, but others keep the
+processor for a slice of some 3 ms."""
 
 LOAN_PAUSE_S: Final = 1.0
 """How long nothing is lent after a long loan."""

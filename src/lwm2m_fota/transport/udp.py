@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import Any, Final, cast, final
 
 from lwm2m_fota.errors import TransportError, UsageError
-from lwm2m_fota.transport.base import BurstReceiver, DatagramHandler, Peer
-from lwm2m_fota.transport.bursts import Segmentation, parts_of
+from lwm2m_fota.transport.base import BurstReceiver, DatagramAnswerer, DatagramHandler, Peer
+from lwm2m_fota.transport.bursts import SENT, Segmentation, parts_of
 from lwm2m_fota.transport.names import SocketAddress, bind_socket, resolve_host
 from lwm2m_fota.transport.patience import Patience
 
@@ -25,6 +25,7 @@ DEFAULT_RECEIVE_BUFFER_BYTES: Final = 1 << 20
 DEFAULT_SEND_QUEUE_DATAGRAMS: Final = 1024
 DRAIN_DATAGRAMS: Final = 64  # read in one turn, so that a flood does not starve the timers
 
+_NOTHING: Final = b""
 _UNREACHABLE_ERRNOS: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL, errno.ECONNREFUSED}
 )
@@ -57,7 +58,7 @@ def address_towards(peer: Peer) -> str:
 class _Link:
     """An open socket with its handler."""
 
-    __slots__ = ("_burst_received", "_closed", "_handler", "_loop", "_lost", "_owner", "_patience", "_v6",
+    __slots__ = ("_answer_to", "_burst_received", "_closed", "_handler", "_loop", "_lost", "_owner", "_patience", "_v6",
                  "segmentation", "sock", "waiting")  # fmt: skip
 
     def __init__(
@@ -68,6 +69,7 @@ class _Link:
         self.segmentation = Segmentation(sock)
         self._owner = owner
         self._handler = handler
+        self._answer_to = handler.answer if isinstance(handler, DatagramAnswerer) else self._answer
         self._burst_received = handler.burst_received if isinstance(handler, BurstReceiver) else None
         self._loop = loop
         self._lost: dict[Peer, None] = {}  # in order, each once
@@ -87,19 +89,20 @@ class _Link:
             if not self._closed:
                 self._handler.drained()
 
-    def _read_datagrams(self) -> None:  # noqa: C901 - the ways that one read can end, and a call for each would cost
-        handler, receive, limit = self._handler, self.sock.recvfrom, self._owner.max_datagram_bytes
+    def _read_datagrams(self) -> None:  # noqa: C901 - the ways one read can end; a call for each would cost
+        handler, answer_to, sock, limit = self._handler, self._answer_to, self.sock, self._owner.max_datagram_bytes
+        segmentation, looks_again = self.segmentation, self._patience.looks_again
         is_answered = True
         lent = False
         for count in range(DRAIN_DATAGRAMS):
             try:
-                data, address = receive(limit + 1)
+                data, address = sock.recvfrom(limit + 1)
             except BlockingIOError:
                 if is_answered:
                     if count == 1:
                         self._patience.vain()
                     return
-                if not lent and self._patience.looks_again(count):
+                if not lent and looks_again(count):
                     lent = True
                     continue
                 handler.drained()
@@ -111,13 +114,21 @@ class _Link:
                 if len(data) > limit:
                     self._owner.oversized += 1
                     continue
-                if self._burst_received is not None:
-                    self.segmentation.heard()
-                is_answered = handler.datagram_received(data, normalised(address) if self._v6 else address)
-            if self._closed or self.segmentation.receives:
+                peer = normalised(address) if self._v6 else address
+                answer = answer_to(data, peer)
+                is_answered = answer is not None
+                if answer:
+                    self.send(answer, peer)
+                elif self._burst_received is not None:
+                    segmentation.heard()
+            if self._closed or segmentation.receives:
                 return
-            if is_answered and not self._patience.looks_again(count):
+            if is_answered and not looks_again(count):
                 return
+
+    def _answer(self, data: bytes, peer: Peer) -> bytes | None:
+        """The same for a handler that sends by itself."""
+        return _NOTHING if self._handler.datagram_received(data, peer) else None
 
     def _read_bursts(self) -> None:
         limit, burst_received, handler = self._owner.max_datagram_bytes, self._burst_received, self._handler
@@ -147,20 +158,26 @@ class _Link:
             except OSError:
                 pass  # one by one, each as it can
             for data in part:
-                self._owner.send(data, peer)
+                self.send(data, peer)
 
-    def wait(self, data: bytes, peer: Peer) -> None:
+    def send(self, data: bytes, peer: Any) -> None:  # noqa: ANN401 - a socket address
+        self.segmentation.quiet = SENT
+        if self.waiting:
+            self._wait(data, peer)
+            return
+        try:
+            self.sock.sendto(data, peer)
+        except BlockingIOError:
+            self._wait(data, peer)
+            self._loop.add_writer(self.sock, self._writable)
+        except OSError as error:
+            self._unsent(error, peer)
+
+    def _wait(self, data: bytes, peer: Peer) -> None:
         if len(self.waiting) < self._owner.send_queue_datagrams:
             self.waiting.append((data, peer))
         else:
             self._owner.unsent += 1
-
-    def failed(self, error: OSError, data: bytes, peer: Peer) -> None:
-        if isinstance(error, BlockingIOError):
-            self.wait(data, peer)
-            self._loop.add_writer(self.sock, self._writable)
-            return
-        self._unsent(error, peer)
 
     def _unsent(self, error: OSError, peer: Peer) -> None:
         self._owner.unsent += 1
@@ -272,14 +289,7 @@ class UdpTransport:
         link = self._link
         if link is None:
             raise UsageError("the transport is not open")
-        link.segmentation.answered()
-        if link.waiting:
-            link.wait(data, peer)
-            return
-        try:
-            link.sock.sendto(data, cast("Any", peer))
-        except OSError as error:
-            link.failed(error, data, peer)
+        link.send(data, peer)
 
     def send_burst(self, datagrams: Sequence[bytes], peer: Peer) -> None:
         """Send several datagrams, in as few system calls as this system allows; see `BurstSender`.

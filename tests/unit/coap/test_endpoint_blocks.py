@@ -511,7 +511,7 @@ def test_a_long_transfer_keeps_nothing(coap):
         for end in (client, server):
             end.handle_timeout(pair.now)
         state = server._messages.peers.get("client")
-        largest = max(largest, len(state.recalled), len(server._messages.peers._alarms))
+        largest = max(largest, len(state.recalled), len(server._messages.peers.alarms))
         if isinstance(event, BlockArrived) and not event.last:
             client.proceed(call, pair.now)
         elif isinstance(event, ResponseReceived):
@@ -523,4 +523,4 @@ def test_a_long_transfer_keeps_nothing(coap):
     state = client._messages.peers.get("server")
     assert not state.busy()
     assert len(client._client) == len(server._serving) == client._messages.peers.budget.used_bytes == 0
-    assert len(client._messages.peers._alarms) <= 2
+    assert len(client._messages.peers.alarms) <= 2

@@ -3,6 +3,7 @@
 import pytest
 
 from lwm2m_fota.coap.block import Block, pack_block
+from lwm2m_fota.coap.calls import Shrink
 from lwm2m_fota.coap.endpoint import EndpointLimits, FailureReason, Request, Stream
 from lwm2m_fota.coap.events import (
     BlockArrived,
@@ -272,6 +273,17 @@ def test_another_message_to_the_peer_has_its_turn_between_two_blocks(client):
     assert on_lane(client)
 
 
+def test_requests_made_ready_are_not_used_long_after(client):
+    client.pull(3)
+    client.now += 3600.0
+    following = client.only()
+    client.hear(content(following))
+    later = client.only()
+    assert later.mid == following.mid + 1  # those that were made ready were given back
+    assert int.from_bytes(later.token, "big") == int.from_bytes(following.token, "big") + 13  # their tokens are lost
+    assert on_lane(client)
+
+
 def test_two_pulls_from_one_peer_both_end(coap):
     client = Client(coap, parameters=TransmissionParameters(nstart=2))
     got = {}
@@ -347,6 +359,58 @@ def under_way(client, count):
         client.hear(content(waiting.pop(0)))
         waiting += client.sent()
     return waiting
+
+
+def test_others_have_their_turn_between_the_requests_of_a_window(fast):
+    waiting = under_way(fast, 4)
+    fast.endpoint.request("peer", Request(1, ((11, b"other"),)), fast.now)
+    assert fast.sent() == []  # NSTART
+    fast.hear(content(waiting[0]))
+    other, *more = fast.sent()
+    assert other.path() == ("other",)
+    fast.hear(encode(Message(2, 0x45, other.mid, other.token)))
+    waiting = [*waiting[1:], *more]
+    while not any(isinstance(event, ResponseReceived) and event.call == fast.call for event in fast.events):
+        answer_all(fast, waiting)
+        waiting = fast.sent()
+    assert bytes(fast.got) == BODY
+
+
+def test_a_window_shrinks_its_blocks_after_losses(coap):
+    client = Client(coap, parameters=TransmissionParameters(nstart=4))
+    client.endpoint.request(
+        "peer", Request(1, FIRMWARE), 0.0, body=Stream(szx=1, window=4, shrink=Shrink(losses=1, smallest_szx=0))
+    )
+    client.hear(content(client.only(), szx=1))
+    client.now = client.endpoint.next_deadline()
+    (lost,) = client.sent()
+    client.endpoint.handle_timeout(client.now)
+    assert client.only() == lost
+    client.hear(content(lost, szx=1))
+    assert block_of(client.only(), 23) == Block(4, False, 0)
+
+
+def test_a_window_token_that_is_in_use_is_not_used_again(coap):
+    client = Client(coap)
+    client.endpoint = coap.make("c6", "a1", "c5", "b1", "b2", mid=1, parameters=TransmissionParameters(nstart=2))
+    client.endpoint.request("peer", Request(1, ((11, b"waits"),)), 0.0)
+    client.endpoint.request("peer", Request(1, FIRMWARE), 0.0, body=Stream(szx=0, window=2))
+    client.hear(content(client.sent()[1]))
+    request = client.only()
+    assert request.token.hex() == "c5"
+    client.hear(content(request))
+    assert client.only().token.hex() == "b1"
+
+
+def test_a_window_ends_at_the_limit_of_the_body(coap):
+    client = Client(coap, parameters=TransmissionParameters(nstart=4))
+    client.endpoint.request("peer", Request(1, FIRMWARE), 0.0, body=Stream(szx=0, max_body_bytes=100, window=4))
+    for _ in range(6):
+        client.hear(content(client.only(), size2=False))
+    assert not client.events
+    client.hear(content(client.only(), size2=False))
+    (end,) = client.events
+    assert (type(end), end.reason) == (CallFailed, FailureReason.TOO_LARGE)
 
 
 def test_answers_out_of_order_are_put_in_order(fast):

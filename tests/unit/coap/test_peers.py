@@ -80,8 +80,8 @@ def test_alarms_of_forgotten_peers_do_not_pile_up(table):
     for number in range(1000):
         table.alarm(table.admit(number, 1e6 + 1), 2e6)
     assert len(table) == 100
-    assert len(table._alarms) <= 100 + 2 * 64
-    assert len([alarm for alarm in table._alarms if not alarm[2].gone]) <= 101
+    assert len(table.alarms) <= 100 + 2 * 64
+    assert len([alarm for alarm in table.alarms if not alarm[2].gone]) <= 101
 
 
 def test_the_budget_is_given_back(table):

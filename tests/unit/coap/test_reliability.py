@@ -128,6 +128,40 @@ def test_ids_in_flight_at_every_turn_leave_no_run():
     assert ids.take_run(4, 0.0, LIFETIME, {2, 6}) == 8
 
 
+@pytest.mark.parametrize(
+    ("first", "busy", "expected"),
+    [
+        (5, (), range(5, 15)),
+        (1020, (), range(1020, 1024)),
+        (0xFFFC, {3}, range(0xFFFC, 0x10000)),
+        (5, {5, 9}, range(6, 9)),
+    ],
+)
+def test_ids_may_be_taken_as_they_come(first, busy, expected):
+    ids = MessageIds(first, MidExhaustion.REUSE_COMPLETED)
+    assert ids.take_some(10, 1.0, 0.0, LIFETIME, busy) == expected
+    assert ids.take(0.0, LIFETIME, ()) == expected.stop % 65536
+
+
+def test_ids_taken_as_they_come_count_as_used_to_the_end():
+    ids = MessageIds(0, MidExhaustion.WAIT)
+    for _ in range(1024):
+        assert len(ids.take_some(64, 20.0, 0.0, LIFETIME, ())) == 64
+    assert ids.take_some(64, 20.0, 0.0, LIFETIME, ()) is None
+    assert ids.take_some(64, 267.0, 266.9, LIFETIME, ()) is None
+    assert ids.take_some(64, 268.0, 267.0, LIFETIME, ()) == range(64)
+
+
+def test_ids_that_were_not_used_are_given_back():
+    ids = MessageIds(0xFFF0, MidExhaustion.REUSE_COMPLETED)
+    assert ids.take_some(64, 1.0, 0.0, LIFETIME, ()) == range(0xFFF0, 0x10000)
+    ids.give_back(range(0xFFF8, 0x10000))
+    assert ids.take(0.0, LIFETIME, ()) == 0xFFF8
+    ids.give_back(range(0xFFF1, 0xFFF8))  # one was taken behind them
+    ids.give_back(range(0))
+    assert ids.take(0.0, LIFETIME, ()) == 0xFFF9
+
+
 def test_a_distrusted_peer_is_waited_for():
     ids = MessageIds(0, MidExhaustion.REUSE_COMPLETED)
     take_all(ids, 65536, 0.0)

@@ -332,6 +332,22 @@ class Giver:
         return answer
 
 
+def test_the_highest_number_is_the_last_that_is_given(coap):
+    giver = Giver(coap)
+    giver.size_bytes = 16 << 20  # a body of which the last block is asked for behind the last but one
+    giver.block = lambda offset, length: bytes(length)
+    giver.answer = lambda message: Response(
+        0x45, ((23, pack_block(Block.decode(message.first(23)).num, True, 0)),), bytes(16), True, giver
+    )
+    assert giver.get(0xFFFFD).code == 0x45
+    assert giver.get(0xFFFFE).payload == bytes(16)
+    assert giver.requests == 1
+    assert giver.get(0xFFFFF).code == 0x45
+    assert giver.requests == 2
+    assert giver.get(0xFFFFF).code == 0x45  # of the lane behind the highest number nothing can be asked for
+    assert giver.requests == 3
+
+
 def body_of(answers):
     return b"".join(answer.payload for answer in answers)
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from lwm2m_fota.coap.block import pack_block
 from lwm2m_fota.coap.message import Message, decode, encode, sort_options
-from lwm2m_fota.coap.template import BlockTemplate, TokenRun, head_of
+from lwm2m_fota.coap.template import BlockTemplate, TokenRun, head_of, values_left
 from lwm2m_fota.errors import MessageFormatError
 
 
@@ -46,3 +46,45 @@ def test_tokens_count_up_and_wrap():
     tokens = TokenRun(bytes.fromhex("fffe"))
     assert tokens.size_bytes == 2
     assert [tokens.take().hex() for _ in range(4)] == ["fffe", "ffff", "0000", "0001"]
+
+
+def test_a_run_of_tokens_ends_before_they_wrap():
+    tokens = TokenRun(bytes.fromhex("fd"))
+    assert tokens.left == 3
+    assert tokens.take_run(3).hex() == "fd"
+    assert (tokens.left, tokens.take().hex()) == (256, "00")
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        (0, 1),
+        (0x10, 15),
+        (0x16, 15),
+        (0x1E, 15),
+        (0xF6, 1),
+        (0x100, 4080),
+        (0xFFFE, 1),
+        (0x10006, 1044480),
+        (0xFFFFF6, 1),
+    ],
+)
+def test_how_many_values_follow_in_the_same_length(value, left):
+    assert values_left(value) == left
+    assert len({(value + 16 * number).bit_length() + 7 >> 3 for number in range(left)}) == 1
+    assert (value + 16 * left).bit_length() + 7 >> 3 > value.bit_length() + 7 >> 3
+
+
+def test_messages_that_follow_one_another():
+    template = BlockTemplate(((11, b"fw"), (23, b""), (28, b"\x20")), 23, payload=True)
+    messages = template.messages(head_of(0, 1, 2), 0x1234, bytes.fromhex("aa01"), 0x16, 3)
+    assert list(messages) == [
+        bytes.fromhex("4201 1234 aa01 b26677 c116 5120 ff"),
+        bytes.fromhex("4201 1235 aa02 b26677 c126 5120 ff"),
+        bytes.fromhex("4201 1236 aa03 b26677 c136 5120 ff"),
+    ]
+
+
+def test_options_that_follow_one_another():
+    template = BlockTemplate(((4, b"\x01"), (23, b"")), 23, payload=True)
+    assert [each.hex() for each in template.options(0xEE, 2)] == ["4101d106eeff", "4101d106feff"]

@@ -1074,3 +1074,41 @@ def test_a_burst_that_comes_is_fed_datagram_by_datagram():
         return heard
 
     assert with_pair(test).result == [7, 8, 9]
+
+
+def block_of_a_body(num, *, mid):
+    """A PUT of block `num` with more to come."""
+    options = ((11, b"x"), (27, pack_uint(num << 4 | 8 | 6)))
+    return encode(Message(0, PUT, mid, b"t", options, bytes(1024)))
+
+
+def test_a_transport_may_send_what_answers_a_datagram_itself():
+    async def test(pair):
+        pair.store(bytearray())
+        peer, server = (CLIENT, 5683), pair.server
+        ways = []
+        for num in range(8):
+            before = len(pair.wire.carried)
+            ways.append((server.answer(block_of_a_body(num, mid=num), peer) or b"", len(pair.wire.carried) - before))
+        return ways
+
+    ways = with_pair(test).result
+    by_transport = [num for num, (answer, sent) in enumerate(ways) if answer and not sent]
+    by_pump = [num for num, (answer, sent) in enumerate(ways) if not answer and sent]
+    assert by_transport == [2, 4, 5, 6]  # blocks inside of batches of 1, 2, 4 ...
+    assert by_pump == [0, 1, 3, 7]
+    assert [decode(ways[num][0]).mid for num in by_transport] == by_transport
+
+
+def test_an_answer_waits_behind_what_was_to_be_sent_before():
+    async def test(pair):
+        pair.store(bytearray())
+        peer, server = (CLIENT, 5683), pair.server
+        for num in range(2):
+            server.answer(block_of_a_body(num, mid=num), peer)
+        pair.wire.carried.clear()
+        server.burst_received(b"\x40\x00\x00\x63", 4, peer)  # a ping: its Reset waits for the end of the batch
+        answer = server.answer(block_of_a_body(2, mid=2), peer)
+        return answer, [message.mid for _, message in pair.wire.carried]
+
+    assert with_pair(test).result == (b"", [99, 2])

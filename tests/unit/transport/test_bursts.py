@@ -12,6 +12,7 @@ from lwm2m_fota.transport.bursts import (
     MAX_BURST_BYTES,
     MAX_SEGMENTS,
     QUIET_DATAGRAMS,
+    SENT,
     Segmentation,
     parts_of,
 )
@@ -127,7 +128,7 @@ def test_single_datagrams_end_the_expectation_of_bursts():
             sender.send(b"alone", peer)
             await at_receiver.wait(QUIET_DATAGRAMS + number + 1)
         assert not receiver._link.segmentation.receives
-        receiver._link.segmentation.answered()
+        receiver._link.segmentation.quiet = SENT
         sender.send(b"again", peer)
         await at_receiver.wait(QUIET_DATAGRAMS + LONELY_RECEIPTS + 1)
         assert not receiver._link.segmentation.receives
