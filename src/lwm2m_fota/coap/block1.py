@@ -14,6 +14,7 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.coap.block import (
+    MAX_NUM,
     MAX_SZX,
     MIN_BLOCK_BYTES,
     Block,
@@ -165,6 +166,18 @@ class Block1Sender:
     def szx(self) -> int:
         """The size exponent in use."""
         return self._szx
+
+    def shrink(self, smallest_szx: int) -> bool:
+        """Send blocks of half the size from now on, but none smaller than these; False if it stays as it is.
+
+        Args:
+            smallest_szx: an exponent.
+        """
+        size = MIN_BLOCK_BYTES << self._szx >> 1
+        if self._units > 1 or self._szx <= smallest_szx or self._total > (MAX_NUM + 1) * size:
+            return False
+        self._szx -= 1
+        return True
 
     @property
     def step_bytes(self) -> int:

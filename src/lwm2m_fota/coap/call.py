@@ -8,7 +8,7 @@ from lwm2m_fota.coap.batch import Batch, Pace
 from lwm2m_fota.coap.block import BERT_SZX, MAX_SZX, pack_block
 from lwm2m_fota.coap.block1 import Block1Sender
 from lwm2m_fota.coap.block2 import Block2Receiver
-from lwm2m_fota.coap.calls import Collect, Request, Stream
+from lwm2m_fota.coap.calls import Collect, Request, Shrink, Stream
 from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, encode_options, sort_options
 from lwm2m_fota.coap.numbers import Option
@@ -82,8 +82,9 @@ class Call:
         batch: the blocks of a streamed body that wait to be handed over.
         size2: what the peer says of the size of that body.
         window: how many of its blocks may be asked for at a time.
-        shrink: when smaller ones are asked for; None if they never are.
-        losses: how many in a row had to be asked for again.
+        shrink: when blocks become smaller; None if they never do.
+        losses: how many in a row had to be asked for, or sent, again.
+        timeouts: how often in a row one was sent in vain, with all its copies.
         repeated: the last one on the ordinary way had to be.
         q_down: fetch that body by sets; None if that is not wished, or the peer does not know it.
         in_sets: the peer has answered with Q-Block2.
@@ -121,6 +122,7 @@ class Call:
         "shrink",
         "size2",
         "state",
+        "timeouts",
         "token",
         "upload",
         "wanted_at",
@@ -158,8 +160,9 @@ class Call:
         self.batch = Batch(limits.batch_bytes, limits.batch_s)
         self.size2: int | None = None
         self.window = body.window if isinstance(body, Stream) else 1
-        self.shrink = body.shrink if isinstance(body, Stream) and not bert else None  # a stream loses nothing
-        self.losses = 0
+        shrink = body.shrink if self.upload is None and isinstance(body, Stream) else request.shrink
+        self.shrink = None if bert else shrink  # a stream loses nothing
+        self.losses = self.timeouts = 0
         self.repeated = False
         q_block = request.q_block if self.upload is not None or isinstance(body, Collect) else body.q_block
         self.q_up = None if bert or self.upload is None else q_block
@@ -172,19 +175,31 @@ class Call:
         self.freshness: Freshness | None = None
 
     def note_block(self, *, repeated: bool) -> bool:
-        """A block of the body down came; True if smaller ones are asked for from now on.
+        """A block of the body down came, or one of the body up was acknowledged.
 
         Args:
-            repeated: it had to be asked for more than once.
+            repeated: it had to be asked for, or sent, more than once.
+
+        Returns:
+            True if blocks are smaller from now on.
         """
-        shrink, download = self.shrink, self.download
+        self.timeouts = 0
         self.losses = self.losses + 1 if repeated else 0
-        if (
-            shrink is None
-            or download is None
-            or self.losses < shrink.losses
-            or not download.shrink(shrink.smallest_szx)
-        ):
+        return self.shrink is not None and self.losses >= self.shrink.losses and self._halve(self.shrink)
+
+    def note_timeout(self) -> bool:
+        """A block was lost with all its copies; True if it is one of a body up, and goes again in half the size."""
+        shrink, upload = self.shrink, self.upload
+        if shrink is None or upload is None or self.timeouts >= shrink.again:
+            return False
+        if 2 * upload.left_bytes <= upload.step_bytes or not self._halve(shrink):
+            return False
+        self.timeouts += 1
+        return True
+
+    def _halve(self, shrink: Shrink) -> bool:
+        body = self.upload or self.download
+        if body is None or not body.shrink(shrink.smallest_szx):
             return False
         self.losses = 0
         return True
@@ -219,6 +234,7 @@ def checked(request: Request, body: Collect | Stream) -> Request:
         request.szx,
         request.observe,
         request.q_block,
+        request.shrink,
     )
 
 

@@ -14,6 +14,36 @@ DEFAULT_MAX_STREAM_BYTES: Final = 1 << 30
 
 
 @final
+@attrs.frozen(kw_only=True)
+class Shrink:
+    """When to use smaller blocks: the larger a datagram, the likelier a part of it is lost on its way.
+
+    Attributes:
+        losses: after so many blocks in a row that had to be asked for, or sent, more than once, the size is halved.
+        timeouts: who begins a fetch again halves it after so many in a row that timed out and brought nothing.
+        again: how often in a row a block that was sent in vain, with all its copies, is sent in half the size before
+            the call fails (RFC 7959 section 2.5). Each time the peer may be gone as well, and that is known so much
+            later.
+        smallest_szx: the smallest size, as exponent: 2 is 64 bytes, which a frame of IEEE 802.15.4 carries.
+
+    Raises:
+        UsageError: a count below 1 (of `again`, below 0), or SZX out of range.
+    """
+
+    losses: int = 4
+    timeouts: int = 3
+    again: int = 1
+    smallest_szx: int = 2
+
+    def __attrs_post_init__(self) -> None:
+        size_of(self.smallest_szx)
+        if min(self.losses, self.timeouts) < 1:
+            raise UsageError("blocks get smaller after one loss at least")
+        if self.again < 0:
+            raise UsageError("a block is not sent a negative number of times")
+
+
+@final
 @attrs.frozen
 class Request:
     """A request to send.
@@ -31,6 +61,8 @@ class Request:
             understand that, see `Endpoint.knows_q_block`. A request without a body finds that out. Where the peer is
             known not to, the body goes with Block1; where nothing is known, a peer that passes the option over may take
             the first block for the whole body.
+        shrink: send a body in smaller blocks (Block1) where many get lost; None never does. Sets of blocks keep their
+            size, and so does what goes over a stream.
     """
 
     code: int
@@ -41,6 +73,7 @@ class Request:
     szx: int = MAX_SZX
     observe: bool = False
     q_block: QBlock | None = None
+    shrink: Shrink | None = None
 
 
 class BlockBody(Protocol):
@@ -91,30 +124,6 @@ class Collect:
     """
 
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Shrink:
-    """When to ask for smaller blocks: the larger a datagram, the likelier a part of it is lost on its way.
-
-    Attributes:
-        losses: after so many blocks in a row that had to be asked for more than once, the size is halved.
-        timeouts: who begins a fetch again halves it after so many in a row that timed out and brought nothing.
-        smallest_szx: the smallest size, as exponent: 2 is 64 bytes, which a frame of IEEE 802.15.4 carries.
-
-    Raises:
-        UsageError: a count below 1, or SZX out of range.
-    """
-
-    losses: int = 4
-    timeouts: int = 3
-    smallest_szx: int = 2
-
-    def __attrs_post_init__(self) -> None:
-        size_of(self.smallest_szx)
-        if min(self.losses, self.timeouts) < 1:
-            raise UsageError("blocks get smaller after one loss at least")
 
 
 @final

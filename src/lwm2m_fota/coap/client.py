@@ -293,6 +293,7 @@ class Client:
                 return
             if not isinstance(sent, Finished):
                 if isinstance(sent, NextBlock):
+                    call.note_block(repeated=call.repeated)
                     self._take_push_lane(call, upload, message)
                     self._go_on(call, now)
                 else:
@@ -503,6 +504,9 @@ class Client:
         if call is not None and call.q_down is not None and reason is FailureReason.RESET:
             self._close_request(call, now)
             self._sets.fall_back(call, now)
+        elif call is not None and reason is FailureReason.TIMEOUT and call.note_timeout():
+            self._close_request(call, now)
+            self._ask(call, now)
         elif call is not None:
             message = "the peer refused the request" if reason is FailureReason.RESET else "the peer does not answer"
             self._fail(call, reason, message, now)

@@ -75,6 +75,9 @@ class PushLane:
             self._client.messages.pump(state, now)
         self._expected = _NOTHING
         self._upload.advance(self._size)
+        repeated = outgoing.retransmits_left != state.parameters.max_retransmit
+        if (repeated or self._call.losses) and self._call.note_block(repeated=repeated):
+            return self._slowly(now)
         return self._send(now)
 
     def ask(self, now: float) -> None:

@@ -6,6 +6,7 @@ from typing import Final, final
 
 import attrs
 
+from lwm2m_fota.coap.calls import Shrink
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.events import RequestReceived
 from lwm2m_fota.coap.limits import EndpointLimits, Strangers
@@ -49,6 +50,7 @@ class ServerSettings:
         endpoint: bounds and policies of the endpoints that it makes itself.
         q_block: push by sets of blocks (Q-Block1, RFC 9177) to devices that understand that; None never tries. Whoever
             fetches by sets is served so in any case.
+        shrink: when to push in smaller blocks, where large ones get lost again and again; None never does.
     """
 
     advertise_host: str | Callable[[], str | None] | None = None
@@ -60,6 +62,7 @@ class ServerSettings:
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     endpoint: EndpointLimits = SERVER_LIMITS
     q_block: QBlock | None = None
+    shrink: Shrink | None = attrs.field(factory=Shrink)
 
 
 @final
@@ -109,7 +112,9 @@ class Lwm2mServer(DeviceOperations):
             permit=self._names.permit,
         )
         self.packages = self._site.packages
-        super().__init__(self._site.registrations, settings.definitions, settings.queue, settings.q_block)
+        super().__init__(
+            self._site.registrations, settings.definitions, settings.queue, settings.q_block, settings.shrink
+        )
 
     async def __aenter__(self) -> "Lwm2mServer":
         await self.start()

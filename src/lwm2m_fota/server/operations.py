@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from lwm2m_fota.coap.calls import Shrink
 from lwm2m_fota.coap.endpoint import Request
 from lwm2m_fota.coap.message import Message, Options, pack_uint, path_options, sort_options
 from lwm2m_fota.coap.numbers import ContentFormat, Option
@@ -69,6 +70,7 @@ class DeviceOperations:
         definitions: of the objects whose values are to be understood.
         queue: how long devices in queue mode are awake.
         q_block: push by sets of blocks to devices that understand that; None never tries.
+        shrink: when to push in smaller blocks; None never does.
     """
 
     def __init__(
@@ -77,10 +79,12 @@ class DeviceOperations:
         definitions: Definitions,
         queue: QueueSettings,
         q_block: QBlock | None = None,
+        shrink: Shrink | None = None,
     ) -> None:
         self._registrations = registrations
         self._definitions = definitions
         self._q_block = q_block
+        self._shrink = shrink
         self._turns = Turns(queue, registrations.get)
         self._observations: dict[str, set[Observation]] = {}
         self._ways: dict[str, Ways] = {}
@@ -222,7 +226,8 @@ class DeviceOperations:
             options = _options(device, path, _content_format(ContentFormat.OPAQUE))
             at = reached(device.peer)
             q_block = await self._sets(at, _options(device, Path((*path.ids[:-1], _STATE_ID))))
-            request = Request(Code.PUT, options, source_bytes=source.size_bytes, q_block=q_block)
+            size_bytes, shrink = source.size_bytes, self._shrink
+            request = Request(Code.PUT, options, source_bytes=size_bytes, q_block=q_block, shrink=shrink)
             answer = await at.pump.upload(at.peer, request, source, lambda done: tell(progress, done))
         _check(answer, "PUT", path)
         tell(progress, source.size_bytes)
