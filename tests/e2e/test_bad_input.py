@@ -75,6 +75,7 @@ QUICK = DownloadPolicy(
     retry_max_s=0.05,
     no_progress_limit_s=0.6,
     checkpoint_bytes=2048,
+    checkpoint_gap_s=0.0,
 )
 
 

@@ -173,7 +173,9 @@ class Board:
             installer=self.installer,
             reboot=self.reboots.set,
             fetchers=fetchers,
-            settings=FirmwareSettings(settle_s=0.02, download=DownloadPolicy(checkpoint_bytes=4096)),
+            settings=FirmwareSettings(
+                settle_s=0.02, download=DownloadPolicy(checkpoint_bytes=4096, checkpoint_gap_s=0.0)
+            ),
         )
         settings = ClientSettings(registration=RegistrationSettings(endpoint=ENDPOINT), open_to=OpenTo.ANYONE)
         texts = ValueObject(

@@ -150,7 +150,9 @@ class DeviceProcess:
             state=made.state,
             reboot=self._reboot,
             fetchers=net.fetchers,
-            settings=FirmwareSettings(download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes)),
+            settings=FirmwareSettings(
+                download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes, checkpoint_gap_s=0.0)
+            ),
         )
         settings = ClientSettings(
             registration=RegistrationSettings(endpoint=options.endpoint, lifetime_s=options.lifetime_s)

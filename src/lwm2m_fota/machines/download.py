@@ -161,13 +161,15 @@ def _take(machine: DownloadMachine, event: words.BlockStored, moment: _Moment) -
         furthest=end,
         saved=machine.saved,
         restarts=machine.restarts,
-        times=DownloadTimes(started=times.started, progressed=moment.now, retry=times.retry),
+        times=DownloadTimes(
+            started=times.started, progressed=moment.now, retry=times.retry, checkpointed=times.checkpointed
+        ),
     )
 
 
 def _take_and_save(machine: DownloadMachine, event: words.BlockStored, moment: _Moment) -> DownloadMachine:
     taken = _take(machine, event, moment)
-    return attrs.evolve(taken, saved=taken.offset)
+    return attrs.evolve(taken, saved=taken.offset, times=attrs.evolve(taken.times, checkpointed=moment.now))
 
 
 def _start_over(machine: DownloadMachine, _event: object, _moment: object) -> DownloadMachine:

@@ -186,11 +186,14 @@ def is_last_block(_machine: object, event: words.BlockStored, _policy: object, _
     return event.last
 
 
-def checkpoint_is_due(machine: DownloadMachine, event: words.BlockStored, policy: DownloadPolicy, _now: object) -> bool:
-    """The bytes have an ETag, and are the first of it, or enough came since the last checkpoint."""
-    etag = event.etag if machine.offset == 0 else machine.etag
-    due = machine.saved + policy.checkpoint_bytes if machine.saved else 0
-    return etag is not None and event.offset + event.length >= due
+def checkpoint_is_due(machine: DownloadMachine, event: words.BlockStored, policy: DownloadPolicy, now: float) -> bool:
+    """The bytes have an ETag, and are the first of it, or enough came since the last checkpoint, and long enough."""
+    if (event.etag if machine.offset == 0 else machine.etag) is None:
+        return False
+    if not machine.saved:
+        return True
+    came = event.offset + event.length - machine.saved
+    return came >= policy.checkpoint_bytes and now >= machine.times.checkpointed + policy.checkpoint_gap_s
 
 
 def rest_is_gone(machine: DownloadMachine, event: words.PeerRefused, _policy: object, _now: object) -> bool:

@@ -45,6 +45,8 @@ class DownloadPolicy:
         checkpoint_bytes: make a checkpoint with the first bytes, and each time so many more came in; where they come
             fast, with the batch that they came in (`EndpointLimits.batch_bytes`). It is what a power cut may cost;
             1 makes each block durable.
+        checkpoint_gap_s: make none sooner after the last one, for the sake of flash and speed: where more than
+            `checkpoint_bytes` come in so short a time, a power cut may cost what came in it. 0 sets no gap.
         max_restarts: how often the package may change at its origin during the pull.
         max_package_bytes: a package that announces or brings more is refused; None leaves it to the store.
         retryable_codes: answers of the origin after which it is asked again.
@@ -60,6 +62,7 @@ class DownloadPolicy:
     no_progress_limit_s: float = 1800.0
     total_limit_s: float | None = None
     checkpoint_bytes: int = 65536
+    checkpoint_gap_s: float = 0.1
     max_restarts: int = 3
     max_package_bytes: int | None = None
     retryable_codes: frozenset[int] = RETRYABLE_CODES
@@ -74,7 +77,7 @@ class DownloadPolicy:
             self.checkpoint_bytes,
             1 if self.max_package_bytes is None else self.max_package_bytes,
         )
-        if min(positive) <= 0 or min(self.retry_jitter, self.max_restarts) < 0:
+        if min(positive) <= 0 or min(self.retry_jitter, self.max_restarts, self.checkpoint_gap_s) < 0:
             raise UsageError(f"a limit of a pull is not positive: {self!r}")
 
 
@@ -152,11 +155,13 @@ class DownloadTimes:
         started: when the pull began.
         progressed: when something new came last.
         retry: when the next attempt is due; counts while waiting.
+        checkpointed: when a checkpoint was due and made last; counts once there is one.
     """
 
     started: float = 0.0
     progressed: float = 0.0
     retry: float = 0.0
+    checkpointed: float = 0.0
 
 
 @final

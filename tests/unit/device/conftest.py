@@ -456,6 +456,7 @@ QUICK = DownloadPolicy(
     retry_max_s=4.0,
     no_progress_limit_s=60.0,
     checkpoint_bytes=512,
+    checkpoint_gap_s=0.0,
 )
 
 

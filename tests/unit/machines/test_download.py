@@ -45,6 +45,7 @@ POLICY = DownloadPolicy(
     no_progress_limit_s=100.0,
     total_limit_s=500.0,
     checkpoint_bytes=1000,
+    checkpoint_gap_s=2.0,
     max_restarts=1,
     max_package_bytes=10_000,
 )
@@ -238,6 +239,23 @@ def test_total_limit_is_off_by_default():
 
 
 @pytest.mark.parametrize(
+    ("blocks", "saved"),
+    [
+        (((0.0, 500), (1.0, 500), (1.5, 500)), [500]),  # the first bytes, and then not enough of them
+        (((0.0, 500), (1.0, 500), (1.9, 500), (2.0, 500)), [500, 2000]),  # enough, and then long enough
+        (((0.0, 500), (9.0, 500), (9.1, 500), (9.2, 500), (11.0, 500), (11.1, 500)), [500, 1500, 3000]),
+    ],
+)
+def test_checkpoints_are_apart_in_bytes_and_in_time(blocks, saved):
+    machine, offset, offsets = run(DownloadMachine(), (0.0, Started(URI, COAP)), (0.0, Resolved())).machine, 0, []
+    for now, length in blocks:
+        taken = run(machine, (now, BlockStored(offset, length, ETAG)))
+        machine, offset = taken.machine, offset + length
+        offsets += [effect.offset for effect in taken.effects if isinstance(effect, SaveCheckpoint)]
+    assert offsets == saved
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"max_attempts_without_progress": 0},
@@ -246,6 +264,7 @@ def test_total_limit_is_off_by_default():
         {"no_progress_limit_s": 0.0},
         {"total_limit_s": 0.0},
         {"checkpoint_bytes": 0},
+        {"checkpoint_gap_s": -0.1},
         {"max_package_bytes": 0},
         {"retry_jitter": -0.1},
         {"max_restarts": -1},

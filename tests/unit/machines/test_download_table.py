@@ -58,6 +58,7 @@ POLICY = DownloadPolicy(
     no_progress_limit_s=100.0,
     total_limit_s=500.0,
     checkpoint_bytes=1000,
+    checkpoint_gap_s=5.0,
     max_restarts=1,
     max_package_bytes=10_000,
 )
@@ -65,7 +66,9 @@ POLICY = DownloadPolicy(
 
 def at(phase, **more):
     more = {"uri": URI, "etag": ETAG, "offset": 500, "furthest": 700, "saved": 300} | more
-    times = DownloadTimes(**{name: more.pop(name) for name in ("started", "progressed", "retry") if name in more})
+    times = DownloadTimes(
+        **{name: more.pop(name) for name in ("started", "progressed", "retry", "checkpointed") if name in more}
+    )
     return DownloadMachine(phase=Phase(phase), times=times, **more)
 
 
@@ -202,7 +205,7 @@ def of_fetching(wait):
         "block again": ("fetching", {"offset": 600}, ""),
         "block to save": (
             "fetching",
-            {"offset": 1500, "furthest": 1500, "saved": 1500, "attempts": 0, "progressed": 50.0},
+            {"offset": 1500, "furthest": 1500, "saved": 1500, "attempts": 0, "progressed": 50.0, "checkpointed": 50.0},
             f"save:{URI}@1500",
         ),
         "last block": ("done", {"offset": 1010, "furthest": 1010, "attempts": 0, "progressed": 50.0}, "finish:1010"),
@@ -278,7 +281,7 @@ EXPECTED = {
         **ENDS,
         "first block": (
             "fetching",
-            {"etag": ETAG, "offset": 100, "furthest": 100, "saved": 100, "progressed": 50.0},
+            {"etag": ETAG, "offset": 100, "furthest": 100, "saved": 100, "progressed": 50.0, "checkpointed": 50.0},
             f"save:{URI}@100",
         ),
         "4.12": fails(7, "pull.refused: 4.12 PRECONDITION_FAILED"),
@@ -292,7 +295,15 @@ EXPECTED = {
         **ENDS,
         "first block": (
             "fetching",
-            {"etag": ETAG, "offset": 100, "furthest": 100, "saved": 100, "attempts": 0, "progressed": 50.0},
+            {
+                "etag": ETAG,
+                "offset": 100,
+                "furthest": 100,
+                "saved": 100,
+                "attempts": 0,
+                "progressed": 50.0,
+                "checkpointed": 50.0,
+            },
             f"save:{URI}@100",
         ),
         "4.08": LAST_4_08,
@@ -323,7 +334,7 @@ EXPECTED["idle, stalled"] = EXPECTED["idle"]
 def followed(before, cell, event):
     """The pull after a cell."""
     phase, changes, _ = cell
-    times = {name: changes[name] for name in ("started", "progressed", "retry") if name in changes}
+    times = {name: changes[name] for name in ("started", "progressed", "retry", "checkpointed") if name in changes}
     others = {name: value for name, value in changes.items() if name not in times}
     start = DownloadMachine() if isinstance(event, Started) else before
     return attrs.evolve(start, phase=Phase(phase), times=attrs.evolve(start.times, **times), **others)

@@ -122,7 +122,7 @@ def test_a_pull_goes_on_where_a_checkpoint_made_it_durable():
         assert offsets[again] == 8192  # 1, 1, 2 and 4 blocks were handed over
 
     settings = FirmwareSettings()
-    download = attrs.evolve(settings.download, checkpoint_bytes=4096)
+    download = attrs.evolve(settings.download, checkpoint_bytes=4096, checkpoint_gap_s=0.0)
     at_a_site(main, firmware=attrs.evolve(settings, download=download))
 
 
