@@ -3,9 +3,11 @@
 import random
 from typing import Final
 
+import attrs
+
 from fuzz.target import chunks, joined, target
 from lwm2m_fota.coap.block import Block
-from lwm2m_fota.coap.calls import Request, Response, Stream
+from lwm2m_fota.coap.calls import Request, Response, Shrink, Stream
 from lwm2m_fota.coap.endpoint import Endpoint, EndpointLimits
 from lwm2m_fota.coap.events import BlockArrived, BlockWanted, BodyWanted, RequestReceived
 from lwm2m_fota.coap.message import Message, decode, decode_options, encode, encode_options, sort_options
@@ -147,9 +149,7 @@ def _act(endpoint: Endpoint, now: float) -> None:
     for event in endpoint.take_events():
         match event:
             case RequestReceived():
-                in_blocks = any(number in {23, 31} for number, _ in event.message.options)
-                answer = Response(0x45, _FIRST, bytes(64), body=_Body()) if in_blocks else Response(0x45, payload=b"x")
-                endpoint.respond(event.exchange, answer, now)
+                endpoint.respond(event.exchange, _response(event.message), now)
             case BodyWanted():
                 endpoint.give(event, bytes(event.length), now)
             case BlockWanted():
@@ -160,28 +160,40 @@ def _act(endpoint: Endpoint, now: float) -> None:
                 pass
 
 
+def _response(request: Message) -> Response:
+    value = request.first(27)
+    if value:
+        block1 = Block.decode(value)
+        last = attrs.evolve(block1, num=block1.num + request.blocks - 1)
+        return Response(0x5F if last.more else 0x44, ((27, last.encode()),))
+    if any(number in {23, 31} for number, _ in request.options):
+        return Response(0x45, _FIRST, bytes(64), body=_Body())
+    return Response(0x45, payload=b"x")
+
+
 def _talk(data: bytes, endpoint: Endpoint) -> None:
     """Feed the datagrams, give what is asked for, and let time pass."""
     now = 0.0
+    _act(endpoint, now)
     for datagram in chunks(data)[:_TURNS]:
         now += 0.5
         endpoint.receive(datagram, "peer", now)
         _act(endpoint, now)
         for sent, _ in endpoint.take_datagrams():
             decode(sent)
-    former = -1.0
+    former = [-2.0, -1.0]
     for _ in range(_TURNS):
         deadline = endpoint.next_deadline()
         if deadline is None:
             return
-        assert deadline > former, "the endpoint turns round and round"
-        former = deadline
+        assert former[0] < deadline >= former[1], "the endpoint turns round and round"  # one look may be too early
+        former = [former[1], deadline]
         endpoint.handle_timeout(deadline)
         _act(endpoint, deadline)
         endpoint.take_datagrams()
 
 
-_FIRST: Final = ((23, b"\x0a"), (28, b"\x13\x88"))  # a block of 64 bytes, of 5000
+_FIRST: Final = ((4, b"e"), (23, b"\x0a"), (28, b"\x13\x88"))  # a block of 64 bytes, of 5000
 
 
 def _server() -> Endpoint:
@@ -196,6 +208,55 @@ def _client() -> Endpoint:
     endpoint.request("peer", Request(3, ((11, b"c"),), bytes(200), szx=2), 0.0)
     endpoint.request("peer", Request(1, ((11, b"d"),), confirmable=False), 0.0, body=Stream(window=2))
     return endpoint
+
+
+def _puller() -> Endpoint:
+    """One that fetches a body by several requests at a time."""
+    endpoint = _server()
+    stream = Stream(szx=2, window=4, shrink=Shrink(losses=1))
+    endpoint.request("peer", Request(1, ((11, b"f"),)), 0.0, body=stream)
+    return endpoint
+
+
+def _set_puller() -> Endpoint:
+    """One that fetches a body by sets of blocks."""
+    endpoint = _server()
+    endpoint.request("peer", Request(1, ((11, b"f"),)), 0.0, body=Stream(szx=2, q_block=QBlock(max_payloads=4)))
+    return endpoint
+
+
+def _pusher() -> Endpoint:
+    """One that sends a body block by block, in smaller ones once some are lost."""
+    endpoint = _server()
+    endpoint.request("peer", Request(3, ((11, b"f"),), bytes(1500), szx=2, shrink=Shrink(losses=1)), 0.0)
+    return endpoint
+
+
+def _set_pusher() -> Endpoint:
+    """One that sends a body by sets of blocks."""
+    endpoint = _server()
+    request = Request(3, ((11, b"f"),), source_bytes=1500, szx=2, q_block=QBlock(max_payloads=4))
+    endpoint.request("peer", request, 0.0)
+    return endpoint
+
+
+def _recorded(caller: Endpoint) -> tuple[bytes, bytes]:
+    """What the two ends of a transfer have sent: who began it, and who answered."""
+    server, now = _server(), 0.0
+    up: list[bytes] = []
+    down: list[bytes] = []
+    _act(caller, now)
+    while datagrams := caller.take_datagrams():
+        now += 0.5
+        for data, _ in datagrams:
+            up.append(data)
+            server.receive(data, "peer", now)
+            _act(server, now)
+        for data, _ in server.take_datagrams():
+            down.append(data)
+            caller.receive(data, "peer", now)
+            _act(caller, now)
+    return joined(*up), joined(*down)
 
 
 def _asked() -> list[Message]:
@@ -230,6 +291,10 @@ def _request(code: int, mid: int, *options: tuple[int, bytes], payload: bytes = 
             )
         ),
         "an observation": joined(_request(1, 5, (6, b"")), _request(1, 6, (6, b"\1")), bytes.fromhex("70000001")),
+        "a whole fetch": _recorded(_puller())[0],
+        "a whole fetch in sets": _recorded(_set_puller())[0],
+        "a whole upload": _recorded(_pusher())[0],
+        "a whole upload in sets": _recorded(_set_pusher())[0],
     }
 )
 def coap_endpoint_asked(data: bytes) -> None:
@@ -254,6 +319,22 @@ def coap_endpoint_asked(data: bytes) -> None:
 def coap_endpoint_asking(data: bytes) -> None:
     """An endpoint that waits for answers of any kind."""
     _talk(data, _client())
+
+
+_CALLERS: Final = (_puller, _set_puller, _pusher, _set_pusher)
+
+
+@target(
+    {
+        "a fetch": b"\0" + _recorded(_puller())[1],
+        "a fetch in sets": b"\1" + _recorded(_set_puller())[1],
+        "an upload": b"\2" + _recorded(_pusher())[1],
+        "an upload in sets": b"\3" + _recorded(_set_pusher())[1],
+    }
+)
+def coap_endpoint_transfers(data: bytes) -> None:
+    """An endpoint that fetches or sends a body, in each of the ways; the first byte says which."""
+    _talk(data[1:], _CALLERS[data[0] % len(_CALLERS)]() if data else _puller())
 
 
 @target(

@@ -42,7 +42,14 @@ def test_every_input_is_taken_or_refused_in_our_words(fuzz, names, part, counts,
 
 def test_all_parsers_of_the_library_are_targets(names):
     wanted = {"cbor-loader", "coap-message", "coap-options", "coap-block-option", "coap-missing-blocks", "link-format"}
-    wanted |= {"coap-endpoint-asked", "coap-endpoint-asking", "registration", "dtls-records", "dtls-strangers"}
+    wanted |= {
+        "coap-endpoint-asked",
+        "coap-endpoint-asking",
+        "coap-endpoint-transfers",
+        "registration",
+        "dtls-records",
+        "dtls-strangers",
+    }
     wanted |= {"coap-missing-list", "coap-frames", "coap-stream", "suit", "suit-envelope", "suit-manifest"}
     wanted |= {"mcuboot", "cose", "plain-with-signature", "plain-with-digest", "content-tlv", "content-lwm2m-cbor"}
     wanted |= {"content-senml-json", "content-senml-cbor", "content-text", "content-opaque", "content-cbor"}

@@ -262,6 +262,20 @@ def test_its_repeated_block_is_taken_once(run, board, coap_client, file, package
     met("coap-client-notls", "coap", "repeats a block", "taken once")
 
 
+def test_its_repeated_request_is_answered_again(run, package_server, coap_client, package, met):
+    """It loses the second and the fourth datagram that it sends."""
+    image = package(5000)
+
+    async def main():
+        async with package_server() as server:
+            answer = await coap_client("-l", "2,4", "-b", 512, server.publish(image))
+            assert answer.body == image
+            assert server.offsets(512) == list(range(0, len(image), 512))
+
+    run(main())
+    met("coap-client-notls", "coap", "asks for a block again", "equal bytes")
+
+
 def test_its_broken_package_is_refused_and_the_device_goes_on(run, board, coap_client, file, package, met):
     image = package()
     broken = image[:-1] + bytes([image[-1] ^ 1])

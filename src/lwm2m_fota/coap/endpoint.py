@@ -116,7 +116,7 @@ class Endpoint:
         Returns:
             A datagram for this peer, to be sent behind those in the outbox; empty if there is none.
         """
-        state = self._states.get(peer)
+        state = self._states.get(peer) if data else None  # what expects nothing must not take nothing for it
         if state is not None:
             if state.asking is not None and (answer := state.asking.receive(data, now)) is not None:
                 return answer
