@@ -137,6 +137,7 @@ class Call:
         request: Request,
         body: Collect | Stream,
         limits: EndpointLimits,
+        ahead_pace: Pace,
         units: int = 1,
         *,
         bert: bool = False,
@@ -152,7 +153,7 @@ class Call:
         self.upload = _upload(request, limits.body_restarts, units)
         self.ahead = request.payload
         self.ahead_at = 0
-        self.ahead_pace = Pace(limits.ahead_bytes, limits.batch_s)
+        self.ahead_pace = ahead_pace
         self.wanted_bytes = self.wanted_at = 0
         self.download = _download(body, limits.body_restarts, units, bert=bert)
         self.head: Message | None = None

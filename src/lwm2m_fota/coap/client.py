@@ -9,6 +9,7 @@ from typing import Final, assert_never, final
 
 import attrs
 
+from lwm2m_fota.coap.batch import Pace
 from lwm2m_fota.coap.block import MIN_BLOCK_BYTES
 from lwm2m_fota.coap.block1 import Block1Sender, Finished, NextBlock
 from lwm2m_fota.coap.block2 import Block2Receiver, Received, Refused, Restart, Whole
@@ -105,7 +106,11 @@ class Client:
         if request.source_bytes or request.payload:
             messages.check_body(state.address, request.source_bytes or len(request.payload))
         units = messages.units(state.address)
-        return Call(number, state, request, body, self.limits, units, bert=messages.is_reliable)
+        return Call(number, state, request, body, self.limits, self.ahead_pace(), units, bert=messages.is_reliable)
+
+    def ahead_pace(self) -> Pace:
+        """How much of a body up is asked for at a time."""
+        return Pace(self.limits.ahead_of(len(self.messages.peers)), self.limits.batch_s)
 
     def _fail_early(self, number: int, peer: Peer, message: str) -> None:
         reason = FailureReason.EXHAUSTED

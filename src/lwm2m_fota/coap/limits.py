@@ -1,13 +1,16 @@
 """What an endpoint may hold, and what it does when that is used up: configuration, never the peer, sizes memory."""
 
 from enum import Enum
-from typing import final
+from typing import Final, final
 
 import attrs
 
 from lwm2m_fota.coap.message import MAX_TOKEN_BYTES
 from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.errors import UsageError
+
+MIN_AHEAD_BYTES: Final = 1 << 12
+"""Of each body that goes out: a few blocks, so that not each is an event of its own."""
 
 
 @final
@@ -75,7 +78,8 @@ class EndpointLimits:
             EXCHANGE_LIFETIME.
         body_restarts: times that one body may begin anew before the call fails with PROTOCOL.
         batch_bytes: the most of a body that comes in that is handed over at once; 0 hands over each block by itself.
-        ahead_bytes: the most of a body that goes out that is asked for at once; 0 asks for each block by itself.
+        ahead_bytes: the most of the bodies that go out that is asked for at once, shared by the peers that are known,
+            but `MIN_AHEAD_BYTES` for each of them; 0 asks for each block by itself.
         batch_s: seconds; where blocks take longer than this, none waits for the next one.
         fail_on_unreachable: whether an ICMP error fails the calls to that peer at once. Such errors can be forged,
             and a rebooting device is unreachable for a while: by default they count as a lost datagram.
@@ -105,7 +109,7 @@ class EndpointLimits:
     exchange_wait_s: float | None = None
     body_restarts: int = 3
     batch_bytes: int = 1 << 16
-    ahead_bytes: int = 1 << 12
+    ahead_bytes: int = 1 << 16
     batch_s: float = 0.25
     fail_on_unreachable: bool = False
     mid_exhaustion: MidExhaustion = MidExhaustion.REUSE_COMPLETED
@@ -132,3 +136,7 @@ class EndpointLimits:
             raise UsageError("a wait is not negative")
         if not 1 <= self.token_bytes <= MAX_TOKEN_BYTES:
             raise UsageError(f"a token has 1 to {MAX_TOKEN_BYTES} bytes, not {self.token_bytes}")
+
+    def ahead_of(self, peers: int) -> int:
+        """The most that is asked for at once of a body that goes out to one of so many peers."""
+        return max(self.ahead_bytes // max(peers, 1), min(self.ahead_bytes, MIN_AHEAD_BYTES))

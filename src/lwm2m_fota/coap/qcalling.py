@@ -117,7 +117,7 @@ class SetCalling:
         """The peer does not know Q-Block1: send the body with Block1."""
         call.state.knows_q_block = False
         call.q_up = None
-        call.ahead_pace = Pace(self._client.limits.ahead_bytes, self._client.limits.batch_s)
+        call.ahead_pace = self._client.ahead_pace()
         self._client.begin_anew(call, "the peer does not know Q-Block1", now)
 
 

@@ -259,9 +259,8 @@ class Serving:
             given = _unfinished(response.options, _BLOCK2)
             if given is None or request.payload or len(response.payload) != given.size:
                 return None
-            return GiveLane(
-                self.messages, self._events, state, request, response, given, Pace(limits.ahead_bytes, limits.batch_s)
-            )
+            pace = Pace(limits.ahead_of(len(self.messages.peers)), limits.batch_s)
+            return GiveLane(self.messages, self._events, state, request, response, given, pace)
         taken = _unfinished(response.options, _BLOCK1)
         if taken is None or not limits.batch_bytes or response.code != _CONTINUE or response.payload:
             return None

@@ -652,3 +652,13 @@ def test_a_push_token_that_is_in_use_is_not_used_again(coap):
     client.hear(acknowledged(request))
     following = client.only()
     assert (following.token.hex(), block_of(following, 27).num) == ("b1", 2)
+
+
+@pytest.mark.parametrize(("peers", "share"), [(0, 65536), (1, 65536), (3, 21845), (16, 4096), (10_000, 4096)])
+def test_what_is_read_ahead_is_shared_by_the_peers(peers, share):
+    assert EndpointLimits().ahead_of(peers) == share
+
+
+def test_less_than_a_share_is_no_share():
+    assert EndpointLimits(ahead_bytes=100).ahead_of(10) == 100
+    assert EndpointLimits(ahead_bytes=0).ahead_of(1) == 0
