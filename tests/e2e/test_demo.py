@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from lwm2m_fota.cli.events import EVENTS
+from lwm2m_fota.cli.trace_file import read_file
+from lwm2m_fota.machines.device_trace import replay
 
 OVERHEAD_BYTES = 176  # header, digest, key hash and signature of an Ed25519 package
 STAGES = ["Preparing update", "Transferring package", "Executing update", "Cleanup"]
@@ -118,3 +121,30 @@ def test_a_plain_image_is_for_no_component(run):
     done = run("demo", "--format", "plain", "--object", "33629")
     assert done.returncode == 2
     assert "names no component" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "installed"),
+    [
+        (("--method", "push"), "install, attempt 1"),
+        (("--method", "pull", "--listen", "coaps://127.0.0.1:0"), "install, attempt 1"),
+        (("--object", "33629", "--components", "3", "--method", "pull"), "install 0, 1, 2, attempt 1"),
+        (("--object", "33629", "--components", "2", "--scene", "rollback"), "install 0, 1, attempt 1"),
+    ],
+)
+def test_both_sides_are_recorded_without_secrets_replayed_and_drawn(run, tmp_path, arguments, installed):
+    done = run("demo", *arguments, "--size", 20_000, "--trace", tmp_path / "t.jsonl", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"t.jsonl", "t-device.jsonl"}
+    for name, words in (("t.jsonl", "outcome: "), ("t-device.jsonl", installed)):
+        path = tmp_path / name
+        drawn = run("trace", path)
+        assert (drawn.returncode, drawn.stderr) == (0, "")
+        assert words in drawn.stdout
+        assert max(map(len, path.read_text("utf-8").splitlines())) < 10_000  # no package is in it
+        assert re.search(r"coaps?://[^/\"]*/(?!\.\.\.\")", path.read_text("utf-8")) is None
+    machine = replay(read_file(tmp_path / "t-device.jsonl"))
+    states = [machine] if "33629" not in arguments else [each.machine for each in machine.components]
+    shown = {(int(each.state), int(each.result)) for each in states}
+    assert shown == ({(0, 10)} if "rollback" in arguments else {(0, 1)})
+    assert drawn.stdout.count("Note over Device: starts") == 2

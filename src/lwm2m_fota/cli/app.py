@@ -38,13 +38,12 @@ if TYPE_CHECKING:
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=FilePath)
 _PATH = click.Path(path_type=FilePath)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-_TRACE = click.option(
-    "--trace",
-    "trace",
-    type=_PATH,
-    metavar="FILE",
-    help="Record the update in a file, for `lwm2m-fota trace`; it holds no key and no path of a package.",
-)
+
+
+def _trace(words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option("--trace", "trace", type=_PATH, metavar="FILE", help=words)
+
+
 _PACKAGE_SCHEMES = click.option(
     "--package-scheme",
     "package_schemes",
@@ -105,7 +104,7 @@ def cli() -> None:
     show_default=True,
     help="A good update, one whose dependency is missing, or one whose new firmware dies on trial.",
 )
-@_TRACE
+@_trace("Record both sides, for `lwm2m-fota trace`: the server in FILE, the device beside it, `-device` in its name.")
 @_JSON
 def demo_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
@@ -190,7 +189,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     "--timeout", "timeout_s", type=seconds, metavar="SECONDS", help="For everything, the device's coming too."
 )
 @_Q_BLOCK
-@_TRACE
+@_trace("Record the update in a file, for `lwm2m-fota trace`; it holds no key and no path of a package.")
 @_JSON
 def update_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
@@ -257,10 +256,10 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
 @click.option("--format", "form", type=click.Choice(["mermaid", "svg"]), default="mermaid", show_default=True)
 @click.option("--output", type=_PATH, metavar="FILE", help="Where to write it; standard output by default.")
 def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
-    """Draw an update that was recorded with --trace, as a sequence diagram.
+    """Draw what was recorded with --trace, of a server's update or of a device, as a sequence diagram.
 
-    The update is replayed on the way: exit status 1 means that the file is no trace, or that the replay does not come
-    to the steps that were recorded.
+    It is replayed on the way: exit status 1 means that the file is no trace, or that the replay does not come to what
+    was recorded.
     """
     from lwm2m_fota.cli.trace import run_trace
 
@@ -297,6 +296,7 @@ def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
 @security_options
 @_PACKAGE_SCHEMES
 @_Q_BLOCK
+@_trace("Record in a file, for `lwm2m-fota trace`, and go on in it after a restart; it holds no key and no package.")
 @_JSON
 def device_command(  # noqa: PLR0917 - click calls it by keyword
     server: str,
@@ -314,6 +314,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     security: SecurityOptions,
     package_schemes: tuple[str, ...],
     timers: str | None,
+    trace: FilePath | None,
     as_json: bool,  # noqa: FBT001 - click calls it
 ) -> None:
     """Be a device: keep all state in a folder, go on from there after any end, reboot into new images.
@@ -347,6 +348,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
                 security=security,
                 package_schemes=package_schemes,
                 q_block=q_block(timers),
+                trace=trace,
             ),
             say,
         ),

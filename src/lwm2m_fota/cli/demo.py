@@ -83,7 +83,7 @@ class DemoOptions:
         package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
         q_block: where the waits come from if packages go by sets of blocks; None if they go one by one.
         scene: what is shown; a dependency needs two components.
-        trace: the file to record the server's update in.
+        trace: the file to record the server's update in; what the device does is recorded beside it.
     """
 
     file: FilePath | None
@@ -181,12 +181,20 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
             sets = () if options.q_block is None else ("--q-block", options.q_block)
             way = Road((*way.server, *sets), (*way.device, *sets))
             if options.trace is not None:
-                way = attrs.evolve(way, server=(*way.server, "--trace", str(options.trace)))
+                of_device = trace_of_device(options.trace)
+                of_device.unlink(missing_ok=True)  # a device goes on in what is there
+                traces = ("--trace", str(options.trace)), ("--trace", str(of_device))
+                way = Road((*way.server, *traces[0]), (*way.device, *traces[1]))
             return _Demo(options, way, folder / "device", names, packages, public, say, started).run()
     except OSError as error:
         raise StorageError(f"cannot prepare the demo: {error}") from error
     finally:
         say.close()
+
+
+def trace_of_device(path: FilePath) -> FilePath:
+    """Where the device of a demo records, beside the server's file."""
+    return path.with_name(f"{path.stem}-device{path.suffix}")
 
 
 def _names(components: int) -> Sequence[str]:

@@ -14,12 +14,15 @@ from lwm2m_fota.cli.firmware import BasicFirmware, ComponentFirmware, ComponentO
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.security import SecurityOptions
 from lwm2m_fota.cli.state_dir import DEFAULT_CAPACITY_BYTES, StateDir
+from lwm2m_fota.cli.trace_file import TraceFile
 from lwm2m_fota.cli.ways import WEB, any_address_towards, connecting, web_fetchers
 from lwm2m_fota.coap.limits import EndpointLimits, Strangers
 from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.coap.uri import parse_uri
+from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher, protocols_of
+from lwm2m_fota.device.firmware import FirmwareDevice
 from lwm2m_fota.device.settings import FirmwareSettings
 from lwm2m_fota.errors import FotaError, SnapshotError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
@@ -51,6 +54,7 @@ class DeviceOptions:
         security: what it proves itself with, and whom it believes.
         package_schemes: over which it fetches packages; empty for that of its server.
         q_block: fetch by sets of blocks where the server understands that; None never tries.
+        trace: the file to record in; it goes on there after a restart. None records nothing.
     """
 
     server: str
@@ -66,6 +70,7 @@ class DeviceOptions:
     security: SecurityOptions = attrs.field(factory=SecurityOptions)
     package_schemes: tuple[str, ...] = ()
     q_block: QBlock | None = None
+    trace: FilePath | None = None
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -143,21 +148,29 @@ class DeviceProcess:
         net = Net(options)
         made = self._firmware(net)
         made.boot(self._say)
-        pump = net.pump
-        firmware = made.make(
-            self._say,
-            trust=options.trust,
-            state=made.state,
-            reboot=self._reboot,
-            fetchers=net.fetchers,
-            settings=FirmwareSettings(
-                download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes, checkpoint_gap_s=0.0)
-            ),
-        )
+        async with TraceFile(options.trace, goes_on=True) as trace:
+            firmware = made.make(
+                self._say,
+                trust=options.trust,
+                state=made.state,
+                reboot=self._reboot,
+                fetchers=net.fetchers,
+                settings=FirmwareSettings(
+                    download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes, checkpoint_gap_s=0.0)
+                ),
+                trace=None if options.trace is None else trace,
+            )
+            await self._live(net, firmware)
+        return self._reboots and not self._signalled
+
+    async def _live(self, net: Net, firmware: FirmwareDevice | AdvancedFirmwareDevice) -> None:
+        options = self._options
         settings = ClientSettings(
             registration=RegistrationSettings(endpoint=options.endpoint, lifetime_s=options.lifetime_s)
         )
-        client = Lwm2mClient(pump, options.server, firmware, settings, reboot=self._reboot, on_trouble=self._trouble)
+        client = Lwm2mClient(
+            net.pump, options.server, firmware, settings, reboot=self._reboot, on_trouble=self._trouble
+        )
         try:
             await net.open()
             await client.start()
@@ -166,7 +179,6 @@ class DeviceProcess:
         finally:
             await self._leave(client)
             await net.close()
-        return self._reboots and not self._signalled
 
     def _firmware(self, net: "Net") -> BasicFirmware | ComponentFirmware:
         options = self._options

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
+from lwm2m_fota.model.codes import Code
+
 WIDTH: Final = 260
 """Between two lifelines, in pixels."""
 
@@ -44,7 +46,22 @@ class Remark(NamedTuple):
 Item = Arrow | Remark
 
 
+def spaced(name: str) -> str:
+    """The words that a name of a class or a constant is made of."""
+    if "_" in name or name.isupper():
+        return name.replace("_", " ").lower()
+    return "".join(f" {each.lower()}" if each.isupper() else each for each in name).strip()
+
+
+def code_words(code: int) -> str:
+    """A CoAP code as people write it, with its name where it has one."""
+    names = [spaced(each.name) for each in Code if each == code]
+    return " ".join([f"{code >> 5}.{code & 31:02}", *names])
+
+
 def _cut(words: str) -> str:
+    """What fits on a line; what no line can show, as control characters, is a space."""
+    words = "".join(each if each.isprintable() else " " for each in words[: MAX_WORDS + 1])
     return words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 3] + "..."
 
 
@@ -65,7 +82,7 @@ def mermaid(who: Sequence[str], items: Iterable[Item]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_ENTITIES: Final = {"#": "#35;", ";": "#59;", "\n": " ", "<": "#lt;", ">": "#gt;"}
+_ENTITIES: Final = {"#": "#35;", ";": "#59;", "<": "#lt;", ">": "#gt;"}
 """What Mermaid would read as something else."""
 
 

@@ -1,84 +1,21 @@
-"""`lwm2m-fota trace`: draws a recorded update; and the file that `--trace` records into."""
+"""`lwm2m-fota trace`: draws what was recorded with `--trace`, of a server's update or of a device."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TextIO, final
+from typing import Any, Final
 
-from lwm2m_fota.cli.diagram import Arrow, Item, Remark, mermaid, svg
+from lwm2m_fota.cli import trace_device
+from lwm2m_fota.cli.diagram import Arrow, Item, Remark, code_words, mermaid, spaced, svg
 from lwm2m_fota.cli.exits import Exit
-from lwm2m_fota.errors import SnapshotError, StorageError
+from lwm2m_fota.cli.trace_file import read_file
+from lwm2m_fota.errors import StorageError
 from lwm2m_fota.machines import update_events as ev
-from lwm2m_fota.machines.update_trace import Entry, Trace, read_trace, replay
-from lwm2m_fota.model.codes import Code
+from lwm2m_fota.machines.device_trace import DeviceTrace
+from lwm2m_fota.machines.update_trace import Entry, Trace, replay
 
 SERVER, DEVICE, USER = "Server", "Device", "User"
 WHO: Final = (USER, SERVER, DEVICE)
-MAX_LINE_BYTES: Final = 1 << 20
-"""Of a trace; a longer line is none."""
-
-
-@final
-class TraceFile:
-    """A file of JSON lines, written as things happen.
-
-    Args:
-        path: the file; what it held is replaced. None records nothing.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        try:
-            self._file: TextIO | None = None if path is None else path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise StorageError(f"cannot write the trace: {error}") from error
-
-    def __call__(self, line: Mapping[str, object]) -> None:
-        """Write one line, and hand it over."""
-        if self._file is None:
-            return
-        try:
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise StorageError(f"cannot write the trace: {error}") from error
-
-    async def __aenter__(self) -> "TraceFile":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-def read_file(path: Path) -> Trace:
-    """The trace in a file.
-
-    Raises:
-        StorageError: it cannot be read.
-        SnapshotError: it is no trace.
-    """
-    try:
-        with path.open("rb") as file:
-            return read_trace(list(_lines(file)))
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
-
-
-def _lines(file: Any) -> Iterator[object]:  # noqa: ANN401 - a binary file
-    number = 0
-    while data := file.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if len(data) > MAX_LINE_BYTES:
-            raise SnapshotError(f"line {number} is over {MAX_LINE_BYTES} bytes")
-        try:
-            yield json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise SnapshotError(f"line {number} is no JSON: {error}") from error
 
 
 # ---- drawing -------------------------------------------------------------------------------------------------------
@@ -108,10 +45,7 @@ def _answered(words: str) -> Arrow:
 
 
 def _code(event: Any) -> Item:  # noqa: ANN401 - any answer
-    if event.code is None:
-        return Remark(SERVER, "the read brings nothing")
-    names = [each.name.replace("_", " ").lower() for each in Code if each == event.code]
-    return _answered(" ".join([f"{event.code >> 5}.{event.code & 31:02}", *names]))
+    return Remark(SERVER, "the read brings nothing") if event.code is None else _answered(code_words(event.code))
 
 
 def _joined(pairs: Mapping[Any, object], mark: str = "") -> str:
@@ -158,7 +92,7 @@ def _wanted(entry: Entry) -> Iterator[Item]:
     for effect in entry.effects:
         words = _SENT.get(effect["kind"])
         if words is None:
-            yield Remark(SERVER, _spaced(effect["kind"]))
+            yield Remark(SERVER, spaced(effect["kind"]))
         else:
             places = [each.get("path", "") for each in _places(effect)]
             yield Arrow(SERVER, DEVICE, f"{words} {', '.join(places)}".rstrip())
@@ -170,10 +104,6 @@ def _places(effect: Mapping[str, Any]) -> list[Mapping[str, str]]:
     return [each for each in found if isinstance(each, dict)]
 
 
-def _spaced(kind: str) -> str:
-    return "".join(f" {each.lower()}" if each.isupper() else each for each in kind).strip()
-
-
 def run_trace(path: Path, form: str, output: Path | None) -> Exit:
     """Draw a trace, to a file or to standard output.
 
@@ -181,8 +111,11 @@ def run_trace(path: Path, form: str, output: Path | None) -> Exit:
         SnapshotError: it is no trace, or does not come to the end that was recorded.
         StorageError: a file cannot be read or written.
     """
-    drawn = items(read_file(path))
-    text = svg(WHO, drawn) if form == "svg" else mermaid(WHO, drawn)
+    trace = read_file(path)
+    who, drawn = (
+        (trace_device.WHO, trace_device.items(trace)) if isinstance(trace, DeviceTrace) else (WHO, items(trace))
+    )
+    text = svg(who, drawn) if form == "svg" else mermaid(who, drawn)
     if output is None:
         print(text, end="")
         return Exit.OK

@@ -15,7 +15,7 @@ from lwm2m_fota.cli.options import Listener
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import format_of
 from lwm2m_fota.cli.security import Credentials, SecurityOptions
-from lwm2m_fota.cli.trace import TraceFile
+from lwm2m_fota.cli.trace_file import TraceFile
 from lwm2m_fota.cli.update_log import UpdateLog
 from lwm2m_fota.cli.ways import WEB, WebHost, listening, web_host
 from lwm2m_fota.coap.qblock import QBlock

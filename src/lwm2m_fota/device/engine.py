@@ -17,6 +17,7 @@ from lwm2m_fota.device.installation import BOOT_OUTCOMES, Installation, Installa
 from lwm2m_fota.device.installer import BatchInstaller, BatchReport, BootStatus, Part
 from lwm2m_fota.device.laws import Law
 from lwm2m_fota.device.record import Kept
+from lwm2m_fota.device.recorder import Recorder
 from lwm2m_fota.device.settings import FirmwareSettings, InterruptedInstall, Offload, run_here
 from lwm2m_fota.device.staging import Staging
 from lwm2m_fota.errors import BlockwiseError, FotaError, RefusedError, StorageError
@@ -40,6 +41,7 @@ from lwm2m_fota.machines.coordinator_events import (
 from lwm2m_fota.machines.coordinator_state import ComponentGroup, Stage
 from lwm2m_fota.machines.effects import Notify, OpenStage, Persist, StartPull, StopTransfer, VerifyImage
 from lwm2m_fota.machines.events import TRANSFER_FAILURES, BootOutcome, ClockRead, PackageReceived, TransferFailed
+from lwm2m_fota.machines.trace_values import TraceListener
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
@@ -68,6 +70,7 @@ class Surroundings(TypedDict):
         wall_clock: seconds since 1970, or None while the clock is not set; by default the system's.
         chance: random numbers, 0 <= chance < 1, for the jitter of retries.
         offload: runs the installer's blocking calls, e.g. `asyncio.to_thread`; by default in the loop's thread.
+        trace: is given each line of a trace, from which `machines.device_trace` replays what happened.
     """
 
     trust: TrustPolicy
@@ -79,6 +82,7 @@ class Surroundings(TypedDict):
     wall_clock: NotRequired[Callable[[], float | None]]
     chance: NotRequired[Callable[[], float]]
     offload: NotRequired[Offload]
+    trace: NotRequired[TraceListener | None]
 
 
 class Engine(BayListener, InstallationListener):
@@ -99,6 +103,7 @@ class Engine(BayListener, InstallationListener):
             return Bay(staging, fetchers, settings, self, chance)
 
         self._law = law
+        self._recorder = Recorder(law, around.get("trace"))
         self._state = around["state"]
         self._wall = around.get("wall_clock", time.time)
         self._finishes = settings.interrupted_install is InterruptedInstall.FINISH
@@ -156,16 +161,17 @@ class Engine(BayListener, InstallationListener):
         Raises:
             FotaError: with the code to answer.
         """
-        before = self._law.group
+        before, wall = self._law.group, self._wall()
         if isinstance(operation, WriteBlock):
             self._check_place(operation)
-        answer, effects = self._law.handle(operation, self._wall())
-        failure = self._carry_out(effects, before)
+        served = self._law.handle(operation, wall)
+        self._recorder.happened(served.happened, wall)
+        failure = self._carry_out(served.effects, before)
         if failure is not None:
             raise self._with_limit(failure, operation)
-        if isinstance(operation, WriteBlock) and effects:
+        if isinstance(operation, WriteBlock) and served.effects:
             self._heard(operation.path.instance_id, now)
-        return answer
+        return served.answer
 
     def check(self, operation: Operation, now: float) -> None:
         """Raise what `handle` would raise, or answer with an error, for the present state; nothing changes.
@@ -176,7 +182,7 @@ class Engine(BayListener, InstallationListener):
         del now
         before = self._law.group
         try:
-            answer, _ = self._law.handle(operation, self._wall())
+            answer = self._law.handle(operation, self._wall()).answer
         finally:
             self._law.group = before
         if not is_success(answer.code):
@@ -225,6 +231,7 @@ class Engine(BayListener, InstallationListener):
             self._bays.assign(kept.places)
             self._saved = data
         self._bays.sweep()
+        self._recorder.started(self._wall())
         goes_on = self._installs_again(report)
         failure = self._report(GroupRestarted(self._found(report, goes_on=goes_on)))
         if goes_on:
@@ -292,6 +299,7 @@ class Engine(BayListener, InstallationListener):
     def _go_back(self, before: ComponentGroup) -> None:
         """The group could not be saved: forget it, in the store too, where the new one may stand all the same."""
         self._law.group = before
+        self._recorder.forgotten()
         with contextlib.suppress(StorageError):
             self._save()
 
@@ -299,8 +307,9 @@ class Engine(BayListener, InstallationListener):
 
     def _report(self, event: GroupEvent) -> FotaError | None:
         """Take an event of the device's own, and do what it asks; an error if something of that failed."""
-        before = self._law.group
-        taken = self._law.apply(event, self._wall())
+        before, wall = self._law.group, self._wall()
+        taken = self._law.apply(event, wall)
+        self._recorder.happened(taken.happened, wall)
         failure = self._carry_out(taken.effects, None if _has_happened(event) else before)
         if failure is None:
             return _refusal(taken.answer)

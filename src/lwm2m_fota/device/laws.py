@@ -30,6 +30,7 @@ from lwm2m_fota.machines.coordinator_events import (
 )
 from lwm2m_fota.machines.coordinator_state import Component as GroupComponent
 from lwm2m_fota.machines.coordinator_state import ComponentGroup, Stage, new_group
+from lwm2m_fota.machines.device_trace import DeviceMachine, DeviceProfile, Happening
 from lwm2m_fota.machines.effects import BeginInstall, DiscardImage, Persist
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.state import FirmwareMachine
@@ -49,10 +50,28 @@ class Taken:
     Attributes:
         effects: to be carried out in this order.
         answer: to the event itself, if it has one; a refusal of a package that came by push goes to its last block.
+        happened: the same in the words of the object's own machine.
     """
 
     effects: Sequence[AdvancedEffect]
-    answer: table.Answer | None = None
+    answer: table.Answer | None
+    happened: Happening
+
+
+@final
+@attrs.frozen
+class Served:
+    """What the law made of an operation.
+
+    Attributes:
+        answer: for the peer, if every effect succeeds.
+        effects: to be carried out in this order.
+        happened: what it meant to the object's own machine; None if it meant nothing, as a Read or a later block.
+    """
+
+    answer: Answer
+    effects: Sequence[AdvancedEffect]
+    happened: Happening | None
 
 
 class Law(Protocol):
@@ -69,7 +88,17 @@ class Law(Protocol):
         """The object, in its version."""
         ...
 
-    def handle(self, operation: Operation, wall: float | None) -> tuple[Answer, Sequence[AdvancedEffect]]:
+    @property
+    def profile(self) -> DeviceProfile:
+        """What the device is built to do."""
+        ...
+
+    @property
+    def machine(self) -> DeviceMachine:
+        """The object's own machine: of Object 5 the one, of Object 33629 the group."""
+        ...
+
+    def handle(self, operation: Operation, wall: float | None) -> Served:
         """Take an operation of a server.
 
         Raises:
@@ -131,15 +160,28 @@ class AdvancedLaw:
         """Object 33629."""
         return self.object.definition
 
-    def handle(self, operation: Operation, wall: float | None) -> tuple[Answer, Sequence[AdvancedEffect]]:
+    @property
+    def profile(self) -> AdvancedProfile:
+        """What the device is built to do."""
+        return self.object.profile
+
+    @property
+    def machine(self) -> ComponentGroup:
+        """The components."""
+        return self.object.group
+
+    def handle(self, operation: Operation, wall: float | None) -> Served:
         """Take an operation of a server."""
         handled = self.object.handle(operation, wall)
-        return handled.answer, handled.effects
+        if not handled.events:
+            return Served(handled.answer, handled.effects, None)
+        own = tuple(effect for effect in handled.effects if not isinstance(effect, ForStage))
+        return Served(handled.answer, handled.effects, Happening(handled.events, own, handled.answer.code))
 
     def apply(self, event: GroupEvent, wall: float | None) -> Taken:
         """Take an event of the device's own."""
         taken = self.object.apply(event, wall)
-        return Taken(taken.effects, taken.answer)
+        return Taken(taken.effects, taken.answer, Happening((event,), taken.effects, _code_of(taken.answer)))
 
     def next_deadline(self) -> float | None:
         """When the first deferral ends."""
@@ -191,17 +233,33 @@ class FirmwareLaw:
         """Object 5 in the version of the profile."""
         return self.object.definition
 
-    def handle(self, operation: Operation, wall: float | None) -> tuple[Answer, Sequence[AdvancedEffect]]:
+    @property
+    def profile(self) -> FirmwareProfile:
+        """What the device is built to do."""
+        return self.object.profile
+
+    @property
+    def machine(self) -> FirmwareMachine:
+        """The machine of the one firmware."""
+        return self.object.machine
+
+    def handle(self, operation: Operation, wall: float | None) -> Served:
         """Take an operation of a server."""
         before = self.object.machine
         handled = self.object.handle(operation, wall)
-        return handled.answer, self._effects(handled.effects, before)
+        effects = self._effects(handled.effects, before)
+        if not handled.events:
+            return Served(handled.answer, effects, None)
+        own = tuple(effect for effect in handled.effects if not isinstance(effect, StageBlock | EndPush))
+        return Served(handled.answer, effects, Happening(handled.events, own, handled.answer.code))
 
     def apply(self, event: GroupEvent, wall: float | None) -> Taken:
         """Take an event of the device's own."""
         before = self.object.machine
-        taken = self.object.apply(_event_of(event), wall)
-        return Taken(self._effects(taken.effects, before), taken.answer)
+        own = _event_of(event)
+        taken = self.object.apply(own, wall)
+        happened = Happening((own,), taken.effects, _code_of(taken.answer))
+        return Taken(self._effects(taken.effects, before), taken.answer, happened)
 
     def next_deadline(self) -> float | None:
         """When the deferral ends."""
@@ -227,6 +285,10 @@ class FirmwareLaw:
         transfer = self.object.machine.transfer
         made = (_effect_of(effect, transfer, _stage_of(before)) for effect in effects)
         return tuple(effect for effect in made if effect is not None)
+
+
+def _code_of(answer: table.Answer | None) -> int | None:
+    return None if answer is None else answer.code
 
 
 def _group_of(machine: FirmwareMachine) -> ComponentGroup:

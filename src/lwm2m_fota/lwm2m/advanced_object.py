@@ -68,10 +68,12 @@ class GroupHandled:
     Attributes:
         answer: for the peer, if every effect succeeds.
         effects: to be carried out in this order.
+        events: what it meant to the coordinator, all or none of them; a refusal is among them too.
     """
 
     answer: Answer
     effects: tuple[AdvancedEffect, ...] = ()
+    events: tuple[GroupEvent, ...] = ()
 
 
 @final
@@ -167,10 +169,11 @@ class AdvancedObject:
     # -- writes
 
     def _write(self, instance: int, events: Sequence[InstanceEvent], wall: float | None) -> GroupHandled:
+        on_it = tuple(On(instance, event) for event in events)
         self.group, answer, effects = all_or_none(
-            self.group, events, lambda group, event: step(group, On(instance, event), self.profile, wall)
+            self.group, on_it, lambda group, event: step(group, event, self.profile, wall)
         )
-        return GroupHandled(answer, effects)
+        return GroupHandled(answer, effects, on_it)
 
     def _execution(self, path: Path, arguments: bytes) -> InstanceEvent:
         match path.resource_id:
@@ -190,11 +193,12 @@ class AdvancedObject:
             if not is_pushed(self.group.component(instance).machine):
                 raise BlockwiseError("this transfer has ended")
             return GroupHandled(CHANGED, self._staged(instance, block))
-        taken = self.apply(On(instance, opening_event(block)), wall)
+        event = On(instance, opening_event(block))
+        taken = self.apply(event, wall)
         if not taken.accepted or not is_pushed(self.group.component(instance).machine):
-            return GroupHandled(answer_of(taken.answer), taken.effects)
+            return GroupHandled(answer_of(taken.answer), taken.effects, (event,))
         # whether more blocks follow is for the block-wise layer to say: 2.31 or 2.04
-        return GroupHandled(CHANGED, (*taken.effects, *self._staged(instance, block)))
+        return GroupHandled(CHANGED, (*taken.effects, *self._staged(instance, block)), (event,))
 
     def _staged(self, instance: int, block: WriteBlock) -> tuple[ForStage, ...]:
         stage = Stage(instance, self.group.component(instance).machine.transfer)

@@ -49,10 +49,12 @@ class Handled:
     Attributes:
         answer: for the peer, if every effect succeeds.
         effects: to be carried out in this order.
+        events: what it meant to the machine, all or none of them; a refusal is among them too.
     """
 
     answer: Answer
     effects: tuple[DeviceEffect, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 @final
@@ -122,7 +124,7 @@ class FirmwareObject:
         self.machine, answer, effects = all_or_none(
             self.machine, events, lambda machine, event: step(machine, event, self.profile, wall)
         )
-        return Handled(answer, effects)
+        return Handled(answer, effects, tuple(events))
 
     def _event_of(self, path: Path, value: Value) -> Event:
         resource = writable(self.definition, path, value)
@@ -146,8 +148,9 @@ class FirmwareObject:
             if not is_pushed(self.machine):
                 raise BlockwiseError("this transfer has ended")
             return Handled(CHANGED, staged_effects(block))
-        taken = self.apply(opening_event(block), wall)
+        event = opening_event(block)
+        taken = self.apply(event, wall)
         if not taken.accepted or self.machine.state is not State.DOWNLOADING:
-            return Handled(answer_of(taken.answer), taken.effects)
+            return Handled(answer_of(taken.answer), taken.effects, (event,))
         # whether more blocks follow is for the block-wise layer to say: 2.31 or 2.04
-        return Handled(CHANGED, (*taken.effects, *staged_effects(block)))
+        return Handled(CHANGED, (*taken.effects, *staged_effects(block)), (event,))

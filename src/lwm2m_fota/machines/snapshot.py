@@ -1,6 +1,6 @@
 """The machine as plain values for a store, and what a restart makes of it (SPEC 3.3)."""
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +18,9 @@ SCHEMA: Final = 1
 
 MAX_NUMBER: Final = 2**63 - 1
 """The largest number of a transfer or attempt that is taken."""
+
+LARGEST_S: Final = sys.float_info.max
+"""The largest time that is taken; an integer of a file may be larger than any float."""
 
 
 def snapshot(machine: FirmwareMachine) -> dict[str, object]:
@@ -144,7 +147,7 @@ def _time(data: Mapping[str, object], name: str) -> float | None:
     value = data.get(name)
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -LARGEST_S <= value <= LARGEST_S:
         raise SnapshotError(f"{name}: not a time: {value!r}")
     return float(value)
 

@@ -5,7 +5,6 @@ the same end. What people may have written into reasons is cut where a URI goes 
 package is a secret, and no reason decides anything.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, final
@@ -14,6 +13,7 @@ import attrs
 
 from lwm2m_fota.errors import SnapshotError
 from lwm2m_fota.machines import update_events
+from lwm2m_fota.machines.trace_values import redacted
 from lwm2m_fota.machines.update import step
 from lwm2m_fota.machines.update_effects import Report, UpdateEffect
 from lwm2m_fota.machines.update_events import UpdateEvent
@@ -26,7 +26,6 @@ SCHEMA: Final = 1
 """The version of the layout; another one is refused."""
 
 _PAIR: Final = 2
-_URI: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#]+)[^\s]*")
 
 _EVENTS: Final[Mapping[str, type[UpdateEvent]]] = MappingProxyType(
     {each.__name__: each for each in update_events.UpdateEvent.__args__}
@@ -78,11 +77,6 @@ def line(event: UpdateEvent, effects: Iterable[UpdateEffect], after: UpdateMachi
     """What is recorded of one event, and of what it led to."""
     wanted = [_encode(each) for each in effects if not isinstance(each, Report)]
     return {"at": now, "event": _encode(event), "effects": wanted, "step": after.control.step.value}
-
-
-def redacted(text: str) -> str:
-    """The text with each URI cut after its host."""
-    return _URI.sub(r"\1\2/...", text)
 
 
 def _encode(value: Any) -> dict[str, Any]:  # noqa: ANN401 - an event or an effect

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, final
 
 from lwm2m_fota.errors import FotaError
 from lwm2m_fota.lwm2m.registry import Registration
 from lwm2m_fota.machines import update, update_trace
+from lwm2m_fota.machines.trace_values import TraceListener
 from lwm2m_fota.machines.update_effects import (
     Finished,
     Note,
@@ -43,8 +44,6 @@ from lwm2m_fota.server.record import UpdateRecord, encode
 from lwm2m_fota.storage.base import PackageSource, StateStore
 
 NoteListener = Callable[[Note], None]
-TraceListener = Callable[[Mapping[str, object]], None]
-"""Is given each line of a trace (`machines.update_trace`), as JSON values."""
 
 PROGRESS_S: Final = 0.2
 """Progress is told to the machine at most this often; the limits it feeds are hundreds of seconds."""

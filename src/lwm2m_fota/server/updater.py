@@ -9,6 +9,7 @@ import attrs
 from lwm2m_fota.errors import StorageError, UsageError
 from lwm2m_fota.lwm2m.names import check_endpoint_name
 from lwm2m_fota.machines import update
+from lwm2m_fota.machines.trace_values import TraceListener
 from lwm2m_fota.machines.update_outcome import Outcome
 from lwm2m_fota.machines.update_policy import UpdatePlan
 from lwm2m_fota.machines.update_sleep import with_sleeps
@@ -18,7 +19,7 @@ from lwm2m_fota.server.planning import Packages, packages_of, plan_for
 from lwm2m_fota.server.ports import DeviceGateway, PackageHost
 from lwm2m_fota.server.publications import digest_of
 from lwm2m_fota.server.record import UpdateRecord, decode
-from lwm2m_fota.server.running import NoteListener, RunningUpdate, TraceListener
+from lwm2m_fota.server.running import NoteListener, RunningUpdate
 from lwm2m_fota.storage.base import PackageSource, StateStore
 
 __all__ = ["NoteListener", "RunningUpdate", "TraceListener", "Updater", "check_package"]

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from lwm2m_fota.cli.app import cli
 from lwm2m_fota.cli.diagram import MAX_WORDS, Arrow, Remark, mermaid, svg
-from lwm2m_fota.cli.trace import MAX_LINE_BYTES, TraceFile, items, read_file
+from lwm2m_fota.cli.trace import items
+from lwm2m_fota.cli.trace_file import MAX_LINE_BYTES, TraceFile, read_file
 from lwm2m_fota.errors import SnapshotError, StorageError
 from lwm2m_fota.machines import update_events as ev
 from lwm2m_fota.machines.update import start, step

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +13,10 @@ from lwm2m_fota.device.slots import BatchSlotInstaller, SlotInstaller
 from lwm2m_fota.errors import FotaError, StorageError, StorageFullError
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write, WriteBlock
 from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
+from lwm2m_fota.machines.device_trace import read_trace, replay
 from lwm2m_fota.machines.download_words import DownloadPolicy
 from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
@@ -223,6 +226,10 @@ class Witness:
         return self._call("acknowledge")
 
 
+BOARDS = []
+"""Of the test that runs."""
+
+
 class Board:
     """What survives a restart, and the device that runs on it.
 
@@ -243,6 +250,9 @@ class Board:
         self.device = None
         self.clock_set = True
         self.clock_shift_s = 0.0
+        self.trace = []
+        self.started_at = 0
+        BOARDS.append(self)
 
     def stores(self):
         """State, boot record, stage, two slots; anew from files, as after a restart."""
@@ -272,7 +282,13 @@ class Board:
 
     def made(self, kind, profile, state, images):
         """A device of this kind."""
-        options = {"profile": profile, "trust": TRUST, "chance": lambda: 0.0, **self.options}
+        options = {
+            "profile": profile,
+            "trust": TRUST,
+            "chance": lambda: 0.0,
+            "trace": self.trace.append,
+            **self.options,
+        }
         device = kind(
             images=images,
             state=state,
@@ -284,6 +300,7 @@ class Board:
         )
         device.listen(lambda paths: self._changed(device, paths))
         self.device = device
+        self.started_at = len(self.trace)
         return device
 
     def _reboot(self):
@@ -326,6 +343,34 @@ class Board:
     def shows(self):
         """State and Result."""
         return int(self.device.state), int(self.device.result)
+
+    def check_trace(self):
+        """Replayed over all its lives, the trace ends where the device is, and tells nothing of its package's path."""
+        text = "".join(json.dumps(line) + "\n" for line in self.trace)
+        if len(self.trace) > self.started_at:  # the last device found its state, and started
+            assert without_uris(replay(read_trace(map(json.loads, text.splitlines())))) == self.end
+            assert URI not in text
+
+    @property
+    def end(self):
+        """The machines of the device, but for the text of URIs."""
+        return without_uris(self.device._law.machine)
+
+
+def without_uris(machine):
+    if isinstance(machine, FirmwareMachine):
+        return machine._replace(uri=bool(machine.uri))
+    parts = (each._replace(machine=without_uris(each.machine)) for each in machine.components)
+    return machine._replace(components=tuple(parts))
+
+
+@pytest.fixture(autouse=True)
+def traces():
+    """Every test on a board is recorded, and replayed to the same end."""
+    BOARDS.clear()
+    yield
+    for board in BOARDS:
+        board.check_trace()
 
 
 COMPONENTS = {0: ("app", "1.0.0"), 1: ("modem", "1.0.0"), 2: ("sensor", "5.0.0")}

@@ -1037,3 +1037,32 @@ def test_whether_an_operation_would_be_taken_can_be_asked(kit):
         await board.off()
 
     run(main())
+
+
+def test_a_listener_of_traces_that_fails_stops_no_update(kit):
+    async def main():
+        shown = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: shown.append(context["message"]))
+
+        def fail(line):
+            raise ValueError(next(iter(line)))
+
+        board = kit.Board(trace=fail)
+        device = await board.on()
+        await kit.push(device, kit.signed())
+        assert board.shows == (2, 0)
+        assert shown[:2] == [f"the listener of a trace failed: ValueError('{each}')" for each in ("device", "wall")]
+        await board.off()
+
+    run(main())
+
+
+def test_nothing_is_recorded_where_nobody_listens(kit):
+    async def main():
+        board = kit.Board(trace=None)
+        device = await board.on()
+        await kit.push(device, kit.signed())
+        assert (board.shows, board.trace) == ((2, 0), [])
+        await board.off()
+
+    run(main())
