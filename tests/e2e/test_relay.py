@@ -22,13 +22,13 @@ from lwm2m_fota.transport.udp import UdpTransport
 
 PROGRAM = Path(__file__).parent / "programs" / "device.py"
 ACK_TIMEOUT_S = 0.2
-LIMIT_S = 90
+LIMIT_S = 240
 GET, PUT = 1, 3
 CHANGED = 0x44
 PACKAGE = (*path_options("500"), (12, b"\x2a"))
 URI = (*path_options("501"), (12, b""))
 STATE = (*path_options("503"),)
-BAD = {"loss": 0.1, "duplicate": 0.05, "latency_s": 0.025, "reorder_s": 0.02}
+BAD = {"loss": 0.1, "duplicate": 0.05, "latency_s": 0.05, "reorder_s": 0.02}
 
 
 class Site:
@@ -107,6 +107,7 @@ def package_of(seed, size=65_536):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_transfers_over_a_bad_path_end_with_equal_bytes(tmp_path, counts, record_property):
     async def push(site):
         await site.push()
