@@ -77,8 +77,9 @@ class GiveLane:
         self._num = given.num + 1
         self._requests: Iterator[bytes] = iter(_NONE)
         self._answers: Iterator[bytes] = iter(_NONE)
-        self._expected = self._count_on()
-        self._length = self._token_end + len(self._expected)
+        self._expected = b""
+        self._length = 0
+        self._expect(self._count_on())
         self._ahead = b""
         self._ahead_at = 0
         self._place = 0  # in `_ahead`, of the block that is expected next
@@ -93,6 +94,10 @@ class GiveLane:
         self._requests = self._request.options(value, count)
         self._answers = self._answer.options(value | _MORE, count)
         return next(self._requests)
+
+    def _expect(self, expected: bytes) -> None:
+        self._expected = expected
+        self._length = self._token_end + len(expected) if expected else 0  # 0 is of no datagram
 
     def receive(self, data: bytes, now: float) -> bytes | None:
         """Take a datagram of the peer if it asks for the next block.
@@ -112,8 +117,7 @@ class GiveLane:
         self._place = place + size
         self._num += 1
         options = next(self._answers)
-        self._expected = expected = next(self._requests, None) or self._count_on()
-        self._length = self._token_end + len(expected)
+        self._expect(next(self._requests, None) or self._count_on())
         request = data[2 : self._token_end]
         if is_there:
             return b"".join((self._answer_head, request, options, payload))

@@ -346,6 +346,10 @@ def test_the_highest_number_is_the_last_that_is_given(coap):
     assert giver.requests == 2
     assert giver.get(0xFFFFF).code == 0x45  # of the lane behind the highest number nothing can be asked for
     assert giver.requests == 3
+    giver.size_bytes *= 2
+    giver.answer = lambda message: Response(0x84)
+    giver.hear(encode(Message(0, 1, 77, b"\xa1")))  # no options at all
+    assert giver.requests == 4
 
 
 def body_of(answers):
