@@ -111,7 +111,7 @@ def coap_stream(data: bytes) -> None:
     connection = StreamConnection(StreamLimits(), initiator=False, now=0.0)
     for at in range(0, len(data), 50):
         connection.feed(data[at : at + 50], 1.0)
-    for each in FrameReader(1 << 20).feed(connection.take_output()):
+    for each in FrameReader(1 << 20).feed(b"".join(connection.take_output())):
         decode(each)
     if not connection.has_ended():
         connection.handle_timeout(connection.due())

@@ -48,9 +48,9 @@ class Widened:
 
     Attributes:
         response: the answer with its first block.
-        body: where more of it can be had.
-        offset: of what is wanted, bytes.
-        length: how much.
+        body: where all that is to be given can be had.
+        offset: where that begins, bytes.
+        length: how much it is.
         num: the number of the first block.
     """
 
@@ -60,11 +60,11 @@ class Widened:
     length: int
     num: int
 
-    def whole(self, more: bytes) -> Response:
-        """The answer with all blocks."""
-        goes_on = self.offset + len(more) < self.body.size_bytes
+    def head(self, payload: bytes) -> Response:
+        """The answer that all blocks belong to, `payload`, without them."""
+        goes_on = self.offset + len(payload) < self.body.size_bytes
         options = _replaced(self.response.options, _BLOCK2, pack_block(self.num, goes_on, BERT_SZX))
-        return attrs.evolve(self.response, options=options, payload=self.response.payload + more)
+        return attrs.evolve(self.response, options=options, payload=b"")
 
 
 def answered(asked: Message, response: Response, units: int) -> Response | Widened:
@@ -101,10 +101,10 @@ def _widened(response: Response, units: int) -> Response | Widened:
     given = None if value is None else Block.decode(value)
     if given is None or given.szx != MAX_SZX:
         return response
-    body, start = response.body, given.offset + len(response.payload)
-    length = 0 if body is None or not given.more else min((units - 1) * UNIT_BYTES, body.size_bytes - start)
-    if body is not None and length > 0:
-        return Widened(response, body, start, length, given.num)
+    body = response.body
+    length = 0 if body is None or not given.more else min(units * UNIT_BYTES, body.size_bytes - given.offset)
+    if body is not None and length > len(response.payload):
+        return Widened(response, body, given.offset, length, given.num)
     block2 = pack_block(given.num, given.more, BERT_SZX)
     return attrs.evolve(response, options=_replaced(response.options, _BLOCK2, block2))
 

@@ -42,8 +42,7 @@ def frame(kind: int, code: int, token: bytes, options: Options, payload: bytes) 
     encode_options(out, options)
     if payload:
         out.append(_MARKER)
-        out += payload
-    return bytes(out)
+    return b"".join((out, payload))
 
 
 def stamp(framed: bytes, mid: int) -> bytes:

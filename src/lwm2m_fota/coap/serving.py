@@ -15,7 +15,7 @@ from lwm2m_fota.coap.giving import GiveLane
 from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, sort_options
 from lwm2m_fota.coap.messaging import MessageLayer
-from lwm2m_fota.coap.numbers import ACK, CON, Option
+from lwm2m_fota.coap.numbers import ACK, CON, NON, Option
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.qgiving import QGive
 from lwm2m_fota.coap.qrequests import Asked, in_sets
@@ -23,6 +23,7 @@ from lwm2m_fota.coap.qserving import SetServing
 from lwm2m_fota.coap.qtaking import QTake
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose, empty_ack, frame, stamp
 from lwm2m_fota.coap.strangers import bounded
+from lwm2m_fota.coap.stream_frames import Parted
 from lwm2m_fota.coap.taking import TakeLane
 from lwm2m_fota.errors import BlockwiseError, UsageError
 from lwm2m_fota.model.codes import Code, describe_code, is_response
@@ -358,8 +359,14 @@ class _Widening:
         self._widened = widened
 
     def give(self, given: bytes | Response, now: float) -> None:
-        response = given if isinstance(given, Response) else self._widened.whole(given)
-        self._serving.answer(self._exchange, response, now)
+        serving, exchange = self._serving, self._exchange
+        if isinstance(given, Response):
+            serving.answer(exchange, given, now)
+            return
+        response, token = self._widened.head(given), exchange.message.token
+        head = frame(NON, response.code, token, sort_options(response.options), b"")
+        outgoing = Outgoing(confirmable=False, framed=Parted.of(head, given), token=token, purpose=Purpose.RESPONSE)
+        serving.messages.send_once(exchange.state, outgoing, now)
 
 
 def _unfinished(options: Options, number: int) -> Block | None:

@@ -4,13 +4,14 @@ The first message of each end tells what it can take (CSM). Ping is answered, Re
 an end that falls silent is pinged (RFC 8323 sections 3 to 5).
 """
 
+from collections.abc import Callable
 from math import inf
 from typing import Final, final
 
 import attrs
 
 from lwm2m_fota.coap.message import Message, decode
-from lwm2m_fota.coap.stream_frames import FrameReader, frame_of
+from lwm2m_fota.coap.stream_frames import FrameReader, Parted, Rooms, frame_of, pieces_of
 from lwm2m_fota.coap.stream_signals import (
     ABORT,
     BASE,
@@ -41,8 +42,11 @@ class StreamLimits:
     """Bounds of a connection.
 
     Attributes:
-        message_bytes: the largest message that is taken, its head included; a larger one ends the connection before it
-            is there.
+        message_bytes: the largest message that is ever taken, its head included; a larger one ends the connection
+            before it is there.
+        first_bytes: the largest message that is taken at first. Each time a message that needs more than half of what
+            is taken came in `quick_s`, twice as much is taken from then on, and the other end told.
+        quick_s: seconds. So a slow path never has to carry much for one answer, and a fast one is used.
         csm_s: how long the other end may take to tell what it can take.
         ping_s: an end that was silent for so long is pinged.
         pong_s: how long it may take to answer that.
@@ -52,6 +56,8 @@ class StreamLimits:
     """
 
     message_bytes: int = MAX_UNITS * UNIT_BYTES + 2 * OPTION_ROOM_BYTES
+    first_bytes: int = 64 * UNIT_BYTES + 2 * OPTION_ROOM_BYTES
+    quick_s: float = 0.25
     csm_s: float = 30.0
     ping_s: float = 300.0
     pong_s: float = 30.0
@@ -59,7 +65,7 @@ class StreamLimits:
     def __attrs_post_init__(self) -> None:
         if min(attrs.astuple(self)) <= 0:
             raise UsageError(f"a limit of a stream is not positive: {self!r}")
-        if self.message_bytes < MIN_MESSAGE_BYTES:
+        if min(self.first_bytes, self.message_bytes) < MIN_MESSAGE_BYTES:
             raise UsageError(f"an end takes messages of at least {MIN_MESSAGE_BYTES} bytes")
 
 
@@ -71,6 +77,7 @@ class StreamConnection:
         limits: bounds.
         initiator: it has opened the connection, and so speaks first.
         now: monotonic seconds.
+        rooms: memory for large messages, shared with other connections; None has some of its own.
 
     Attributes:
         capabilities: what the other end can take, as far as it has said.
@@ -79,6 +86,7 @@ class StreamConnection:
     """
 
     __slots__ = (
+        "_began_at",
         "_greeted",
         "_heard_at",
         "_limits",
@@ -91,10 +99,11 @@ class StreamConnection:
         "over",
     )
 
-    def __init__(self, limits: StreamLimits, *, initiator: bool, now: float) -> None:
+    def __init__(self, limits: StreamLimits, *, initiator: bool, now: float, rooms: Rooms | None = None) -> None:
         self._limits = limits
-        self._reader = FrameReader(limits.message_bytes)
+        self._reader = FrameReader(min(limits.first_bytes, limits.message_bytes), rooms)
         self._output: list[bytes] = []
+        self._began_at = now
         self._started_at = self._heard_at = now
         self._pinged_at = inf
         self._greeted = False
@@ -112,30 +121,61 @@ class StreamConnection:
         """The acceptor may wait for the initiator, and the initiator for nobody (section 5.3)."""
         if not self._greeted:
             self._greeted = True
-            self._output.append(frame_of(csm(Capabilities(self._limits.message_bytes, block_wise=True))))
+            self._tell()
 
-    def take_output(self) -> bytes:
-        """The bytes to send."""
+    def _tell(self) -> None:
+        """What we can take."""
+        self._output.append(frame_of(csm(Capabilities(self._reader.max_message_bytes, block_wise=True))))
+
+    def take_output(self) -> list[bytes]:
+        """The bytes to send, in pieces."""
         output, self._output = self._output, []
-        return output[0] if len(output) == 1 else b"".join(output)
+        return output
+
+    @property
+    def room(self) -> memoryview | None:
+        """Where the next bytes may be read into, and then told to `filled`; None while `feed` is to have them."""
+        return self._reader.room
 
     def feed(self, data: bytes | memoryview, now: float) -> list[bytes]:
         """Take the next bytes: the messages for those above, as datagrams. Never raises; see `over`."""
+        return self._take(lambda: self._reader.feed(data), now)
+
+    def filled(self, size: int, now: float) -> list[bytes]:
+        """So many bytes were read into `room`; as `feed`."""
+        return self._take(lambda: self._reader.filled(size), now)
+
+    def _take(self, read: Callable[[], list[bytes]], now: float) -> list[bytes]:
         if self.has_ended():
             return []
         self._heard_at = now
         self._pinged_at = inf
         self._greet()
         found: list[bytes] = []
+        if self._reader.room is None:
+            self._began_at = now
         try:
-            for message in self._reader.feed(data):
+            for message in read():
                 if not self._is_ours(message):
                     found.append(message)
+                    self._widen(message, now)
                 if self.has_ended():
                     break
         except MessageFormatError as error:
             self._break(str(error))
         return found
+
+    def _widen(self, message: bytes, now: float) -> None:
+        """Take larger messages from now on, if this one was large and quick."""
+        taken, most = self._reader.max_message_bytes, self._limits.message_bytes
+        size = len(message) + (len(message.payload) if isinstance(message, Parted) else 0)
+        if taken < most and 2 * size > taken and now - self._began_at <= self._limits.quick_s:
+            self._reader.max_message_bytes = min(2 * taken, most)
+            self._tell()
+
+    def close(self) -> None:
+        """The connection is no more."""
+        self._reader.close()
 
     def _is_ours(self, data: bytes) -> bool:
         """Take what is about the connection, and everything before the other end has said what it can take."""
@@ -177,7 +217,7 @@ class StreamConnection:
 
     def send(self, data: bytes) -> None:
         """A message, given as a datagram."""
-        self._output.append(frame_of(data))
+        self._output += pieces_of(data)
 
     def abort(self, reason: str) -> None:
         """End the connection because of what the other end has done."""

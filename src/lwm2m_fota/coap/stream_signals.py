@@ -30,8 +30,8 @@ OPTION_ROOM_BYTES: Final = 256
 UNIT_BYTES: Final = 1024
 """The blocks that BERT counts in (section 6)."""
 
-MAX_UNITS: Final = 64
-"""The most units in one message of ours: 64 KiB, what travels together above as well."""
+MAX_UNITS: Final = 512
+"""The most units in one message of ours: 512 KiB."""
 
 
 @final

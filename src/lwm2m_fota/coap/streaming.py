@@ -16,6 +16,7 @@ from lwm2m_fota.coap.numbers import NON
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, frame
+from lwm2m_fota.coap.stream_frames import Parted
 from lwm2m_fota.coap.stream_signals import Capabilities
 from lwm2m_fota.errors import BlockwiseError, MessageFormatError
 from lwm2m_fota.model.codes import Code, is_request, is_response
@@ -58,6 +59,8 @@ class StreamLayer(MessageLayer):
             message = decode(data)
         except MessageFormatError:
             return Arrival(ArrivalKind.MALFORMED, state, _NOTHING)
+        if isinstance(data, Parted):
+            message = message._replace(payload=data.payload)
         if is_request(message.code):
             if len(state.exchanges) >= self._limits.exchanges_per_peer:  # it will not come again
                 self.send(frame(NON, _BUSY, message.token, (), b""), peer)

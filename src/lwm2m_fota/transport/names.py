@@ -84,6 +84,11 @@ def _bound(sock: socket.socket, address: SocketAddress, prepare: Callable[[socke
 
 
 def prepare_listener(sock: socket.socket) -> None:
-    """For `bind_socket`: a listener may take an address whose last connections have not faded away."""
+    """For `bind_socket`: a listener may take an address whose last connections have not faded away.
+
+    What its connections send leaves at once, also the end of a message whose beginning has not been acknowledged yet:
+    asyncio sees to that for sockets that it has made itself, and for no others.
+    """
     sock.settimeout(0)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

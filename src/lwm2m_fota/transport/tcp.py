@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Hashable
 from typing import Final, final
 
+from lwm2m_fota.coap.stream_frames import Rooms
 from lwm2m_fota.coap.stream_signals import BASE, Capabilities
 from lwm2m_fota.credentials.keyring import Keyring, Origin
 from lwm2m_fota.credentials.store import CredentialStore
@@ -61,6 +62,7 @@ class TcpTransport:
     Attributes:
         unsent: messages for sessions that were over, since the object was made.
         buffer: what connections read into.
+        rooms: memory of their large messages.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class TcpTransport:
         self._over: list[Peer] = []
         self.unsent = 0
         self.buffer = memoryview(bytearray(READ_BYTES))
+        self.rooms = Rooms(self._limits.unfinished_bytes)
         if store is not None:
             store.listen(self._credential_ended)
 

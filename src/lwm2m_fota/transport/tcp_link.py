@@ -8,12 +8,13 @@ from typing import Final, Protocol, cast, final
 import attrs
 
 from lwm2m_fota.coap.stream import StreamConnection, StreamLimits
+from lwm2m_fota.coap.stream_frames import Rooms
 from lwm2m_fota.credentials.values import Credential, Identity
 from lwm2m_fota.errors import TransportError, UsageError
 from lwm2m_fota.transport.sessions import SessionPeer
 from lwm2m_fota.transport.tcp_security import Admission, Proof
 
-READ_BYTES: Final = 1 << 18
+READ_BYTES: Final = 1 << 16
 
 
 @final
@@ -26,6 +27,7 @@ class TcpLimits:
         handshakes: connections at a time that have not shown yet who they are (TLS); more are closed.
         connect_s: how long it may take to connect, the handshake of TLS and the other end's CSM included.
         idle_s: a session that nobody holds ends after so long without a message.
+        unfinished_bytes: large messages that are not whole yet, of all connections together; more end their connection.
         unsent_bytes: what may wait for a peer that does not read; beyond, its session ends.
         close_s: how long the last words may take when the transport is closed.
         stream: of each connection.
@@ -38,13 +40,13 @@ class TcpLimits:
     handshakes: int = 1_024
     connect_s: float = 30.0
     idle_s: float = 300.0
-    unsent_bytes: int = 1 << 20
+    unfinished_bytes: int = 64 << 20
+    unsent_bytes: int = 4 << 20
     close_s: float = 1.0
     stream: StreamLimits = attrs.field(factory=StreamLimits)
 
     def __attrs_post_init__(self) -> None:
-        limits = (self.sessions, self.handshakes, self.connect_s, self.idle_s, self.unsent_bytes, self.close_s)
-        if min(limits) <= 0:
+        if min(attrs.astuple(self, recurse=False)[:-1]) <= 0:
             raise UsageError(f"a limit of TCP is not positive: {self!r}")
 
 
@@ -53,6 +55,9 @@ class LinkOwner(Protocol):
 
     buffer: memoryview
     """Where links read into, one after the other; a view, for TLS takes slices of it."""
+
+    rooms: Rooms
+    """Memory of their large messages."""
 
     def link_up(self, link: "Link", proof: Proof) -> Identity | None:
         """It is connected, and its TLS handshake done: who is at the other end.
@@ -108,7 +113,7 @@ class Link(asyncio.BufferedProtocol):
         self._owner = owner
         self._limits = limits
         self._loop = loop
-        self.connection = StreamConnection(limits.stream, initiator=initiator, now=loop.time())
+        self.connection = StreamConnection(limits.stream, initiator=initiator, now=loop.time(), rooms=owner.rooms)
         self.credential = credential
         self.admission: Admission | None = None
         self.peer: SessionPeer | None = None
@@ -140,12 +145,17 @@ class Link(asyncio.BufferedProtocol):
         self._hand_on(early)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        """Where to read into: what comes is taken at once."""
-        return self._owner.buffer
+        """Where to read into: a large message goes into memory of its own, what else comes is taken at once."""
+        room = self.connection.room
+        return self._owner.buffer if room is None else room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes came."""
-        messages = self.connection.feed(self._owner.buffer[:nbytes], self._loop.time())
+        connection, now = self.connection, self._loop.time()
+        if connection.room is None:
+            messages = connection.feed(self._owner.buffer[:nbytes], now)
+        else:
+            messages = connection.filled(nbytes, now)
         if messages:
             self.touch()
         if self.peer is None:  # TLS hands on what it has before it says that it is up
@@ -167,6 +177,7 @@ class Link(asyncio.BufferedProtocol):
         """It is down."""
         why = self.connection.over or (str(exc) if exc is not None else "the other end has closed the connection")
         self._failure = why
+        self.connection.close()
         self._settled.set()
         self.down.set()
         self._owner.link_down(self, why)
@@ -204,8 +215,10 @@ class Link(asyncio.BufferedProtocol):
         if transport is None:
             return
         output = connection.take_output()
-        if output:
-            transport.write(output)
+        if transport.is_closing():
+            return  # nothing is taken any more, and TLS would fail on it
+        for piece in output:
+            transport.write(piece)
         if connection.has_ended():
             transport.close()
         elif transport.get_write_buffer_size() > self._limits.unsent_bytes:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwm2m_fota.coap.stream import StreamConnection, StreamLimits
+from lwm2m_fota.coap.stream_frames import Rooms
 from lwm2m_fota.coap.stream_signals import Capabilities
 from lwm2m_fota.errors import UsageError
 
@@ -20,7 +21,7 @@ def connection(initiator=False, **limits):
 
 
 def said(end):
-    return end.take_output().hex()
+    return b"".join(end.take_output()).hex()
 
 
 def feed(end, *hexes, now=1.0):
@@ -79,7 +80,9 @@ def test_an_end_can_take_what_it_says_and_before_that_the_least():
         (2304, False, 1),
         (8 * 1024 + 256, True, 8),
         (66048, True, 64),
-        (1 << 31, True, 64),
+        (512 * 1024 + 255, True, 511),
+        (512 * 1024 + 256, True, 512),
+        (1 << 31, True, 512),
         (0, True, 1),
     ],
 )
@@ -195,7 +198,7 @@ def test_we_may_end_it():
     assert said(end) == "80e5" + "ff" + b"not you".hex()
     end = ready()
     end.abort("x" * 1000)
-    assert len(end.take_output()) < 300
+    assert len(b"".join(end.take_output())) < 300
 
 
 # -- time
@@ -249,3 +252,85 @@ def test_any_bytes_are_taken_or_end_it(pieces):
                 assert message[1] >> 5 != 7
         end.take_output()
         end.handle_timeout(1e6)
+
+
+# -- large messages
+
+CSM_2 = "50e123020400" + "20"  # Max-Message-Size 132096 = 0x020400
+CSM_4 = "50e123040800" + "20"  # 264192
+
+
+def large(size):
+    """A frame of so many bytes, above 65805 + 6: a response with token 42."""
+    head = bytes.fromhex("f1") + (size - 7 - 65805).to_bytes(4, "big") + bytes.fromhex("4542ff")
+    return head + bytes(size - len(head))
+
+
+def read(end, stream, times):
+    """Give an end a stream in as many pieces as there are times."""
+    step = -(-len(stream) // len(times))
+    found = []
+    for number, now in enumerate(times):
+        piece = stream[number * step :][:step]
+        room = end.room
+        if room is not None:
+            room[: len(piece)] = piece
+            found += end.filled(len(piece), now)
+        else:
+            found += end.feed(piece, now)
+    return found
+
+
+def test_an_end_that_gets_large_messages_quickly_takes_larger_ones():
+    end = ready()
+    (message,) = read(end, large(66048), (1.0, 1.1, 1.25))
+    assert (message[1], len(message.payload)) == (0x45, 66048 - 8)
+    assert said(end) == CSM_2
+    assert len(read(end, large(66048), (2.0, 2.0))) == 1
+    assert said(end) == ""  # no more than half of what is taken
+    assert len(read(end, large(66052), (2.0, 2.0))) == 1
+    assert said(end) == CSM_4
+    assert end.room is None
+
+
+def test_an_end_that_gets_them_slowly_does_not():
+    end = ready()
+    for times in ((1.0, 1.26), (1.0, 9.0, 20.0), (30.0, 30.2, 30.4)):
+        assert len(read(end, large(66048), times)) == 1
+    assert said(end) == ""
+    assert len(read(end, large(66048), (50.0, 50.25))) == 1
+    assert said(end) == CSM_2
+
+
+def test_what_an_end_takes_grows_up_to_its_limit():
+    end = ready(message_bytes=100_000)
+    assert read(end, large(66048), (1.0,)) != []
+    assert said(end) == "50e1230186a020"  # 100000
+    assert read(end, large(100_000), (1.0,)) != []
+    assert (said(end), end.over) == ("", None)
+    assert read(end, large(100_001), (1.0,)) == []
+    assert "a message of 100001 bytes, at most 100000" in end.over
+
+
+def test_a_message_that_is_larger_than_was_told_ends_it():
+    end = ready()
+    assert read(end, large(66049), (1.0, 1.0)) == []
+    assert "a message of 66049 bytes, at most 66048" in end.over
+
+
+def test_memory_of_a_message_that_never_becomes_whole_is_given_back():
+    rooms = Rooms(1 << 20)
+    end = StreamConnection(StreamLimits(), initiator=False, now=0.0, rooms=rooms)
+    feed(end, THEIRS)
+    read(end, large(66048)[:60000], (1.0, 1.0))
+    assert rooms.held_bytes > 0
+    end.close()
+    assert (rooms.held_bytes, end.room) == (0, None)
+
+
+def test_an_end_that_is_over_reads_no_more_into_its_room():
+    end = ready()
+    read(end, large(66048)[:60000], (1.0, 1.0))
+    end.release()
+    assert end.filled(10, 2.0) == []
+    assert end.over == "it was released"

@@ -31,7 +31,7 @@ from lwm2m_fota.errors import BlockwiseError
 
 PACKAGE = ((11, b"5"), (11, b"0"), (11, b"0"), (12, b"\x2a"))
 FIRMWARE = ((11, b"fw"),)
-BERT = Capabilities(1 << 20, block_wise=True)
+BERT = Capabilities(66048, block_wise=True)
 BLOCKS = Capabilities(1152, block_wise=True)
 WHOLE = Capabilities(1 << 20)
 
@@ -191,7 +191,8 @@ class Reframed:
         self.end = end
 
     def receive(self, data, peer, now):
-        (message,) = FrameReader(1 << 20).feed(frame_of(data))
+        reader, frame = FrameReader(1 << 20), frame_of(data)
+        (message,) = (*reader.feed(frame[:100]), *reader.feed(frame[100:]))
         self.end.receive(message, peer, now)
 
 

@@ -10,6 +10,7 @@ import types
 import pytest
 
 from lwm2m_fota.coap.stream import StreamLimits
+from lwm2m_fota.coap.stream_frames import Parted
 from lwm2m_fota.coap.stream_signals import BASE, Capabilities
 from lwm2m_fota.credentials.keyring import Held, Keyring
 from lwm2m_fota.credentials.secret import Secret
@@ -631,3 +632,62 @@ def test_logs_show_no_key(caplog, server_shows, device_shows):
 def test_limits_are_positive(name):
     with pytest.raises(UsageError):
         TcpLimits(**{name: 0})
+
+
+class Answering(Recorder):
+    """Answers every message three times, at once."""
+
+    transport: TcpTransport
+
+    def datagram_received(self, data, peer):
+        for number in b"123":
+            self.transport.send(message(bytes([number])), peer)
+        return super().datagram_received(data, peer)
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_answers_to_a_session_that_ended_with_its_question_harm_nobody(caplog, server_shows, device_shows, is_secure):
+    async def test(both):
+        both.at_server.transport = both.server
+        peer = await both.connect()
+        both.client.send(message(b"question"), peer)
+        both.client.end(peer)
+        await both.at_server.datagrams(1)
+        await both.at_server.endings(1)
+
+    async def main():
+        server = tls_server(certificate=server_shows) if is_secure else TcpTransport()
+        client = tls_client(device_shows) if is_secure else TcpTransport(None)
+        both = Both(server, client)
+        both.at_server = Answering()
+        await server.open(both.at_server)
+        await client.open(Recorder())
+        async with asyncio.timeout(20):
+            await test(both)
+        await client.close()
+        await server.close()
+
+    asyncio.run(main())
+    assert "Fatal error" not in caplog.text
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_large_messages_go_both_ways_and_the_other_end_learns_that_they_may(server_shows, device_shows, is_secure):
+    payload = bytes(range(256)) * 250
+    head = message()
+
+    async def test(both):
+        peer, at_server = await both.introduce()
+        for sender, to, recorder in ((both.client, peer, both.at_server), (both.server, at_server, both.at_client)):
+            before = len(recorder.received)
+            sender.send(Parted.of(head, payload), to)
+            sender.send(message(b"and more"), to)
+            await recorder.datagrams(before + 2)
+            (large, _), (small, _) = recorder.received[before:]
+            assert (large.whole() if isinstance(large, Parted) else large) == head + b"\xff" + payload
+            assert small == message(b"and more")
+        await until(lambda: both.client.capabilities(peer) == Capabilities(132_096, block_wise=True))
+        await until(lambda: both.server.capabilities(at_server) == Capabilities(132_096, block_wise=True))
+
+    ends = (tls_server(certificate=server_shows), tls_client(device_shows)) if is_secure else (None, None)
+    run(test, server=ends[0], client=ends[1])
