@@ -71,6 +71,8 @@ def test_a_demo_of_what_fails(run, scene, arguments, sent, result):
         True,
     )
     assert [event["component"] for event in events if event["event"] == "package"] == sent
+    conflicts = [event["conflicts"] for event in events if event["event"] == "state" and event["result"] == 13]
+    assert conflicts == ([["modem"]] if scene == "dependency" else [])
     boots = [event["boot"] for event in events if event["event"] == "booted"]
     assert boots == (["normal", "pending", "reverted"] if scene == "rollback" else ["normal"])
     assert {event["state"] for event in events if event["event"] == "shown"} >= {0}

@@ -76,7 +76,9 @@ def _shown(values: Values) -> Line:
 
 def _state(values: Values) -> Line:
     why = f": {values['diagnosis']}" if values["diagnosis"] else ""
-    return Line(f"{_of(values)}{shown(values['state'], values['result'])}{why}", "red" if why else "")
+    conflicts = f", in conflict with {', '.join(values['conflicts'])}" if values["conflicts"] else ""
+    color = "red" if why or conflicts else ""
+    return Line(f"{_of(values)}{shown(values['state'], values['result'])}{conflicts}{why}", color)
 
 
 def _progress(values: Values) -> Line:
@@ -195,7 +197,7 @@ DEVICE_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
             ("instance", "name", "version"),
             lambda values: Line(f"  component {values['name']}, version {values['version']}"),
         ),
-        "state": EventKind(("state", "result", "diagnosis", "component"), _state),
+        "state": EventKind(("state", "result", "diagnosis", "component", "conflicts"), _state),
         "rebooting": EventKind((), lambda _: Line("rebooting")),
         "stopped": EventKind((), lambda _: Line("stopped")),
         "error": _ERROR,

@@ -78,7 +78,7 @@ class BasicFirmware:
         def tell(paths: Sequence[Path]) -> None:
             if any(path.resource_id in _SHOWN for path in paths):
                 state, result = int(device.state), int(device.result)
-                say("state", state=state, result=result, diagnosis=device.diagnosis, component=None)
+                say("state", state=state, result=result, diagnosis=device.diagnosis, component=None, conflicts=[])
 
         device.listen(tell)
         return device
@@ -142,6 +142,7 @@ class ComponentFirmware:
                     result=int(machine.result),
                     diagnosis=device.diagnosis(instance),
                     component=self._profile.name_of(instance),
+                    conflicts=[self._profile.name_of(each) for each in device.links(instance).conflicting],
                 )
 
         device.listen(tell)

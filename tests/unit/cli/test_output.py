@@ -14,6 +14,7 @@ from lwm2m_fota.machines.update_steps import STEPS
 
 VALUES = {
     "at": 0, "awaits": "an answer", "boot": "pending", "bytes": 1000, "bytes_per_s": 2000, "code": "x.y", "component": None, "components": [],
+    "conflicts": [],
     "diagnosis": "it is late", "endpoint": "dev", "equal": True, "expired": True, "hint": "Look.", "host": "::1",
     "instance": 1, "name": "modem",
     "limit_s": 1200, "line": "because", "lwm2m": "1.1", "message": "a word", "num": 3, "number": 2, "offset": 3072,
@@ -112,6 +113,12 @@ def test_every_event_has_its_line():
         ("device", "started", {"staged_bytes": 0}, "started"),
         ("device", "state", {"diagnosis": "", "result": 99}, "State 0 idle, Result 99 unknown 99"),
         ("device", "state", {"diagnosis": "", "component": "app"}, "app: State 0 idle, Result 1 success"),
+        (
+            "device",
+            "state",
+            {"diagnosis": "", "result": 13, "component": "app", "conflicts": ["modem", "gps"]},
+            "app: State 0 idle, Result 13 dependency error, in conflict with modem, gps",
+        ),
         ("update", "shown", {"component": "app"}, "  app: State 0 idle, Result 1 success, version 1.0"),
         ("update", "progress", {"component": "app", "bytes_per_s": None}, "  app: 1,000 of 2,000 bytes"),
         (
