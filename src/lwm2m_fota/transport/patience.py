@@ -51,17 +51,27 @@ class Patience:
         """There was nothing behind the first datagram."""
         self._vain = min(self._vain + 1, VAIN_LOOKS)
 
-    def looks_again(self, count: int) -> bool:
-        """Whether to look for another datagram behind number `count` (from 0) of a batch."""
-        if count:
+    def looks_again(self, heard: int) -> bool:
+        """Whether to look for another datagram behind number `heard` (from 1) of a batch."""
+        if heard > 1:
             self._vain = 0
         elif self._vain == VAIN_LOOKS:
             self._looks += 1
             if self._looks % VAIN_LOOKS:
                 return False
+        self._lend_once()
+        return True
+
+    def looks_twice(self) -> bool:
+        """Whether to look once more behind a look in vain: the processor may come back before the peer is done."""
+        if self._vain == VAIN_LOOKS:
+            return False
+        self._lend_once()
+        return True
+
+    def _lend_once(self) -> None:
         before = self._clock()
         if before >= self._lend_again_at:
             self._lend()
             if self._clock() - before > LONG_LOAN_S:
                 self._lend_again_at = before + LOAN_PAUSE_S
-        return True

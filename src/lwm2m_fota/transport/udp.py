@@ -91,20 +91,21 @@ class _Link:
 
     def _read_datagrams(self) -> None:  # noqa: C901 - the ways one read can end; a call for each would cost
         handler, answer_to, sock, limit = self._handler, self._answer_to, self.sock, self._owner.max_datagram_bytes
-        segmentation, looks_again = self.segmentation, self._patience.looks_again
+        segmentation, patience = self.segmentation, self._patience
         is_answered = True
         lent = False
-        for count in range(DRAIN_DATAGRAMS):
+        heard = 0
+        for _ in range(DRAIN_DATAGRAMS):
             try:
                 data, address = sock.recvfrom(limit + 1)
             except BlockingIOError:
-                if is_answered:
-                    if count == 1:
-                        self._patience.vain()
-                    return
-                if not lent and looks_again(count):
+                if not lent and (heard or not is_answered) and patience.looks_twice():
                     lent = True
                     continue
+                if is_answered:
+                    if heard == 1:
+                        patience.vain()
+                    return
                 handler.drained()
                 is_answered = True
                 lent = False
@@ -117,13 +118,15 @@ class _Link:
                 peer = normalised(address) if self._v6 else address
                 answer = answer_to(data, peer)
                 is_answered = answer is not None
+                lent = lent and not is_answered
+                heard += 1
                 if answer:
                     self.send(answer, peer)
                 elif self._burst_received is not None:
                     segmentation.heard()
             if self._closed or segmentation.receives:
                 return
-            if is_answered and not looks_again(count):
+            if is_answered and not patience.looks_again(heard):
                 return
 
     def _answer(self, data: bytes, peer: Peer) -> bytes | None:
@@ -132,13 +135,23 @@ class _Link:
 
     def _read_bursts(self) -> None:
         limit, burst_received, handler = self._owner.max_datagram_bytes, self._burst_received, self._handler
-        for count in range(DRAIN_DATAGRAMS):
+        patience = self._patience
+        lent = False
+        heard = 0
+        for _ in range(DRAIN_DATAGRAMS):
             try:
                 data, size, address = self.segmentation.receive(limit)
             except BlockingIOError:
+                if not lent and heard and patience.looks_twice():
+                    lent = True
+                    continue
+                if heard == 1:
+                    patience.vain()
                 return
             except OSError:
                 continue
+            lent = False
+            heard += 1
             peer = normalised(address) if self._v6 else address
             if size > limit:
                 self._owner.oversized += 1
@@ -147,7 +160,7 @@ class _Link:
                 handler.drained()  # before the processor is lent: the peer may wait for what that led to
             else:
                 handler.datagram_received(data, peer)
-            if self._closed or not self._patience.looks_again(count):
+            if self._closed or not patience.looks_again(heard):
                 return
 
     def burst(self, datagrams: Sequence[bytes], peer: Peer) -> None:
