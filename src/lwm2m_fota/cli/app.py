@@ -324,7 +324,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     """
     from lwm2m_fota.cli.device import DeviceOptions, run_device
     from lwm2m_fota.cli.firmware import ComponentOption
-    from lwm2m_fota.cli.package import read_trust
+    from lwm2m_fota.cli.package_verify import read_trust
 
     if (object_id == "33629") is not bool(components):
         raise click.UsageError("Object 33629 has at least one --component, and Object 5 has none.")

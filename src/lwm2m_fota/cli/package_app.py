@@ -213,7 +213,7 @@ def verify_command(  # noqa: PLR0917 - click calls it by keyword
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Verify a package as a device would: exit status 0, or 1 and one line that says why."""
-    from lwm2m_fota.cli.package import VerifyOptions, verified_line, verify
+    from lwm2m_fota.cli.package_verify import VerifyOptions, verified_line, verify
 
     options = VerifyOptions(
         package=package,

@@ -13,7 +13,7 @@ from lwm2m_fota.cli.events import authority
 from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.options import Listener
 from lwm2m_fota.cli.output import Output
-from lwm2m_fota.cli.package import format_of
+from lwm2m_fota.cli.package_verify import format_of
 from lwm2m_fota.cli.security import Credentials, SecurityOptions
 from lwm2m_fota.cli.trace_file import TraceFile
 from lwm2m_fota.cli.update_log import UpdateLog

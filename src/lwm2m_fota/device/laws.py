@@ -256,7 +256,7 @@ class FirmwareLaw:
     def apply(self, event: GroupEvent, wall: float | None) -> Taken:
         """Take an event of the device's own."""
         before = self.object.machine
-        own = _event_of(event)
+        own = event_of_object_5(event)
         taken = self.object.apply(own, wall)
         happened = Happening((own,), taken.effects, _code_of(taken.answer))
         return Taken(self._effects(taken.effects, before), taken.answer, happened)
@@ -313,7 +313,8 @@ def _effect_of(effect: DeviceEffect, transfer: int, stage_before: Stage | None) 
             return For(THE_INSTANCE, effect)
 
 
-def _event_of(event: GroupEvent) -> events.Event:
+def event_of_object_5(event: GroupEvent) -> events.Event:
+    """What an event of a group of one component is to the machine of Object 5."""
     match event:
         case On(_, own):
             return _own_event(own)

@@ -5,14 +5,14 @@ of `machines.coordinator`: nothing here decides.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol, TypeAlias, assert_never, final
+from typing import NamedTuple, Protocol, TypeAlias, final
 
+from lwm2m_fota.device.laws import event_of_object_5
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines import coordinator, events, firmware
 from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.component_rows import COMPONENT_RESULTS
 from lwm2m_fota.machines.coordinator_events import (
-    BatchFailed,
     BatchSucceeded,
     BeginBatch,
     DropStage,
@@ -20,10 +20,6 @@ from lwm2m_fota.machines.coordinator_events import (
     GroupEffect,
     GroupEvent,
     GroupRestarted,
-    InstanceEvent,
-    On,
-    PackageChecked,
-    UpdateRequested,
 )
 from lwm2m_fota.machines.coordinator_state import Component, ComponentGroup, Stage, new_group
 from lwm2m_fota.machines.effects import BeginInstall, DiscardImage, Effect, Persist
@@ -200,29 +196,4 @@ def _effects_of(effect: Effect, there: Iterable[Stage]) -> Iterator[GroupEffect]
 
 
 def _event_of(event: Happening) -> events.Event:
-    match event:
-        case Own(own):
-            return own
-        case On(_, own):
-            return _of_object_5(own)
-        case BatchSucceeded(attempt):
-            return events.InstallSucceeded(attempt)
-        case BatchFailed(result, _, images_kept, attempt):
-            return events.InstallFailed(result, images_kept, attempt)
-        case GroupRestarted(found):
-            image = next((image for _, image in found.stages), events.StagedImage.MISSING)
-            return events.Restarted(events.Found(image=image, boot=found.boot, attempt=found.attempt))
-        case events.ClockRead():
-            return event
-        case _:
-            assert_never(event)
-
-
-def _of_object_5(own: InstanceEvent) -> events.Event:
-    match own:
-        case PackageChecked(name, version, _, _, transfer):
-            return events.PackageVerified(name, version, transfer=transfer)
-        case UpdateRequested(_, defer):
-            return events.UpdateExecuted(defer=defer)
-        case _:
-            return own
+    return event.event if isinstance(event, Own) else event_of_object_5(event)
