@@ -9,8 +9,8 @@ answered 5.00, and the turn goes on. What a sink or a source raises ends its cal
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol, final
+from collections.abc import Callable
+from typing import Final, final
 
 import attrs
 
@@ -34,48 +34,14 @@ from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.errors import TransportError
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.runtime.entropy import SystemEntropy
+from lwm2m_fota.runtime.pending import BlockSink, PendingCall, RequestHandler
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.base import BurstSender, DatagramTransport, Peer
+from lwm2m_fota.transport.bursts import bundled
 from lwm2m_fota.transport.sessions import SessionTransport
 
 DEFAULT_MAX_BODY_BYTES = 65536
 _NO_ANSWER: Final = b""
-
-
-class BlockSink(Protocol):
-    """Where the blocks of a download go."""
-
-    def block(self, arrived: BlockArrived) -> None:
-        """Store one block; blocks come in order. An error ends the download with that error."""
-        ...
-
-    def restarted(self, reason: str) -> None:
-        """The body changed on the server: what was stored is void, the next block has offset 0.
-
-        An error ends the download with that error.
-        """
-        ...
-
-
-class RequestHandler(Protocol):
-    """What answers requests."""
-
-    def __call__(self, received: RequestReceived, now: float) -> Response | None:
-        """The response, or None if `Pump.respond` will be called later."""
-        ...
-
-
-class _Call:
-    """What a running call delivers to."""
-
-    __slots__ = ("future", "on_notify", "on_progress", "sink", "source")
-
-    def __init__(self, future: "asyncio.Future[Message]") -> None:
-        self.future = future
-        self.source: PackageSource | None = None
-        self.on_progress: Callable[[int], None] | None = None
-        self.sink: BlockSink | None = None
-        self.on_notify: Callable[[Message], None] | None = None
 
 
 @final
@@ -96,23 +62,6 @@ class Observation:
     def forget(self) -> None:
         """End the observation here alone: the peer has lost it already."""
         self._pump.forget(self._call)
-
-
-def bundled(outbox: Sequence[tuple[bytes | Burst, Peer]]) -> Iterator[tuple[bytes | Burst, Peer]]:
-    """The same datagrams in the same order, those that may leave together as bursts."""
-    run: list[bytes] = []
-    to: Peer = None
-    for data, peer in outbox:
-        if run and (peer != to or not isinstance(data, bytes) or len(data) != len(run[0])):
-            yield (run[0] if len(run) == 1 else tuple(run)), to
-            run = []
-        if isinstance(data, bytes):
-            run.append(data)
-            to = peer
-        else:
-            yield data, peer
-    if run:
-        yield (run[0] if len(run) == 1 else tuple(run)), to
 
 
 def _endpoint_limits(limits: EndpointLimits, transport: DatagramTransport) -> EndpointLimits:
@@ -149,7 +98,7 @@ class Pump:
         self.on_request: RequestHandler | None = None
         self.on_observer_lost: Callable[[Peer, bytes], None] | None = None
         self.on_ended: Callable[[Peer], None] | None = None
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, PendingCall] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
         self._bursts = transport if isinstance(transport, BurstSender) else None
@@ -474,7 +423,9 @@ class Pump:
             TransportError: no answer (PeerTimeoutError), a reset (PeerResetError), or the endpoint was closed.
             BlockwiseError: the body is too large or comes wrongly.
         """
-        return await self._run(peer, request, Collect(max_body_bytes), _Call(self._running_loop().create_future()))
+        return await self._run(
+            peer, request, Collect(max_body_bytes), PendingCall(self._running_loop().create_future())
+        )
 
     async def upload(
         self, peer: Peer, request: Request, source: PackageSource, on_progress: Callable[[int], None] | None = None
@@ -485,7 +436,7 @@ class Pump:
             TransportError, BlockwiseError: as `call`.
             StorageError: the source cannot be read; and whatever else `source` or `on_progress` raises.
         """
-        call = _Call(self._running_loop().create_future())
+        call = PendingCall(self._running_loop().create_future())
         call.source = source
         call.on_progress = on_progress
         return await self._run(peer, request, Collect(DEFAULT_MAX_BODY_BYTES), call)
@@ -497,7 +448,7 @@ class Pump:
             TransportError, BlockwiseError: as `call`.
             Exception: what `sink` raised.
         """
-        call = _Call(self._running_loop().create_future())
+        call = PendingCall(self._running_loop().create_future())
         call.sink = sink
         return await self._run(peer, request, stream, call)
 
@@ -509,7 +460,7 @@ class Pump:
         Raises:
             TransportError, BlockwiseError: as `call`.
         """
-        call = _Call(self._running_loop().create_future())
+        call = PendingCall(self._running_loop().create_future())
         call.on_notify = on_notify
         call_id = self._start(peer, request, Collect(DEFAULT_MAX_BODY_BYTES), call)
         try:
@@ -531,7 +482,7 @@ class Pump:
             self._endpoint.cancel(call_id, self.now(), forget=True)
             self._turn()
 
-    def _start(self, peer: Peer, request: Request, body: Collect | Stream, call: _Call) -> int:
+    def _start(self, peer: Peer, request: Request, body: Collect | Stream, call: PendingCall) -> int:
         if not self._opened:
             raise TransportError("the endpoint is not open")
         call_id = self._endpoint.request(peer, request, self.now(), body=body)
@@ -539,7 +490,7 @@ class Pump:
         self._turn()
         return call_id
 
-    async def _run(self, peer: Peer, request: Request, body: Collect | Stream, call: _Call) -> Message:
+    async def _run(self, peer: Peer, request: Request, body: Collect | Stream, call: PendingCall) -> Message:
         call_id = self._start(peer, request, body, call)
         try:
             return await call.future

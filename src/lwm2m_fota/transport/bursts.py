@@ -6,8 +6,10 @@ Plain socket options do it. Where the system or the path does not take them, dat
 import errno
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, final
+
+from lwm2m_fota.transport.base import Peer
 
 SOL_UDP: Final = 17
 UDP_SEGMENT: Final = 103
@@ -38,6 +40,25 @@ def parts_of(datagrams: Sequence[bytes]) -> list[Sequence[bytes]]:
     size = max(len(datagrams[0]), 1)
     count = max(min(MAX_SEGMENTS, MAX_BURST_BYTES // size), 1)
     return [datagrams[at : at + count] for at in range(0, len(datagrams), count)]
+
+
+def bundled(
+    outbox: Sequence[tuple[bytes | tuple[bytes, ...], Peer]],
+) -> Iterator[tuple[bytes | tuple[bytes, ...], Peer]]:
+    """The same datagrams in the same order, those that may leave together as bursts."""
+    run: list[bytes] = []
+    to: Peer = None
+    for data, peer in outbox:
+        if run and (peer != to or not isinstance(data, bytes) or len(data) != len(run[0])):
+            yield (run[0] if len(run) == 1 else tuple(run)), to
+            run = []
+        if isinstance(data, bytes):
+            run.append(data)
+            to = peer
+        else:
+            yield data, peer
+    if run:
+        yield (run[0] if len(run) == 1 else tuple(run)), to
 
 
 @final

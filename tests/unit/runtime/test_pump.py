@@ -22,7 +22,7 @@ from lwm2m_fota.errors import (
     UsageError,
 )
 from lwm2m_fota.runtime.entropy import SeededEntropy
-from lwm2m_fota.runtime.pump import Pump, bundled
+from lwm2m_fota.runtime.pump import Pump
 from lwm2m_fota.sim.loop import run
 from lwm2m_fota.transport.memory import MemoryNetwork
 from lwm2m_fota.transport.udp import UdpTransport
@@ -998,19 +998,6 @@ def test_a_burst_leaves_together_where_it_can():
     pump._endpoint.outbox += [((b"1", b"2"), "peer")]
     pump._transmit()
     assert transport.bursts == [((b"1", b"2"), "peer")]
-
-
-def test_datagrams_of_one_length_to_one_peer_are_bundled_in_order():
-    outbox = [(b"a1", 1), (b"a2", 1), (b"b1", 2), (b"a34", 1), (b"a45", 1), ((b"x", b"y"), 1), (b"a5", 1), (b"c", 3)]
-    assert list(bundled(outbox)) == [
-        ((b"a1", b"a2"), 1),
-        (b"b1", 2),
-        ((b"a34", b"a45"), 1),
-        ((b"x", b"y"), 1),
-        (b"a5", 1),
-        (b"c", 3),
-    ]
-    assert list(bundled([])) == []
 
 
 class Counting:

@@ -14,6 +14,7 @@ from lwm2m_fota.transport.bursts import (
     QUIET_DATAGRAMS,
     SENT,
     Segmentation,
+    bundled,
     parts_of,
 )
 from lwm2m_fota.transport.udp import UdpTransport
@@ -246,3 +247,16 @@ def test_the_options_are_those_of_this_system():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(17, 104, 1)
         assert sock.getsockopt(17, 104) == 1
+
+
+def test_datagrams_of_one_length_to_one_peer_are_bundled_in_order():
+    outbox = [(b"a1", 1), (b"a2", 1), (b"b1", 2), (b"a34", 1), (b"a45", 1), ((b"x", b"y"), 1), (b"a5", 1), (b"c", 3)]
+    assert list(bundled(outbox)) == [
+        ((b"a1", b"a2"), 1),
+        (b"b1", 2),
+        ((b"a34", b"a45"), 1),
+        ((b"x", b"y"), 1),
+        (b"a5", 1),
+        (b"c", 3),
+    ]
+    assert list(bundled([])) == []
