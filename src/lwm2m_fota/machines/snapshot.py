@@ -1,6 +1,6 @@
 """The machine as plain values for a store, and what a restart makes of it (SPEC 3.3)."""
 
-import sys
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,7 +19,7 @@ SCHEMA: Final = 1
 MAX_NUMBER: Final = 2**63 - 1
 """The largest number of a transfer or attempt that is taken."""
 
-LARGEST_S: Final = sys.float_info.max
+LARGEST_S: Final = math.nextafter(math.inf, 0.0)
 """The largest time that is taken; an integer of a file may be larger than any float."""
 
 

@@ -3,8 +3,8 @@
 The types of the fields say how a value is read; what does not fit them is refused.
 """
 
+import math
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cache
@@ -21,7 +21,7 @@ TraceListener: TypeAlias = Callable[[Mapping[str, object]], object]
 _IN_TEXT: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#]+)[^\s]*")
 _WHOLE: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.DOTALL)
 _CUT: Final = "/..."
-LARGEST: Final = sys.float_info.max
+LARGEST: Final = math.nextafter(math.inf, 0.0)
 """A number of seconds that is larger is none; an integer of JSON has no bound of its own."""
 
 NO_URI: Final = "not a URI"
