@@ -37,8 +37,8 @@ Size1 says how much is taken |
 Max-Age says when to come back |
 | bytes of unfinished bodies | `DispatchSettings.gathered_bytes`, `BodyLimits.gathered_bytes` | 5.03 with Max-Age |
 | packages on their way, for a peer and in all | `PackageServerLimits.transfers`, `HttpHostLimits.connections` | 5.03 \
-with Max-Age, 503 |
-| registrations | `RegistryLimits.max_registrations` | 5.03 |
+with Max-Age, 503 with Retry-After |
+| registrations | `RegistryLimits.max_registrations` | 5.03 with Max-Age |
 | a package that is pulled | `TrustPolicy.max_package_bytes`, the store, `DownloadPolicy.max_package_bytes` | none: \
 the pull ends with Update Result 2 |
 | time | `TransferLimits.idle_s`, `EndpointLimits.exchange_wait_s`; `DownloadPolicy`, `UpdateLimits` | none: others \

@@ -5,6 +5,7 @@
     FotaError
     ├── UsageError                 the caller broke a contract: a bug on our side of the wire
     ├── RefusedError               a request that is not legal in the present state (4.05 unless stated)
+    │   └── BusyError                  no room at present (5.03)
     ├── MalformedError             bytes that break their format (4.00)
     │   ├── MessageFormatError     a CoAP message
     │   ├── ContentError           a payload in an LwM2M content format
@@ -65,6 +66,22 @@ class RefusedError(FotaError):
     """A request that is not legal in the present state; nothing has changed."""
 
     default_code = Code.METHOD_NOT_ALLOWED
+
+
+class BusyError(RefusedError):
+    """A request for which there is no room at present; nothing has changed.
+
+    Attributes:
+        retry_after_s: when it may be made again, seconds: the Max-Age of the answer (RFC 7252 section 5.9.3.4).
+    """
+
+    default_code = Code.SERVICE_UNAVAILABLE
+
+    def __init__(
+        self, message: str, *, retry_after_s: float, code: int | None = None, result: UpdateResult | None = None
+    ) -> None:
+        super().__init__(message, code=code, result=result)
+        self.retry_after_s = retry_after_s
 
 
 class MalformedError(FotaError):

@@ -86,6 +86,36 @@ def run(test, **options):
     return loop.run(main())
 
 
+REBOUND = ("192.0.2.99", 4711)
+
+
+class Rebound:
+    """What a device has below DTLS, behind a NAT that gives it another address after `rebind`, which nobody tells it."""
+
+    def __init__(self, world, under):
+        self._network = world.network
+        self._under, self._then = under, world.network.transport(*REBOUND)
+        self._sends = under
+
+    def __getattr__(self, name):
+        return getattr(self._under, name)
+
+    async def open(self, handler):
+        await self._under.open(handler)
+        await self._then.open(handler)
+
+    async def close(self):
+        await self._under.close()
+        await self._then.close()
+
+    def send(self, data, peer):
+        self._sends.send(data, peer)
+
+    def rebind(self):
+        self._network.cut(self._under.local_address)
+        self._sends = self._then
+
+
 @pytest.mark.parametrize("method", ["push", "pull"])
 def test_an_update_over_dtls_with_a_key(method):
     async def test(world):
@@ -150,6 +180,31 @@ def test_a_device_whose_address_changes_opens_a_new_session_and_its_update_goes_
             after = world.server.registration("device")
             assert (after.id, after.peer.address) == (before.id, before.peer.address)  # the same port in this network
             assert after.peer != before.peer
+            assert isinstance(await running, Succeeded)
+            assert (device.image, device.boots) == (PACKAGE, 2)
+
+    run(test)
+
+
+@pytest.mark.parametrize("method", ["push", "pull"])
+def test_a_device_whose_nat_gives_it_another_port_shakes_hands_anew_and_its_update_goes_on(method):
+    """Its records come from an address without a session, and are dropped: it hears nothing, and begins a new one."""
+    paths = []
+
+    async def test(world):
+        def over(under):
+            paths.append(Rebound(world, under))
+            return DtlsTransport(paths[-1], keyring=Keyring([Held(ORIGIN, psk("device"))]))
+
+        async with SimulatedDevice(world.network, SERVER, "device", MODEL, over=over) as device:
+            await device.registered()
+            before = world.server.registration("device")
+            running = asyncio.ensure_future(world.update(method))
+            await staged(device)
+            paths[-1].rebind()
+            while (after := world.server.registration("device")).peer.address != REBOUND:  # noqa: ASYNC110 - virtual time
+                await asyncio.sleep(1.0)
+            assert (after.peer.identity, device.boots) == (before.peer.identity, 1)
             assert isinstance(await running, Succeeded)
             assert (device.image, device.boots) == (PACKAGE, 2)
 

@@ -12,7 +12,7 @@ from lwm2m_fota.coap.events import Peer
 from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, decode
 from lwm2m_fota.coap.messaging import Arrival, ArrivalKind, MessageLayer
-from lwm2m_fota.coap.numbers import NON
+from lwm2m_fota.coap.numbers import NON, Option
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, frame
@@ -22,6 +22,7 @@ from lwm2m_fota.errors import BlockwiseError, MessageFormatError
 from lwm2m_fota.model.codes import Code, is_request, is_response
 
 _BUSY: Final = int(Code.SERVICE_UNAVAILABLE)
+_SOON: Final = ((int(Option.MAX_AGE), b"\x01"),)
 _NOTHING: Final = Message(NON, 0, 0)
 
 
@@ -63,7 +64,7 @@ class StreamLayer(MessageLayer):
             message = message._replace(payload=data.payload)
         if is_request(message.code):
             if len(state.exchanges) >= self._limits.exchanges_per_peer:  # it will not come again
-                self.send(frame(NON, _BUSY, message.token, (), b""), peer)
+                self.send(frame(NON, _BUSY, message.token, _SOON, b""), peer)
                 return None
             return Arrival(ArrivalKind.REQUEST, state, message, entry=Entry(0, inf))
         if is_response(message.code) and message.token in state.tokens:

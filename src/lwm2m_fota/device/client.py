@@ -23,6 +23,7 @@ from lwm2m_fota.lwm2m.dispatch import Dispatcher, DispatchSettings
 from lwm2m_fota.lwm2m.instances import Instances
 from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.registration import RegistrationSettings, spoken_over
+from lwm2m_fota.lwm2m.responses import retry_option
 from lwm2m_fota.lwm2m.value_object import ValueObject
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path
@@ -356,4 +357,4 @@ class Lwm2mClient:
 
 def _unavailable(received: RequestReceived, now: float) -> Response:
     del received, now
-    return Response(Code.SERVICE_UNAVAILABLE)
+    return Response(Code.SERVICE_UNAVAILABLE, (retry_option(),))

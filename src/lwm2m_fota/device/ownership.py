@@ -7,7 +7,8 @@ from enum import Enum
 from typing import Final, final
 
 from lwm2m_fota.device.engine import Engine
-from lwm2m_fota.errors import RefusedError, StorageError
+from lwm2m_fota.errors import BusyError, RefusedError, StorageError
+from lwm2m_fota.lwm2m.responses import RETRY_AFTER_S
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.storage.base import StateStore
@@ -22,7 +23,7 @@ class OtherServer(Enum):
     SERVED = "everything, as the owner may"
 
 
-_REFUSALS: Final = {OtherServer.BUSY: Code.SERVICE_UNAVAILABLE, OtherServer.REFUSED: Code.UNAUTHORIZED}
+_WHY: Final = "another server updates this device"
 
 
 @final
@@ -68,10 +69,13 @@ class Ownership:
         """
         if asyncio.get_running_loop().time() >= self._until:
             self.release()
-        code = _REFUSALS.get(self._policy)
         is_free = self._owner is None or self._owner == server
-        if code is not None and path.object_id == self._firmware.definition.id and not is_free:
-            raise RefusedError("another server updates this device", code=code)
+        if is_free or path.object_id != self._firmware.definition.id:
+            return
+        if self._policy is OtherServer.BUSY:
+            raise BusyError(_WHY, retry_after_s=RETRY_AFTER_S)
+        if self._policy is OtherServer.REFUSED:
+            raise RefusedError(_WHY, code=Code.UNAUTHORIZED)
 
     @contextlib.contextmanager
     def asked_by(self, server: int | None) -> Iterator[None]:

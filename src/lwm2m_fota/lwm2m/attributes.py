@@ -12,8 +12,8 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.content.link import Attributes as LinkAttributes
-from lwm2m_fota.errors import ContentError, RefusedError
-from lwm2m_fota.model.codes import Code
+from lwm2m_fota.errors import BusyError, ContentError
+from lwm2m_fota.lwm2m.responses import RETRY_AFTER_S
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.resources import ResourceDefinition, ValueType
 
@@ -176,7 +176,7 @@ class AttributeTable:
 
         Raises:
             ContentError: they contradict each other, with those from above; nothing has changed.
-            RefusedError: the server has attached to too many paths (5.03).
+            BusyError: the server has attached to too many paths (5.03).
         """
         own = self.attached(server, path).changed(changes)
         above = self.effective(server, Path(path.ids[:-1]))
@@ -190,7 +190,7 @@ class AttributeTable:
             table[path] = own
         else:
             self._attached[server] = table
-            raise RefusedError("attributes at too many paths", code=Code.SERVICE_UNAVAILABLE)
+            raise BusyError("attributes at too many paths", retry_after_s=RETRY_AFTER_S)
         if not table:
             return
         if len(self._attached) >= self._max_servers:

@@ -10,8 +10,8 @@ from lwm2m_fota.coap.block1 import Accepted, Block1Receiver
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import Message, sort_options
 from lwm2m_fota.coap.numbers import Option
-from lwm2m_fota.errors import UsageError
-from lwm2m_fota.lwm2m.places import BusyError, TransferLimits
+from lwm2m_fota.errors import BusyError, UsageError
+from lwm2m_fota.lwm2m.places import TransferLimits
 from lwm2m_fota.lwm2m.transfers import Transfer, TransferTable
 from lwm2m_fota.model.codes import Code
 

@@ -5,28 +5,9 @@ from typing import Generic, TypeVar, final
 
 import attrs
 
-from lwm2m_fota.errors import RefusedError, UsageError
-from lwm2m_fota.model.codes import Code
-from lwm2m_fota.model.enums import UpdateResult
+from lwm2m_fota.errors import BusyError, UsageError
 
 _V = TypeVar("_V")
-
-
-@final
-class BusyError(RefusedError):
-    """A request for which there is no room at present; nothing has changed.
-
-    Attributes:
-        retry_after_s: when it may be made again, seconds: the Max-Age of the answer (RFC 7252 section 5.9.3.4).
-    """
-
-    default_code = Code.SERVICE_UNAVAILABLE
-
-    def __init__(
-        self, message: str, *, retry_after_s: float, code: int | None = None, result: UpdateResult | None = None
-    ) -> None:
-        super().__init__(message, code=code, result=result)
-        self.retry_after_s = retry_after_s
 
 
 @final

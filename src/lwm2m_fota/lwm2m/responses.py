@@ -9,12 +9,15 @@ from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import Message, Options, pack_uint, sort_options
 from lwm2m_fota.coap.numbers import Option
-from lwm2m_fota.errors import BlockwiseError, FotaError
-from lwm2m_fota.lwm2m.places import BusyError
+from lwm2m_fota.errors import BlockwiseError, BusyError, FotaError
 from lwm2m_fota.model.codes import Code
 
 MAX_DIAGNOSTIC_BYTES: Final = 256
 """Of the text for people that goes into an error response (RFC 7252 section 5.5.2)."""
+
+
+RETRY_AFTER_S: Final = 60.0
+"""When to ask again for what there may be room for some time; what Max-Age is by default, too."""
 
 
 def diagnostic_payload(text: str) -> bytes:
@@ -28,9 +31,16 @@ def error_response(error: FotaError) -> Response:
     if isinstance(error, BlockwiseError) and error.size1 is not None:
         options = ((int(Option.SIZE1), pack_uint(error.size1)),)
     elif isinstance(error, BusyError):
-        options = ((int(Option.MAX_AGE), pack_uint(max(math.ceil(error.retry_after_s), 1))),)
+        options = (retry_option(error.retry_after_s),)
+    elif error.code == Code.SERVICE_UNAVAILABLE:
+        options = (retry_option(),)
     code = Code.INTERNAL_SERVER_ERROR if error.code is None else error.code
     return Response(code, options, diagnostic_payload(str(error)))
+
+
+def retry_option(wait_s: float = RETRY_AFTER_S) -> tuple[int, bytes]:
+    """Max-Age of a 5.03: when to ask again, whole seconds (RFC 7252 section 5.9.3.4)."""
+    return int(Option.MAX_AGE), pack_uint(max(math.ceil(wait_s), 1))
 
 
 def content_format_option(number: int) -> tuple[int, bytes]:

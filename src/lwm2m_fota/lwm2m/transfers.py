@@ -5,7 +5,8 @@ from typing import Final, final
 
 from lwm2m_fota.coap.block1 import Block1Receiver
 from lwm2m_fota.coap.endpoint import Response
-from lwm2m_fota.lwm2m.places import BusyError, Places, TransferLimits
+from lwm2m_fota.errors import BusyError
+from lwm2m_fota.lwm2m.places import Places, TransferLimits
 
 _RETRY_S: Final = 1.0
 """When to come back where others gather more than there is room for: they end with the next blocks, or never."""

@@ -20,7 +20,7 @@ from lwm2m_fota.lwm2m.registry import (
     RegistryLimits,
     Removed,
 )
-from lwm2m_fota.lwm2m.responses import diagnostic_payload
+from lwm2m_fota.lwm2m.responses import diagnostic_payload, retry_option
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.server.callbacks import tell
 from lwm2m_fota.server.listeners import Listeners, Listening
@@ -161,6 +161,8 @@ class Registrations:
         if answer.location_id is not None:
             location = (self._root, answer.location_id)
             options = tuple((int(Option.LOCATION_PATH), part.encode()) for part in location)
+        if answer.code == Code.SERVICE_UNAVAILABLE:
+            options = (retry_option(),)
         return Response(answer.code, options, diagnostic_payload(answer.diagnostic))
 
     # -- events out

@@ -20,6 +20,8 @@ from lwm2m_fota.web.site import HttpPackageSite, HttpSiteLimits
 
 try:
     import uvicorn
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 except ImportError as error:
     raise MissingExtraError("http and https need: pip install 'lwm2m-fota[http]'") from error
 
@@ -32,13 +34,15 @@ class HttpHostLimits:
     """Bounds of the server.
 
     Attributes:
-        connections: at a time; more are answered 503.
+        connections: at a time; more are answered 503, with Retry-After, and closed.
+        retry_after_s: when those may ask again.
         keep_alive_s: how long a connection may be idle between requests.
         goodbye_s: how long downloads may go on when the host is stopped.
         site: of the packages.
     """
 
     connections: int = 1_000
+    retry_after_s: int = 5
     keep_alive_s: int = 5
     goodbye_s: int = 1
     site: HttpSiteLimits = attrs.field(factory=HttpSiteLimits)
@@ -115,7 +119,8 @@ class HttpPackageHost:
         self._address = (host, port)
         context = self._context
         config = uvicorn.Config(
-            self._site.app,
+            self._app,
+            interface="asgi3",  # not found out by itself of a method
             http="h11",
             ws="none",
             lifespan="off",
@@ -123,13 +128,21 @@ class HttpPackageHost:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=self._limits.connections,
             timeout_keep_alive=self._limits.keep_alive_s,
             timeout_graceful_shutdown=self._limits.goodbye_s,
             ssl_context_factory=None if context is None else (lambda _config, _default: context),
         )
         self._server = _Server(config)
         self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse who is too many: uvicorn's own limit would not say when to come back."""
+        server, limits = self._server, self._limits
+        if server is not None and len(server.server_state.connections) > limits.connections:
+            headers = {"Retry-After": str(limits.retry_after_s), "Connection": "close"}
+            await Response(status_code=503, headers=headers)(scope, receive, send)
+            return
+        await self._site.app(scope, receive, send)
 
     async def stop(self) -> None:
         """Stop; twice is harmless."""

@@ -91,7 +91,7 @@ def test_the_same_message_twice_is_two_requests(coap):
 def test_more_requests_than_there_is_room_for_are_refused(coap):
     server = make(coap, limits=EndpointLimits(exchanges_per_peer=1))
     assert len(feed(server, "310142b26677 310143b26677")) == 1
-    assert sent(server) == ["01a343"]
+    assert sent(server) == ["31a343d10101"]  # Max-Age 1
 
 
 def test_nobody_is_taken_in_beyond_the_limit(coap):

@@ -21,6 +21,7 @@ CARRIED = {
     "UnsupportedContentFormatError": (0x8F, None),
     "NotAcceptableError": (0x86, None),
     "BlockwiseError": (0x88, None),
+    "BusyError": (0xA3, None),
     "PackageError": (0x80, 5),
     "UnsupportedPackageError": (0x80, 6),
     "IntegrityError": (0x80, 5),
@@ -37,7 +38,7 @@ CARRIED = {
 
 @pytest.mark.parametrize("name", CARRIED)
 def test_an_error_carries_its_code_and_result(name):
-    error = CLASSES[name]("why")
+    error = CLASSES[name]("why", **({"retry_after_s": 1.0} if name == "BusyError" else {}))
     assert (error.code, error.result) == CARRIED[name]
     assert str(error) == "why"
 

@@ -4,9 +4,9 @@ import pytest
 
 from lwm2m_fota.coap.endpoint import Response
 from lwm2m_fota.coap.message import Message
-from lwm2m_fota.errors import BlockwiseError, UsageError
+from lwm2m_fota.errors import BlockwiseError, BusyError, UsageError
 from lwm2m_fota.lwm2m.bodies import BodyLimits, RequestBodies
-from lwm2m_fota.lwm2m.places import BusyError, TransferLimits
+from lwm2m_fota.lwm2m.places import TransferLimits
 
 POST, CONTINUE, CREATED, INCOMPLETE, TOO_LARGE = 2, 0x5F, 0x41, 0x88, 0x8D
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwm2m_fota.errors import UsageError
-from lwm2m_fota.lwm2m.places import BusyError, Places, TransferLimits
+from lwm2m_fota.errors import BusyError, UsageError
+from lwm2m_fota.lwm2m.places import Places, TransferLimits
 
 IN_ALL, PER_PEER, IDLE_S = 4, 2, 10.0
 LIMITS = TransferLimits(in_all=IN_ALL, per_peer=PER_PEER, idle_s=IDLE_S)

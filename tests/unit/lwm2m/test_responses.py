@@ -4,6 +4,7 @@ import pytest
 
 from lwm2m_fota.errors import (
     BlockwiseError,
+    BusyError,
     ContentError,
     IntegrityError,
     NotAcceptableError,
@@ -13,7 +14,6 @@ from lwm2m_fota.errors import (
     UnsupportedContentFormatError,
     UsageError,
 )
-from lwm2m_fota.lwm2m.places import BusyError
 from lwm2m_fota.lwm2m.responses import MAX_DIAGNOSTIC_BYTES, diagnostic_payload, error_response
 
 
@@ -47,6 +47,12 @@ def test_too_large_tells_what_would_be_taken():
 def test_where_there_is_no_room_the_peer_is_told_when_to_come_back(wait_s, max_age):
     response = error_response(BusyError("x", retry_after_s=wait_s))
     assert (response.code, response.options, response.payload) == (0xA3, ((14, max_age),), b"x")
+
+
+def test_whoever_is_to_come_back_later_is_told_when():
+    """Also where nobody knows better than what Max-Age is without the option (RFC 7252 section 5.10.5)."""
+    assert error_response(RefusedError("x", code=0xA3)).options == ((14, b"\x3c"),)
+    assert error_response(RefusedError("x")).options == ()
 
 
 def test_the_line_for_people_is_bounded_and_cut_between_characters():

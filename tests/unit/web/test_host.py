@@ -363,12 +363,19 @@ def test_a_host_is_stopped_in_the_middle_of_a_download(web):
 
 def test_more_connections_than_allowed_are_refused(web):
     async def main():
-        async with hosting(limits=HttpHostLimits(connections=2)) as (host, client):
+        async with hosting(limits=HttpHostLimits(connections=2, retry_after_s=7)) as (host, client):
             uri = host.publish(SOURCE, "http", nothing).uri
-            held = [await asyncio.open_connection(*host.local_address) for _ in range(3)]
-            assert (await client.get(uri)).status_code == 503
-            for _, writer in held:
-                writer.close()
+            held = [await asyncio.open_connection(*host.local_address) for _ in range(2)]
+            refused = await client.get(uri)
+            assert (refused.status_code, refused.headers["retry-after"], refused.content) == (503, "7", b"")
+            assert refused.headers["connection"] == "close"
+            _, writer = held.pop()
+            writer.close()
+            await writer.wait_closed()
+            async with asyncio.timeout(20):
+                while (await client.get(uri)).status_code == 503:
+                    pass
+            held[0][1].close()
 
     web.run(main())
 
