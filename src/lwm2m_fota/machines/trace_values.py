@@ -3,7 +3,6 @@
 The types of the fields say how a value is read; what does not fit them is refused.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -14,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_typ
 import attrs
 
 from lwm2m_fota.errors import SnapshotError, UsageError
+from lwm2m_fota.machines.snapshot import LARGEST_S
 
 TraceListener: TypeAlias = Callable[[Mapping[str, object]], object]
 """Is given each line of a trace, as JSON values."""
@@ -21,9 +21,6 @@ TraceListener: TypeAlias = Callable[[Mapping[str, object]], object]
 _IN_TEXT: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#]+)[^\s]*")
 _WHOLE: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.DOTALL)
 _CUT: Final = "/..."
-LARGEST: Final = math.nextafter(math.inf, 0.0)
-"""A number of seconds that is larger is none; an integer of JSON has no bound of its own."""
-
 NO_URI: Final = "not a URI"
 """Recorded in place of a text that is none: nobody knows what stands in it."""
 
@@ -101,7 +98,7 @@ def made(hint: Any, data: object) -> Any:  # noqa: ANN401, PLR0911 - any type; o
         return _of_enum(hint, data)
     if hint is float:
         is_number = isinstance(data, int | float) and not isinstance(data, bool)
-        return float(_checked(data, is_number and -LARGEST <= data <= LARGEST, hint))  # type: ignore[operator]
+        return float(_checked(data, is_number and -LARGEST_S <= data <= LARGEST_S, hint))  # type: ignore[operator]
     return _checked(data, type(data) is hint, hint)
 
 

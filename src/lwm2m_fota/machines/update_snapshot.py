@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, final
 import attrs
 
 from lwm2m_fota.errors import SnapshotError, UsageError
+from lwm2m_fota.machines.snapshot import LARGEST_S
 from lwm2m_fota.machines.update_policy import UpdatePlan
 from lwm2m_fota.machines.update_state import Control, Memory, Times, UpdateMachine
 from lwm2m_fota.machines.update_versions import OwnVersions, VersionMatch, VersionRule
@@ -133,7 +134,7 @@ class _Decoder:
 
 
 def _decode_plain(kind: Any, data: Any) -> Any:  # noqa: ANN401 - as decode
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
+    if kind is float and isinstance(data, int) and not isinstance(data, bool) and abs(data) <= LARGEST_S:
         return float(data)
     if type(data) is not kind or data in (float("inf"), float("-inf")) or data != data:  # noqa: PLR0124 - NaN
         raise SnapshotError(f"not {kind.__name__}: {data!r}")

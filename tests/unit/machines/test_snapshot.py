@@ -134,6 +134,7 @@ def test_missing_field(field):
         {"last_change": True},
         {"last_change": float("nan")},
         {"last_change": float("inf")},
+        {"last_change": 10**400},
     ],
 )
 def test_wrong_value(change):

@@ -76,6 +76,7 @@ def change(path, value):
         change(["plan", "limits", "total_s"], -1.0),
         change(["plan", "limits", "total_s"], float("nan")),
         change(["plan", "limits", "total_s"], float("inf")),
+        change(["plan", "limits", "total_s"], 10**400),
         change(["plan", "limits", "total_s"], True),
         change(["control", "more"], 1),
         change(["control", "step"], "nowhere"),
