@@ -19,6 +19,7 @@ from lwm2m_fota.machines.effects import DiscardImage, Notify, OpenStage, VerifyI
 from lwm2m_fota.machines.events import PackageReceived, PackageVerified
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.paths import Path as Lwm2mPath
+from lwm2m_fota.transport.tls import HAS_PSK
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL = os.environ.get("LWM2M_FOTA_FULL") == "1"
@@ -64,9 +65,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     page = ROOT / "docs" / "reference" / "interop.md"
     text, mark = page.read_text(encoding="utf-8"), "| --- | --- | --- | --- |\n"
     above, _, below = text.partition(mark)
+    if not HAS_PSK:
+        rows |= {row for row in below.splitlines() if "Python 3.13" in row}  # those are for another run
+    skipped = [
+        report for report in reporter.stats.get("skipped", ()) if "needs Python 3.13" not in str(report.longrepr)
+    ]
     if what == "write":
         page.write_text(above + mark + "".join(f"{row}\n" for row in sorted(rows)), encoding="utf-8")
-    elif not reporter.stats.get("skipped") and (old := sorted(set(below.splitlines()) - rows)):
+    elif not skipped and (old := sorted(set(below.splitlines()) - rows)):
         reporter.write_line("no test shows any more:\n" + "\n".join(old), red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -115,11 +115,11 @@ def client(run_client, way):
 
 @pytest.fixture
 def note(met, way):
-    """Say what a program could do; rows of pre-shared keys come from Python 3.13 alone, and are not on the page."""
+    """Say what a program could do; with pre-shared keys, that needs Python 3.13."""
 
     def tell(kind, operation, outcome):
-        if way.credential != "psk":
-            met(f"coap-{kind}-{way.library}", way.scheme, operation, outcome)
+        how = " (psk, Python 3.13)" if way.credential == "psk" else ""
+        met(f"coap-{kind}-{way.library}", way.scheme, operation + how, outcome)
 
     return tell
 
