@@ -9,7 +9,7 @@ or tuples of them. Undefined, other simple values, and keys that hold maps or ta
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, final
 
 import attrs
@@ -28,6 +28,9 @@ _ONE_BYTE: Final = 24
 _EIGHT_BYTES: Final = 27
 _INDEFINITE: Final = 31
 _BREAK: Final = 0xFF
+_SMALL_UINTS_END: Final = 24
+"""Initial bytes below are numbers themselves."""
+
 _SIMPLE: Final[Mapping[int | None, bool | None]] = {20: False, 21: True, 22: None}
 _FLOATS: Final = {25: struct.Struct(">e"), 26: struct.Struct(">f"), 27: struct.Struct(">d")}
 _MAY_BE_INDEFINITE: Final = frozenset({_BYTES, _TEXT, _ARRAY, _MAP})
@@ -192,7 +195,8 @@ class _Reader:
     """Reads data items, and checks everything before anything is built of it."""
 
     __slots__ = (
-        "_canonical_ints", "_data", "_end", "_indefinite", "_items_left", "_max_depth", "at", "canonical_maps",
+        "_canonical_ints", "_data", "_end", "_indefinite", "_is_key", "_items_left", "_max_depth", "at",
+        "canonical_maps",
     )  # fmt: skip
 
     def __init__(
@@ -215,16 +219,25 @@ class _Reader:
         self._items_left = max_items
         self._canonical_ints = canonical_ints
         self._indefinite = allow_indefinite
+        self._is_key = False
         self.canonical_maps = False
         self.at = 0
 
-    def item(self, depth: int = 1, *, in_key: bool = False) -> object:
-        """Read the item that starts here."""
-        self._items_left -= 1
+    def item(self) -> object:
+        """Read an item that is in no other one."""
+        self._reserve(1, 1)
+        return self._value(1)
+
+    def _reserve(self, count: int, depth: int) -> None:
+        """So many items may follow, at this depth."""
+        self._items_left -= count
         if self._items_left < 0:
             raise CborError("too many data items")
         if depth > self._max_depth:
             raise CborError(f"nested deeper than {self._max_depth} levels")
+
+    def _value(self, depth: int) -> object:
+        """Read an item for which there is room."""
         at = self.at
         if at >= self._end:
             raise _EndsWithinError(_ENDS_WITHIN)
@@ -235,35 +248,45 @@ class _Reader:
             argument: int | None = info
         elif major == _OTHER:
             return self._float(info)
+        elif info == _ONE_BYTE and at + 1 < self._end and self._data[at + 1] >= _ONE_BYTE:  # in the shortest form
+            argument = self._data[at + 1]
+            self.at = at + 2
         else:
             argument = self._argument(initial)
-        if argument is not None:
-            if major == _BYTES:
-                return self._string(argument)
-            if major < _BYTES:
-                return argument if major == _UINT else -1 - argument
-        return self._build(major, argument, depth, in_key=in_key)
+        if argument is None or major > _MAP:
+            return self._rare(major, argument, depth)
+        value: object
+        if major < _BYTES:
+            value = argument if major == _UINT else -1 - argument
+        elif major < _ARRAY:
+            value = self._string(argument) if major == _BYTES else _text(self._string(argument))
+        else:
+            value = self._array(argument, depth + 1) if major == _ARRAY else self._map(argument, depth + 1)
+        return value
 
-    def _build(self, major: int, argument: int | None, depth: int, *, in_key: bool) -> object:
-        """The value of an item that is no number and no byte string of one piece; None is an indefinite length."""
+    def _rare(self, major: int, argument: int | None, depth: int) -> object:
+        """The value of a tag, a simple value, or something of indefinite length, whose argument is None."""
         value: object
         if major == _ARRAY:
-            items = self._array(argument, depth, in_key=in_key)
-            value = tuple(items) if in_key else items
+            value = self._array(argument, depth + 1)
+        elif major == _MAP:
+            value = self._map(argument, depth + 1)
         elif major == _TEXT:
-            value = "".join(map(_text, self._chunks(_TEXT))) if argument is None else _text(self._string(argument))
+            value = "".join(map(_text, self._chunks(_TEXT)))
         elif major == _BYTES:
             value = b"".join(self._chunks(_BYTES))
-        elif major == _OTHER:
-            value = _simple(argument)
-        elif in_key:
-            raise CborError("a key holds a map or a tag")
         else:
-            value = self._map(argument, depth) if major == _MAP else self._tag(argument, depth)
+            value = _simple(argument) if major == _OTHER else self._tag(argument, depth + 1)
         return value
 
     def _tag(self, number: int | None, depth: int) -> Tag:
-        return Tag(_definite(number), self.item(depth + 1))
+        self._refuse_in_key()
+        self._reserve(1, depth)
+        return Tag(_definite(number), self._value(depth))
+
+    def _refuse_in_key(self) -> None:
+        if self._is_key:
+            raise CborError("a key holds a map or a tag")
 
     def _argument(self, initial: int) -> int | None:
         """What follows an initial byte that does not hold the argument itself."""
@@ -303,31 +326,73 @@ class _Reader:
             info = initial & 0x1F
             yield self._string(info if info < _ONE_BYTE else _definite(self._argument(initial)))
 
-    def _array(self, count: int | None, depth: int, *, in_key: bool) -> list[object]:
+    def _array(self, count: int | None, depth: int) -> object:
         items: list[object] = []
-        while not self._broken() if count is None else len(items) < count:
-            items.append(self.item(depth + 1, in_key=in_key))
-        return items
+        data, end, value = self._data, self._end, self._value
+        for _ in self._rounds(count, 1, depth):
+            at = self.at
+            if at < end and data[at] < _SMALL_UINTS_END:  # as most are: read here, which spares a call
+                items.append(data[at])
+                self.at = at + 1
+            else:
+                items.append(value(depth))
+        return tuple(items) if self._is_key else items
 
     def _map(self, count: int | None, depth: int) -> dict[object, object]:
+        self._refuse_in_key()
         found: dict[object, object] = {}
         written: set[bytes] = set()  # two NaN are not equal once they are read
         last = b""
-        while not self._broken() if count is None else len(found) < count:
+        data, end, value, ascends = self._data, self._end, self._value, self.canonical_maps
+        for _ in self._rounds(count, 2, depth):
             start = self.at
-            key = self.item(depth + 1, in_key=True)
-            if self.canonical_maps:
-                if self._data[start : self.at] <= last:
+            if start < end and data[start] < _SMALL_UINTS_END:  # as above
+                key: object = data[start]
+                self.at = start + 1
+            else:
+                key = self._key(depth)
+            if ascends:
+                if data[start : self.at] <= last:
                     raise CborError("the keys of a map do not ascend")
-                last = self._data[start : self.at]
+                last = data[start : self.at]
             if type(key) is float or type(key) is tuple:
-                if self._data[start : self.at] in written:
+                if data[start : self.at] in written:
                     raise CborError(_TWICE)
-                written.add(self._data[start : self.at])
+                written.add(data[start : self.at])
             if key in found:
                 raise CborError(_TWICE)
-            found[key] = self.item(depth + 1)
+            found[key] = value(depth)
         return found
+
+    def _key(self, depth: int) -> object:
+        self._is_key = True
+        key = self._value(depth)
+        self._is_key = False
+        return key
+
+    def _rounds(self, count: int | None, items: int, depth: int) -> Iterable[object]:
+        """As many rounds as an array or a map has entries of so many items; None if it goes on to a break.
+
+        Room is made for all of them at once; where there is not enough, for one after another, as they come.
+        """
+        if count is None:
+            return self._until_break(items, depth)
+        left = self._items_left - count * items
+        if left < 0 or depth > self._max_depth:
+            return self._one_by_one(count, items, depth)
+        self._items_left = left
+        return range(count)
+
+    def _one_by_one(self, count: int, items: int, depth: int) -> Iterator[None]:
+        while count:
+            self._reserve(items, depth)
+            yield None
+            count -= 1
+
+    def _until_break(self, items: int, depth: int) -> Iterator[None]:
+        while not self._broken():
+            self._reserve(items, depth)
+            yield None
 
     def _broken(self) -> bool:
         """True, and past it, if a break comes next."""

@@ -30,6 +30,7 @@ from lwm2m_fota.package.verdicts import Refusal, refusal_error
 Data: TypeAlias = bytes | bytearray | memoryview
 
 _ALG: Final = int(Label.ALG)
+_STRICT: Final = CoseRules.STRICT  # reading a member of an enumeration costs as much as a call
 _Public: TypeAlias = list[tuple[Signer, PublicKey]]
 _Secret: TypeAlias = list[tuple[Signer, SecretKey]]
 
@@ -165,7 +166,7 @@ class _Frame:
         self.ring = ring
         self.external_aad = external_aad
         self.payload_bytes = payload_bytes
-        self.is_strict = rules is CoseRules.STRICT
+        self.is_strict = rules is _STRICT
         self.max_held_bytes = max_held_bytes
 
     def one_of_several(self, body: bytes, headers: Headers) -> Proof:

@@ -28,6 +28,7 @@ MAX_PROOFS: Final = 16
 Map: TypeAlias = Mapping[object, object]
 
 _CRIT, _KID, _IV, _PARTIAL_IV = (int(each) for each in (Label.CRIT, Label.KID, Label.IV, Label.PARTIAL_IV))
+_STRICT: Final = CoseRules.STRICT  # reading a member of an enumeration costs as much as a call
 _ARRAY: Final = 4  # the major type
 _INFO: Final = 0x1F
 _TAG_SIZES: Final = {**dict.fromkeys(range(0xC0, 0xD8), 0), 0xD8: 1, 0xD9: 2, 0xDA: 4, 0xDB: 8}
@@ -258,7 +259,7 @@ def _check_headers(headers: Headers, rules: CoseRules) -> None:
     for label in (*protected, *unprotected):
         if type(label) is not int and type(label) is not str:
             raise refusal_error(Refusal.MALFORMED, "a header label is neither a number nor text")
-    if rules is CoseRules.STRICT and not protected.keys().isdisjoint(unprotected):
+    if rules is _STRICT and not protected.keys().isdisjoint(unprotected):
         raise refusal_error(Refusal.MALFORMED, "a parameter stands in both headers")
     if _CRIT in protected or _CRIT in unprotected:
         _check_critical(headers)

@@ -1,7 +1,7 @@
 """A signature or a code on its way to be checked: it takes the payload piece by piece, and the value at the end."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, final
+from typing import Final, Protocol, TypeAlias, final
 
 from lwm2m_fota.package.cose.names import MacWay, SignatureWay
 from lwm2m_fota.package.crypto import KeyType, PublicKey, SecretKey
@@ -11,6 +11,8 @@ from lwm2m_fota.package.keyring import Fault, Signer
 from lwm2m_fota.package.verdicts import Refusal
 
 Data: TypeAlias = bytes | bytearray | memoryview
+
+_RSA: Final = KeyType.RSA  # reading a member of an enumeration costs as much as a call
 
 PublicWays: TypeAlias = Sequence[tuple[Signer, PublicKey]]
 """Keys to be tried, each with what is told if it fits."""
@@ -73,7 +75,7 @@ class HashedSignature:
         """The first key whose signature this is."""
         digest = self._context.digest()
         for signer, key in self._keys:
-            signature = value if key.type is KeyType.RSA else ecdsa_der(value, key.type)
+            signature = value if key.type is _RSA else ecdsa_der(value, key.type)
             if signature is not None and key.verify_digest(signature, digest):
                 return signer
         return None

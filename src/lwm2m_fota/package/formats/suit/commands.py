@@ -4,13 +4,14 @@ They are read whole and checked before any of them is run: a command that is not
 where it would not be reached.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
 import attrs
 
-from lwm2m_fota.package.formats.suit.codes import ALL_REPORTING, Condition, Directive, Key
+from lwm2m_fota.package.formats.suit.codes import ALL_REPORTING, SEQUENCES, Condition, Directive, Key
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.parameters import Parameters, read_parameters
 from lwm2m_fota.package.formats.suit.reading import load_array, malformed, too_much, unsupported
@@ -84,7 +85,6 @@ _SHARED: Final = frozenset(
 )
 _STARTING: Final = frozenset(Directive)
 _UPDATING: Final = _STARTING - {Directive.INVOKE}
-_CONDITIONS: Final = frozenset(map(int, Condition))
 _DIRECTIVES: Final = frozenset(map(int, Directive))
 _ACTS: Final = frozenset(
     {
@@ -98,6 +98,17 @@ _ACTS: Final = frozenset(
     }
 )
 _FEWEST_ALTERNATIVES: Final = 2
+
+_REPORTED: Final[Mapping[int, Check | Act]] = MappingProxyType(
+    {**{int(each): Check(each) for each in Condition}, **{int(each): Act(each) for each in _ACTS}}
+)
+"""The commands whose argument is a reporting policy, made once."""
+
+_SELECT, _TRY_EACH, _RUN = (
+    int(each) for each in (Directive.SET_COMPONENT_INDEX, Directive.TRY_EACH, Directive.RUN_SEQUENCE)
+)
+_OVERRIDE: Final = int(Directive.OVERRIDE_PARAMETERS)
+_NAMES: Final[Mapping[Key, str]] = MappingProxyType({key: f"sequence {key.name.lower()}" for key in SEQUENCES})
 
 
 @final
@@ -128,7 +139,7 @@ class Scope:
             PackageError: it breaks the rules, or is not understood.
         """
         allowed = _STARTING if key is Key.INVOKE else _UPDATING
-        return self._outer(data, f"sequence {key.name.lower()}", allowed)
+        return self._outer(data, _NAMES[key], allowed)
 
     def _outer(self, data: object, what: str, allowed: AbstractSet[Directive]) -> Commands:
         commands = _Reading(self, what, allowed).sequence(data, 1)
@@ -138,13 +149,15 @@ class Scope:
 
 
 @final
-@attrs.frozen
 class _Reading:
     """One sequence with those within it."""
 
-    scope: Scope
-    what: str
-    allowed: AbstractSet[Directive]
+    __slots__ = ("allowed", "scope", "what")
+
+    def __init__(self, scope: Scope, what: str, allowed: AbstractSet[Directive]) -> None:
+        self.scope = scope
+        self.what = what
+        self.allowed = allowed
 
     def sequence(self, data: object, depth: int) -> Commands:
         most = self.scope.limits.max_sequence_depth
@@ -159,34 +172,31 @@ class _Reading:
         for code, argument in zip(items[::2], items[1::2], strict=True):
             if type(code) is not int:
                 raise malformed(f"{self.what}: a command is no number")
-            if code in _CONDITIONS:
-                self._reporting(argument)
-                yield Check(Condition(code))
+            if code in _DIRECTIVES and code not in self.allowed:
+                raise malformed(f"{self.what}: {Directive(code).name.lower()} does not belong there")
+            reported = _REPORTED.get(code)
+            if reported is not None:
+                if type(argument) is not int or not 0 <= argument <= ALL_REPORTING:
+                    raise malformed(f"{self.what}: a reporting policy is 0 to {ALL_REPORTING}")
+                yield reported
             elif code in _DIRECTIVES:
-                yield self._directive(Directive(code), argument, depth)
+                yield self._directive(code, argument, depth)
             else:
                 raise unsupported(f"{self.what}: command {code}")
 
-    def _reporting(self, argument: object) -> None:
-        if type(argument) is not int or not 0 <= argument <= ALL_REPORTING:
-            raise malformed(f"{self.what}: a reporting policy is 0 to {ALL_REPORTING}")
-
-    def _directive(self, directive: Directive, argument: object, depth: int) -> Command:
-        if directive not in self.allowed:
-            raise malformed(f"{self.what}: {directive.name.lower()} does not belong there")
-        if directive in _ACTS:
-            self._reporting(argument)
-            return Act(directive)
-        if directive is Directive.SET_COMPONENT_INDEX:
+    def _directive(self, code: int, argument: object, depth: int) -> Command:
+        if code == _SELECT:
             return Select(self._indices(argument))
-        if directive is Directive.TRY_EACH:
+        if code == _TRY_EACH:
             return TryEach(self._alternatives(argument, depth))
-        if directive is Directive.RUN_SEQUENCE:
+        if code == _RUN:
             return RunSequence(self.sequence(argument, depth + 1))
-        return Assign(self._parameters(argument, depth), directive is Directive.OVERRIDE_PARAMETERS)
+        return Assign(self._parameters(argument, depth), code == _OVERRIDE)
 
     def _indices(self, argument: object) -> tuple[int, ...]:
         known = self.scope.indices
+        if type(argument) is int and argument in known:  # as in most
+            return (argument,)
         if argument is True:
             return known
         found = argument if type(argument) is list else [argument]

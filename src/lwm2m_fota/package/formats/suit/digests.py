@@ -15,6 +15,7 @@ SHA256: Final = -16
 HASHES: Final[Mapping[int, Hash]] = MappingProxyType({SHA256: Hash.SHA256, -43: Hash.SHA384, -44: Hash.SHA512})
 """The hashes by their numbers in the registry of COSE."""
 
+_PARTS: Final = 2
 _NUMBERS: Final = {kind: number for number, kind in HASHES.items()}
 
 
@@ -71,16 +72,15 @@ def read_digest(item: object) -> SuitDigest:
         UnsupportedPackageError: another hash than SHA-256, SHA-384 or SHA-512.
         IntegrityError: it is none.
     """
-    match item:
-        case [int(number), bytes(value)]:
-            kind = HASHES.get(number)
-            if kind is None:
-                raise unsupported(f"digests with algorithm {number}")
-            if len(value) != kind.size_bytes:
-                raise malformed(f"a {kind.value} digest of {len(value)} bytes")
-            return SuitDigest(kind, value)
-        case _:
-            raise malformed("a digest is not an algorithm and its bytes")
+    number, value = item if isinstance(item, list) and len(item) == _PARTS else (None, None)
+    if not isinstance(number, int) or not isinstance(value, bytes):
+        raise malformed("a digest is not an algorithm and its bytes")
+    kind = HASHES.get(number)
+    if kind is None:
+        raise unsupported(f"digests with algorithm {number}")
+    if len(value) != kind.size_bytes:
+        raise malformed(f"a {kind.value} digest of {len(value)} bytes")
+    return SuitDigest(kind, value)
 
 
 def load_digest(data: object) -> SuitDigest:

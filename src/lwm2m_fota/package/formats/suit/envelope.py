@@ -23,6 +23,9 @@ _WRAPPERS: Final = (b"\x02\x58", b"\x02\x59")
 
 _ONE_BYTE: Final = 24
 _WIDTHS: Final = {24: 1, 25: 2, 26: 4, 27: 8}
+_HEAD_BYTES: Final = bytes(1 + _WIDTHS.get(initial & _INFO, 0) for initial in range(256))
+"""How long a head is that begins with this byte."""
+
 _FIRST: Final = (Key.AUTHENTICATION, Key.MANIFEST)
 _FEWEST_MEMBERS: Final = len(_FIRST)
 _KNOWN: Final = frozenset(map(int, [*_FIRST, *SEVERABLE]))
@@ -103,6 +106,9 @@ class _Part(Enum):
     MEMBER = "a small member"
 
 
+_START, _MAP_HEAD, _KEY, _NAME, _VALUE, _MEMBER = _Part  # reading a member of an enumeration costs as much as a call
+
+
 @final
 class EnvelopeReader:
     """Splits an envelope into what it is made of, while it arrives.
@@ -121,9 +127,9 @@ class EnvelopeReader:
 
     def __init__(self, limits: SuitLimits) -> None:
         self._limits = limits
-        self._part = _Part.START
+        self._part = _START
         self._buffer = b""
-        self._missing = 1  # bytes that the buffer waits for
+        self._missing = 0  # bytes that the buffer waits for; of a head, the first byte tells
         self._offset = 0  # of the next byte
         self._pairs = 1  # that have not come; how many there are is not known yet
         self._key: Key | str = ""
@@ -152,7 +158,10 @@ class EnvelopeReader:
             if self.is_complete:
                 yield Behind(data)
                 return
-            size = min(len(data), self._left or self._missing)
+            missing = self._left or self._missing
+            if not missing:
+                missing = self._missing = _HEAD_BYTES[data[0]]
+            size = min(len(data), missing)
             part, data = data[:size], data[size:]
             self._offset += size
             if self._left:
@@ -168,37 +177,34 @@ class EnvelopeReader:
 
     def _advance(self) -> EnvelopeEvent | None:
         """The buffer holds what was missing."""
-        if self._part is _Part.MEMBER and isinstance(self._key, Key):
+        part = self._part
+        if part is _MEMBER and isinstance(self._key, Key):
             return self._member(self._key)
-        if self._part is _Part.NAME:
+        if part is _NAME:
             self._take_name()
             return None
-        head = read_head(self._buffer)
-        if isinstance(head, int):
-            self._missing = head
-            return None
         written, self._buffer = self._buffer, b""
-        return self._take_head(head, written)
-
-    def _take_head(self, head: tuple[int, int], written: bytes) -> EnvelopeEvent | None:
-        major, argument = head
-        match self._part:
-            case _Part.START if major == _TAG_MAJOR:
-                if argument != ENVELOPE_TAG:
-                    raise refusal_error(Refusal.UNKNOWN_FORMAT, f"tag {argument} is not that of an envelope")
-                self._expect(_Part.MAP)
-            case _Part.START | _Part.MAP:
-                if major != _MAP or argument < _FEWEST_MEMBERS:
-                    raise malformed("an envelope is a map of at least a wrapper and a manifest")
-                self._pairs = argument
-                self._expect(_Part.KEY)
-            case _Part.KEY:
-                self._take_key(major, argument, written)
-            case _:
-                return self._begin(major, argument)
+        major, argument = _read_head(written)
+        if part is _VALUE:
+            return self._begin(major, argument)
+        if part is _KEY:
+            self._take_key(major, argument, written)
+        else:
+            self._take_start(major, argument)
         return None
 
-    def _expect(self, part: _Part, size: int = 1) -> None:
+    def _take_start(self, major: int, argument: int) -> None:
+        if self._part is _START and major == _TAG_MAJOR:
+            if argument != ENVELOPE_TAG:
+                raise refusal_error(Refusal.UNKNOWN_FORMAT, f"tag {argument} is not that of an envelope")
+            self._expect(_MAP_HEAD)
+            return
+        if major != _MAP or argument < _FEWEST_MEMBERS:
+            raise malformed("an envelope is a map of at least a wrapper and a manifest")
+        self._pairs = argument
+        self._expect(_KEY)
+
+    def _expect(self, part: _Part, size: int = 0) -> None:
         self._part = part
         self._missing = size
 
@@ -207,7 +213,7 @@ class EnvelopeReader:
             if not 0 < argument <= self._limits.max_uri_bytes:
                 raise too_much("the key of a payload", argument, "max_uri_bytes", self._limits.max_uri_bytes)
             self._buffer = written
-            self._expect(_Part.NAME, argument)
+            self._expect(_NAME, argument)
         elif major != _UINT or argument not in _KNOWN:
             raise unsupported(f"a member of an envelope with the key {written.hex()}")
         else:
@@ -230,7 +236,7 @@ class EnvelopeReader:
             raise malformed(f"an envelope has no {_FIRST[self._seen].name.lower()} where it belongs")
         self._last = written
         self._seen += 1
-        self._expect(_Part.VALUE)
+        self._expect(_VALUE)
 
     def _begin(self, major: int, argument: int) -> EnvelopeEvent | None:
         """The head of a value has come."""
@@ -240,7 +246,7 @@ class EnvelopeReader:
             name, most = self._limit_of(self._key)
             if argument > most:
                 raise too_much(f"the member {self._key.name.lower()}", argument, name, most)
-            self._expect(_Part.MEMBER, argument)
+            self._expect(_MEMBER, argument)
             return None
         self._payloads += 1
         if self._payloads > self._limits.max_payloads:
@@ -264,11 +270,11 @@ class EnvelopeReader:
 
     def _end_pair(self) -> None:
         self._pairs -= 1
-        self._expect(_Part.KEY)
+        self._expect(_KEY)
 
 
-def read_head(data: bytes) -> tuple[int, int] | int:
-    """The major type and the argument that a data item begins with; or how many bytes of them are missing.
+def _read_head(data: bytes) -> tuple[int, int]:
+    """The major type and the argument of a head.
 
     Raises:
         IntegrityError: it is of unknown length, or not in its shortest form.
@@ -279,8 +285,6 @@ def read_head(data: bytes) -> tuple[int, int] | int:
     width = _WIDTHS.get(info)
     if width is None:
         raise malformed(f"an envelope has no item that begins with {data[0]:#04x}")
-    if len(data) <= width:
-        return width + 1 - len(data)
     argument = int.from_bytes(data[1:])
     if argument < _SMALLEST[width]:
         raise malformed("a length is not in its shortest form")

@@ -77,10 +77,10 @@ def read_parameters(item: object, limits: SuitLimits) -> Parameters:
         raise malformed("parameters are not a map of some")
     found: dict[str, object] = {}
     for number, value in item.items():
-        if type(number) is not int or number not in _KNOWN:
+        if type(number) is not int or number not in _FIELDS:
             raise unsupported(f"parameter {number!r}")
-        parameter = Parameter(number)
-        found[parameter.name.lower()] = _READERS[parameter](value, parameter, limits)
+        field, parameter, reader = _FIELDS[number]
+        found[field] = reader(value, parameter, limits)
     return Parameters(**found)  # type: ignore[arg-type]  # each reader gives what its field is
 
 
@@ -165,4 +165,7 @@ _READERS: Final[Mapping[Parameter, _Reader]] = MappingProxyType(
         Parameter.SOFT_FAILURE: _flag,
     }
 )
-_KNOWN: Final = frozenset(map(int, _READERS))
+_FIELDS: Final[Mapping[int, tuple[str, Parameter, _Reader]]] = MappingProxyType(
+    {int(each): (each.name.lower(), each, reader) for each, reader in _READERS.items()}
+)
+"""By its number, the field of `Parameters` that each is, and how it is read."""
