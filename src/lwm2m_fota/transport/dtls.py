@@ -13,7 +13,7 @@ from lwm2m_fota.credentials.keyring import Keyring, Origin
 from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Certificate, CredentialKind
 from lwm2m_fota.errors import TransportError, UsageError
-from lwm2m_fota.transport.base import DatagramHandler, DatagramTransport, Peer
+from lwm2m_fota.transport.base import DatagramAnswerer, DatagramHandler, DatagramTransport, Peer
 from lwm2m_fota.transport.dtls_client import USABLE
 from lwm2m_fota.transport.dtls_endpoint import DtlsEndpoint, DtlsEvent, Ended, Failed, Received, Stands
 from lwm2m_fota.transport.dtls_session import DtlsLimits, DtlsSession
@@ -60,6 +60,7 @@ class DtlsTransport:
         self._token = token
         self._refusals = Refusals(_LOG)
         self._handler: DatagramHandler | None = None
+        self._answer_to: Callable[[bytes, Peer], bytes | None] | None = None
         self._endpoint: DtlsEndpoint | None = None
         self._clock: Callable[[], float] = _closed
         self._timer: asyncio.TimerHandle | None = None
@@ -118,6 +119,7 @@ class DtlsTransport:
         self._clock = asyncio.get_running_loop().time
         await self._under.open(self)
         self._handler, self._endpoint = handler, endpoint
+        self._answer_to = handler.answer if isinstance(handler, DatagramAnswerer) else None
 
     def send(self, data: bytes, peer: Peer) -> None:
         """Send one datagram on a session, or lose it; if that session is over, `ended` tells.
@@ -144,7 +146,7 @@ class DtlsTransport:
 
     async def close(self) -> None:
         """End all sessions, and close the transport below. Twice is harmless."""
-        endpoint, self._endpoint, self._handler = self._endpoint, None, None
+        endpoint, self._endpoint, self._handler, self._answer_to = self._endpoint, None, None, None
         if endpoint is None:
             return
         if self._timer is not None:
@@ -243,6 +245,28 @@ class DtlsTransport:
             return handler.datagram_received(*received)
         finally:
             self._turning = False
+
+    def answer(self, data: bytes, peer: Peer) -> bytes | None:
+        """The same, for a transport below and a handler above that both can: the answer goes back protected."""
+        endpoint, answer_to = self._endpoint, self._answer_to
+        if endpoint is None or answer_to is None:
+            return b"" if self.datagram_received(data, peer) else None
+        received = endpoint.receive(data, peer, self._clock())
+        if received is None:
+            self._has_more = True
+            return None
+        self._has_handed = self._turning = True
+        try:
+            answer = answer_to(*received)
+        finally:
+            self._turning = False
+        if not answer:
+            return answer
+        protected = None if endpoint.has_datagrams else endpoint.protect(answer, received[1])
+        if protected is not None:
+            return protected[0]
+        self.send(answer, received[1])
+        return b""
 
     def unreachable(self, peer: Peer) -> None:
         """A hint that anybody may have forged: handshakes and exchanges have limits of their own."""

@@ -329,3 +329,57 @@ def test_network_hints_are_not_believed():
         await ends.at_server.datagrams(1)
 
     run(test, network=MemoryNetwork(reports_unreachable=True))
+
+
+class Answerer(Recorder):
+    """Answers what it hears, by the transport."""
+
+    def __init__(self, before=lambda peer: None):
+        super().__init__()
+        self.before = before
+
+    def answer(self, data, peer):
+        self.datagram_received(data, peer)
+        self.before(peer)
+        return data.upper()
+
+
+async def between(server, at_server, test):
+    at_device = Recorder()
+    device = both(UdpTransport())
+    await server.open(at_server)
+    await device.open(at_device)
+    try:
+        return await test(device, await device.resolve(*server.local_address), at_device)
+    finally:
+        await device.close()
+        await server.close()
+
+
+def test_an_answer_of_the_handler_goes_back_protected():
+    async def test(device, peer, at_device):
+        for number, word in enumerate((b"one", b"two", b"three")):
+            device.send(word, peer)
+            heard = await at_device.datagrams(number + 1)
+        return [data for data, _ in heard]
+
+    assert asyncio.run(between(both(UdpTransport()), Answerer(), test)) == [b"ONE", b"TWO", b"THREE"]
+
+
+def test_an_answer_on_a_session_that_the_handler_has_ended_is_lost():
+    server = both(UdpTransport())
+
+    async def test(device, peer, at_device):
+        device.send(b"one", peer)
+        assert await at_device.endings(1) == [peer]
+        assert await at_server.datagrams(1)
+        return at_device.received
+
+    at_server = Answerer(before=server.end)
+    assert asyncio.run(between(server, at_server, test)) == []
+    assert server.unsent == 1
+
+
+def test_a_closed_transport_answers_nothing():
+    with pytest.raises(UsageError):
+        both(UdpTransport()).answer(b"x", ("127.0.0.1", 1))
