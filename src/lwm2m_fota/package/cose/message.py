@@ -244,21 +244,27 @@ def read_headers(protected: object, unprotected: object, rules: CoseRules) -> He
     """
     if type(protected) is not bytes or type(unprotected) is not dict:
         raise refusal_error(Refusal.MALFORMED, "the headers are not a byte string and a map")
-    inner: object = _KNOWN_HEADERS.get(protected)
+    inner = _KNOWN_HEADERS.get(protected)
     if inner is None:
-        inner = _load(protected, len(protected))
-    if not isinstance(inner, Mapping):
-        raise refusal_error(Refusal.MALFORMED, "the protected header is not a map")
+        found = _load(protected, len(protected))
+        if type(found) is not dict:
+            raise refusal_error(Refusal.MALFORMED, "the protected header is not a map")
+        _check_labels(found)
+        inner = found
+    _check_labels(unprotected)
     headers = Headers(protected if inner else b"", inner, unprotected)
     _check_headers(headers, rules)
     return headers
 
 
-def _check_headers(headers: Headers, rules: CoseRules) -> None:
-    protected, unprotected = headers.protected, headers.unprotected
-    for label in (*protected, *unprotected):
+def _check_labels(header: Map) -> None:
+    for label in header:
         if type(label) is not int and type(label) is not str:
             raise refusal_error(Refusal.MALFORMED, "a header label is neither a number nor text")
+
+
+def _check_headers(headers: Headers, rules: CoseRules) -> None:
+    protected, unprotected = headers.protected, headers.unprotected
     if rules is _STRICT and not protected.keys().isdisjoint(unprotected):
         raise refusal_error(Refusal.MALFORMED, "a parameter stands in both headers")
     if _CRIT in protected or _CRIT in unprotected:
