@@ -10,7 +10,7 @@ from typing import Final, final
 
 import attrs
 
-from lwm2m_fota.coap.message import Message, decode
+from lwm2m_fota.coap.message import HEADER_BYTES, Message, decode
 from lwm2m_fota.coap.stream_frames import FrameReader, Parted, Rooms, frame_of, pieces_of
 from lwm2m_fota.coap.stream_signals import (
     ABORT,
@@ -101,6 +101,7 @@ class StreamConnection:
 
     def __init__(self, limits: StreamLimits, *, initiator: bool, now: float, rooms: Rooms | None = None) -> None:
         self._limits = limits
+        rooms = rooms or Rooms(limits.message_bytes + HEADER_BYTES)
         self._reader = FrameReader(min(limits.first_bytes, limits.message_bytes), rooms)
         self._output: list[bytes] = []
         self._began_at = now

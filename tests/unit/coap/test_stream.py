@@ -306,7 +306,7 @@ def test_what_an_end_takes_grows_up_to_its_limit():
     end = ready(message_bytes=100_000)
     assert read(end, large(66048), (1.0,)) != []
     assert said(end) == "50e1230186a020"  # 100000
-    assert read(end, large(100_000), (1.0,)) != []
+    assert read(end, large(100_000), (1.0, 1.0)) != []
     assert (said(end), end.over) == ("", None)
     assert read(end, large(100_001), (1.0,)) == []
     assert "a message of 100001 bytes, at most 100000" in end.over
