@@ -73,7 +73,7 @@ def read_parameters(item: object, limits: SuitLimits) -> Parameters:
         IntegrityError: one is not what it should be.
         PackageError: one is past a limit.
     """
-    if not isinstance(item, Mapping) or not item:
+    if type(item) is not dict or not item:
         raise malformed("parameters are not a map of some")
     found: dict[str, object] = {}
     for number, value in item.items():

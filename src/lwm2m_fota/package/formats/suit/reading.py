@@ -15,6 +15,7 @@ ComponentId: TypeAlias = tuple[bytes, ...]
 
 _MAX_DEPTH: Final = 6  # of one byte string; what is nested deeper is in a byte string of its own
 _MAX_ITEMS: Final = 4096
+_BYTES: Final = frozenset({bytes})
 
 
 def malformed(detail: str) -> PackageError:
@@ -95,7 +96,7 @@ def component_id(item: object) -> ComponentId:
     Raises:
         IntegrityError: it is not an array of byte strings.
     """
-    if isinstance(item, list | tuple) and all(type(part) is bytes for part in item):
+    if isinstance(item, (list, tuple)) and _BYTES.issuperset(map(type, item)):
         return tuple(item)
     raise malformed("the id of a component is not an array of byte strings")
 

@@ -11,6 +11,8 @@ from lwm2m_fota.package.formats.suit.reading import ComponentId, component_id, l
 Numbered: TypeAlias = Mapping[int, str]
 
 _MAX_LANGUAGES: Final = 16
+_INTS: Final = frozenset({int})
+_STRINGS: Final = frozenset({str})
 
 
 @final
@@ -63,6 +65,6 @@ def _language(language: object, texts: object) -> Texts:
 
 
 def _numbered(texts: object) -> Numbered:
-    if isinstance(texts, Mapping) and all(type(n) is int and type(each) is str for n, each in texts.items()):
+    if type(texts) is dict and _INTS.issuperset(map(type, texts)) and _STRINGS.issuperset(map(type, texts.values())):
         return texts
     raise malformed("a text is not text by its number")
