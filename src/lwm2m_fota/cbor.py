@@ -259,7 +259,12 @@ class _Reader:
         if major < _BYTES:
             value = argument if major == _UINT else -1 - argument
         elif major < _ARRAY:
-            value = self._string(argument) if major == _BYTES else _text(self._string(argument))
+            start = self.at
+            self.at = end = start + argument
+            if end > self._end:
+                raise _EndsWithinError(_ENDS_WITHIN)
+            written = self._data[start:end]
+            value = written if major == _BYTES else _text(written)
         else:
             value = self._array(argument, depth + 1) if major == _ARRAY else self._map(argument, depth + 1)
         return value
