@@ -14,7 +14,8 @@ from lwm2m_fota.errors import TransportError, UsageError
 from lwm2m_fota.transport.sessions import SessionPeer
 from lwm2m_fota.transport.tcp_security import Admission, Proof
 
-READ_BYTES: Final = 1 << 16
+READ_BYTES: Final = 1 << 18
+"""So much that the system maps it when touched, and takes it back; smaller ones of many transports stay in the heap."""
 
 
 @final
