@@ -189,9 +189,9 @@ FULL: Final[Mapping[str, Callable[[], Made]]] = {
     "device, 33629, 3 components": partial(
         _components, 3, together=False, repeats=False, lists=(None, (1, 2)), damages=False, **_PLAIN
     ),
-    "pair, 5 1.0": partial(_basic, "1.0", Method.PULL, _policy(_URI, _NUL, executes=2), most=1, late=True),
+    "pair, 5 1.0": partial(_basic, "1.0", Method.PULL, _policy(_URI, _NUL, executes=2), most=1),
     "pair, 5 1.0, push": partial(_basic, "1.0", Method.PUSH, _policy(_URI, executes=2), most=1, late=True),
-    "pair, 5 1.1": partial(_basic, "1.1", Method.PUSH, _policy(_CANCEL, _URI, executes=2), most=1, late=True),
+    "pair, 5 1.1": partial(_basic, "1.1", Method.PUSH, _policy(_CANCEL, _URI, executes=2), most=1),
     "pair, 5 1.2": partial(_basic, "1.2", Method.PULL, _policy(_CANCEL, executes=2), late=True, automatic=True),
     "pair, 33629, 2 components": partial(_advanced, 2, _policy(_CANCEL, executes=2), together=False),
 }

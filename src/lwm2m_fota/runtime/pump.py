@@ -77,7 +77,10 @@ class Pump:
         on_request: answers requests; without one they are answered 4.04.
         on_observer_lost: told when a peer no longer takes our notifications.
         on_ended: told when the session that a peer was has ended, unless `end` did it.
+        takes_parts: see `PartsReceiver`.
     """
+
+    takes_parts: Final = True
 
     def __init__(
         self,

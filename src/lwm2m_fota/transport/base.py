@@ -68,6 +68,16 @@ class DatagramAnswerer(Protocol):
         ...
 
 
+@runtime_checkable
+class PartsReceiver(Protocol):
+    """What a handler may be besides: one that takes large messages of a stream in two parts."""
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether `datagram_received` takes `coap.stream_frames.Parted`; other handlers are given whole datagrams."""
+        ...
+
+
 class DatagramTransport(Protocol):
     """Sends and receives datagrams, unconnected: one transport serves all peers."""
 

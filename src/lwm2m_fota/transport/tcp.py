@@ -11,14 +11,14 @@ import socket
 from collections.abc import Callable, Hashable
 from typing import Final, final
 
-from lwm2m_fota.coap.stream_frames import Rooms
+from lwm2m_fota.coap.stream_frames import Parted, Rooms
 from lwm2m_fota.coap.stream_signals import BASE, Capabilities
 from lwm2m_fota.credentials.keyring import Keyring, Origin
 from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Certificate, Credential, CredentialKind, Identity
 from lwm2m_fota.errors import TransportError, UsageError
 from lwm2m_fota.transport.alarms import Alarms
-from lwm2m_fota.transport.base import DatagramHandler, Peer
+from lwm2m_fota.transport.base import DatagramHandler, PartsReceiver, Peer
 from lwm2m_fota.transport.names import SocketAddress, bind_socket, prepare_listener, resolve_host
 from lwm2m_fota.transport.refusals import Refusals
 from lwm2m_fota.transport.sessions import SessionPeer
@@ -86,6 +86,7 @@ class TcpTransport:
             raise UsageError("a listener with TLS needs a credential store")
         self._refusals = Refusals(_LOG)
         self._handler: DatagramHandler | None = None
+        self._takes_parts = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Server | None = None
         self._address: tuple[str, int] | None = None
@@ -135,6 +136,7 @@ class TcpTransport:
                 sock.close()
             raise UsageError("the transport is open already")
         self._loop, self._handler = loop, handler
+        self._takes_parts = isinstance(handler, PartsReceiver) and handler.takes_parts
         if sock is not None:
             host, port, *_ = sock.getsockname()
             self._address = (host, port)
@@ -387,7 +389,10 @@ class TcpTransport:
         self._watch(link)
         if messages:
             for message in messages:
-                handler.datagram_received(message, peer)
+                if isinstance(message, Parted) and not self._takes_parts:
+                    handler.datagram_received(message.whole(), peer)
+                else:
+                    handler.datagram_received(message, peer)
             handler.drained()
 
     def link_down(self, link: Link, reason: str) -> None:
