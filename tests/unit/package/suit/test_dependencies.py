@@ -261,6 +261,17 @@ def test_payloads_do_not_come_before_the_manifests_that_tell_what_they_are():
         verify(envelope(first) + b"x")
 
 
+def test_an_envelope_that_is_not_where_its_name_belongs_is_missing():
+    for payloads in ({"#app": APP}, {"#e": APP}):
+        with pytest.raises(IntegrityError, match="truncated: payload #d is not there"):
+            verify(envelope(root(), payloads=payloads))
+    with pytest.raises(UnsupportedPackageError, match="payload #c, which comes before the manifests"):
+        verify(envelope(root(), payloads={"#c": APP, "#d": RADIO_ENVELOPE}))
+    far = root(resolve(uri="coap://host/d", size=len(RADIO_ENVELOPE)))
+    with pytest.raises(UnsupportedPackageError, match="payload #app, which comes before the manifests"):
+        verify(envelope(far, payloads={"#app": APP}))
+
+
 def test_what_follows_a_dependency_is_refused():
     with pytest.raises(IntegrityError, match="1 bytes follow the envelope"):
         verify(package(inner=RADIO_ENVELOPE + b"\0"))

@@ -211,6 +211,8 @@ class _SuitParser:
             self._places["", payload.name] = payload
             return
         if self._missing is None or self._missing.uri != payload.name:
+            if self._missing is not None and _precedes(self._missing.uri, payload.name):
+                raise refusal_error(Refusal.TRUNCATED, f"payload {self._missing.uri} is not there")
             raise unsupported(f"payload {payload.name}, which comes before the manifests that tell what it is")
         most = self._format.limits.max_held_bytes
         if payload.length_bytes > most:
@@ -295,6 +297,12 @@ class _SuitParser:
         if self._resolution is None:
             raise AssertionError
         return self._resolution.find(content.data), len(content.data)
+
+
+def _precedes(uri: str, other: str) -> bool:
+    """Whether a payload of the envelope would have come before another one: names are in the order of their bytes."""
+    first, second = uri.encode(), other.encode()
+    return is_integrated(uri) and (len(first), first) < (len(second), second)
 
 
 def _check_length(uri: str, size: int | None) -> None:
