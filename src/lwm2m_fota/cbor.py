@@ -384,15 +384,14 @@ class _Reader:
             return self._until_break(items, depth)
         left = self._items_left - count * items
         if left < 0 or depth > self._max_depth:
-            return self._one_by_one(count, items, depth)
+            return self._one_by_one(items, depth)
         self._items_left = left
         return range(count)
 
-    def _one_by_one(self, count: int, items: int, depth: int) -> Iterator[None]:
-        while count:
+    def _one_by_one(self, items: int, depth: int) -> Iterator[None]:
+        while True:  # there is no room for all of them
             self._reserve(items, depth)
             yield None
-            count -= 1
 
     def _until_break(self, items: int, depth: int) -> Iterator[None]:
         while not self._broken():
