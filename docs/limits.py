@@ -1,6 +1,7 @@
 """The page of limits: made from the classes that hold them."""
 
 import enum
+import inspect
 import re
 from collections.abc import Iterator
 
@@ -80,8 +81,9 @@ def _section(cls: type) -> str:
 
 def _attributes(doc: str) -> Iterator[tuple[str, str]]:
     """Names and words below `Attributes:`."""
-    block = re.search(r"^    Attributes:\n((?:        .*\n|\n)*)", doc + "\n", re.MULTILINE)
-    for name, text in re.findall(r"^        (\w+): (.*(?:\n {12}.*)*)", block[1] if block else "", re.MULTILINE):
+    doc = inspect.cleandoc(doc) + "\n"  # from Python 3.13 on it comes so
+    block = re.search(r"^Attributes:\n((?:    .*\n|\n)*)", doc, re.MULTILINE)
+    for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", block[1] if block else "", re.MULTILINE):
         yield name, " ".join(text.split()).replace("|", r"\|")
 
 

@@ -42,6 +42,8 @@ class Stdout(io.TextIOBase):
                 self._file.flush()
             except OSError:
                 self._drop()
+            except ValueError:
+                pass  # it was closed before us
 
     def isatty(self) -> bool:
         """Whether people look at it."""

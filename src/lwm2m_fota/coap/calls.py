@@ -23,7 +23,7 @@ class Shrink:
         timeouts: who begins a fetch again halves it after so many in a row that timed out and brought nothing.
         again: how often in a row a block that was sent in vain, with all its copies, is sent in half the size before
             the call fails (RFC 7959 section 2.5). Each time the peer may be gone as well, and that is known so much
-            later.
+            later: by default never.
         smallest_szx: the smallest size, as exponent: 2 is 64 bytes, which a frame of IEEE 802.15.4 carries.
 
     Raises:
@@ -32,7 +32,7 @@ class Shrink:
 
     losses: int = 4
     timeouts: int = 3
-    again: int = 1
+    again: int = 0
     smallest_szx: int = 2
 
     def __attrs_post_init__(self) -> None:

@@ -103,7 +103,7 @@ def test_losses_that_do_not_come_in_a_row_change_nothing(kit):
 
 
 def test_a_block_that_never_comes_through_goes_in_half_the_size(kit):
-    code, blocks = pushing(kit, over(600, copies=9), shrink=Shrink())
+    code, blocks = pushing(kit, over(600, copies=9), shrink=Shrink(again=1))
     assert (code, sizes(blocks)) == (0x44, [1024, 512])
     assert blocks[:6] == [(0, True, 1024)] * 5 + [(0, True, 512)]
 
@@ -116,7 +116,7 @@ def test_so_does_one_in_the_middle(kit):
             sent.append(data)
         return len(sent) > 3 and len(data) > 600
 
-    code, blocks = pushing(kit, loses, shrink=Shrink())
+    code, blocks = pushing(kit, loses, shrink=Shrink(again=1))
     assert (code, sizes(blocks)) == (0x44, [1024, 512])
     assert next(block for block in blocks if block[2] == 512) == (6, True, 512)
 
@@ -130,7 +130,7 @@ def test_where_only_acknowledgements_were_lost_the_body_begins_anew(kit):
             answers.append(data)
         return 2 < len(answers) <= 3
 
-    code, blocks = pushing(kit, lambda data, times: False, acknowledgements=lost, shrink=Shrink())
+    code, blocks = pushing(kit, lambda data, times: False, acknowledgements=lost, shrink=Shrink(again=1))
     assert (code, sizes(blocks)) == (0x44, [1024, 512])
     assert [num for num, _, size in blocks if size == 512].count(0) == 1
 
