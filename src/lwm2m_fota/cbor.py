@@ -383,7 +383,7 @@ class _Reader:
         if count is None:
             return self._until_break(items, depth)
         left = self._items_left - count * items
-        if left < 0 or depth > self._max_depth:
+        if left < 0 or (count and depth > self._max_depth):
             return self._one_by_one(items, depth)
         self._items_left = left
         return range(count)

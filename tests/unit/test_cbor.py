@@ -136,6 +136,13 @@ def test_the_depth_counts_the_outermost_item():
         loads(b("a101a10101"), max_depth=2)
 
 
+@pytest.mark.parametrize(("empty", "value"), [("80", []), ("a0", {}), ("9fff", []), ("bfff", {})])
+def test_what_is_empty_has_no_level_within(empty, value):
+    assert loads(b("8181" + empty), max_depth=3) == [[value]]
+    with pytest.raises(CborError, match="nested deeper than 2"):
+        loads(b("8181" + empty), max_depth=2)
+
+
 def test_the_deepest_that_may_be_asked_for_works():
     assert loads(b"\x81" * (DEEPEST - 1) + b"\x00", max_depth=DEEPEST)
     assert loads(b"\xc1" * (DEEPEST - 1) + b"\x00", max_depth=DEEPEST)

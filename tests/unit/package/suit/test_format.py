@@ -56,6 +56,14 @@ def contents(package, data):
     return {each.name: b"".join(component_pieces(each, read)) for each in package.components}
 
 
+def test_what_an_update_does_not_run_is_checked_alone():
+    """An uninstall section with an unlink, and one with a command that nobody knows."""
+    data = one(m24=bstr([33, 0]))
+    assert contents(verify(data), data) == {"app": IMAGE}
+    with pytest.raises(UnsupportedPackageError, match="34"):
+        verify(one(m24=bstr([34, 0])))
+
+
 @pytest.mark.parametrize("step", [None, 1, 7])
 def test_an_integrated_payload_is_verified_as_it_streams(step):
     data = one(number=7, m5=[b"root"], m23=bstr({"en": {(b"app",): {6: "1.2.3"}}}))
