@@ -284,6 +284,7 @@ class ImageStoreMachine(RuleBasedStateMachine):
 
     @rule(announced=st.none() | _sizes)
     def open(self, announced: int | None) -> None:
+        """Stage anew, with a size announced or none; one over the capacity is refused and changes nothing."""
         if announced is not None and announced > MACHINE_CAPACITY_BYTES:
             with pytest.raises(StorageFullError):
                 self.store.open(announced)
@@ -293,21 +294,25 @@ class ImageStoreMachine(RuleBasedStateMachine):
 
     @rule()
     def discard(self) -> None:
+        """Drop what is staged, or sealed."""
         self.store.discard()
         self._drop()
 
     @rule(data=_letters)
     def append(self, data: bytes) -> None:
+        """Write where the staged bytes end."""
         self.write(len(self.model), data)
 
     @rule(offset=_sizes, length=st.integers(0, 20), more=st.binary(max_size=4))
     def repeat(self, offset: int, length: int, more: bytes) -> None:
+        """Write staged bytes again, and some more after them if they reach the end, as a block sent twice does."""
         offset = min(offset, len(self.model))
         known = bytes(self.model[offset : offset + length])
         self.write(offset, known + more if offset + length >= len(self.model) else known)
 
     @rule(offset=st.integers(-2, MACHINE_CAPACITY_BYTES + 4), data=_letters)
     def write(self, offset: int, data: bytes) -> None:
+        """Write anywhere; refused are a gap, a contradiction of staged bytes, a sealed image, and too many bytes."""
         staged, end = len(self.model), offset + len(data)
         overlap = bytes(self.model[offset:end]) if 0 <= offset <= staged else b""
         misused = self.image is not None or not 0 <= offset <= staged or not data.startswith(overlap)
@@ -323,6 +328,7 @@ class ImageStoreMachine(RuleBasedStateMachine):
 
     @rule(size=st.integers(-1, MACHINE_CAPACITY_BYTES + 4))
     def truncate(self, size: int) -> None:
+        """Cut the staged bytes to a size; a longer one is refused, and so is any of a sealed image."""
         if self.image is not None or not 0 <= size <= len(self.model):
             with pytest.raises(UsageError):
                 self.store.truncate(size)
@@ -332,12 +338,14 @@ class ImageStoreMachine(RuleBasedStateMachine):
 
     @rule()
     def seal(self) -> None:
+        """Make an image of what is staged, or get the one that is there."""
         image = self.store.seal()
         assert self.image is None or image is self.image
         self.image = image
 
     @rule(offset=_sizes, length=_sizes)
     def read(self, offset: int, length: int) -> None:
+        """Read from the store and from its image, within what is there or beyond."""
         expected = bytes(self.model[offset : offset + length])
         assert self.store.read_at(offset, length) == expected
         if self.image is not None:
@@ -345,12 +353,14 @@ class ImageStoreMachine(RuleBasedStateMachine):
 
     @rule(offset=st.integers(-2, 0), length=st.integers(-2, -1))
     def read_nonsense(self, offset: int, length: int) -> None:
+        """A negative length is refused, whatever the offset."""
         with pytest.raises(UsageError):
             self.store.read_at(offset, length)
 
     @precondition(lambda self: self._survives)
     @rule(synced=st.booleans())
     def reopen(self, synced: bool) -> None:  # noqa: FBT001 - hypothesis names it
+        """Make the store anew from its folder: nothing is lost, synced or not."""
         if synced:
             self.store.sync()
         was_sealed = self.image is not None
@@ -361,6 +371,7 @@ class ImageStoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
+        """After every step the store shows the bytes and the seal of the model, and a dropped image is refused."""
         assert self.store.size_bytes == len(self.model)
         assert self.store.read_at(0, MACHINE_CAPACITY_BYTES) == self.model
         assert self.store.sealed is self.image
