@@ -1,9 +1,9 @@
 """Public and private keys: read, written, and what they verify and sign."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Self, TypeAlias, final
+from typing import Final, Self, final
 
 import attrs
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,29 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.package.crypto.algorithms import HASH_OF_BYTES, Hash, KeyType
 from lwm2m_fota.package.crypto.foreign import FOREIGN
+from lwm2m_fota.package.crypto.signatures import Check, Data, NativePrivate, NativePublic, Sign, checks_of, signs_of
 
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
 """Larger keys are refused: a verification must not take a device seconds."""
-
-Data: TypeAlias = bytes | bytearray | memoryview
-
-_Public: TypeAlias = (
-    ed25519.Ed25519PublicKey
-    | ed448.Ed448PublicKey
-    | x25519.X25519PublicKey
-    | ec.EllipticCurvePublicKey
-    | rsa.RSAPublicKey
-)
-_Private: TypeAlias = (
-    ed25519.Ed25519PrivateKey
-    | ed448.Ed448PrivateKey
-    | x25519.X25519PrivateKey
-    | ec.EllipticCurvePrivateKey
-    | rsa.RSAPrivateKey
-)
-_Check: TypeAlias = Callable[[bytes, Data, Hash], None]
-_Sign: TypeAlias = Callable[[bytes, Hash], bytes]
 
 _CURVES: Final[Mapping[KeyType, ec.EllipticCurve]] = MappingProxyType(
     {KeyType.P256: ec.SECP256R1(), KeyType.P384: ec.SECP384R1(), KeyType.P521: ec.SECP521R1()}
@@ -70,13 +52,6 @@ CURVES: Final = frozenset(_CURVES)
 """The curves of NIST, for ECDSA and ECDH."""
 
 _P521_BITS: Final = 521
-_NATIVE_HASH: Final = {Hash.SHA256: hashes.SHA256(), Hash.SHA384: hashes.SHA384(), Hash.SHA512: hashes.SHA512()}
-_PREHASHED: Final = {kind: utils.Prehashed(native) for kind, native in _NATIVE_HASH.items()}
-_ECDSA: Final = {kind: ec.ECDSA(native) for kind, native in _NATIVE_HASH.items()}
-_ECDSA_DIGEST: Final = {kind: ec.ECDSA(native) for kind, native in _PREHASHED.items()}
-_PSS: Final = {
-    kind: padding.PSS(padding.MGF1(native), salt_length=native.digest_size) for kind, native in _NATIVE_HASH.items()
-}
 
 
 def _key_type(native: object) -> KeyType:
@@ -97,33 +72,6 @@ def _key_type(native: object) -> KeyType:
             raise UsageError("only Ed25519, Ed448, X25519, P-256, P-384, P-521 and RSA keys are supported")
 
 
-def _checks(native: _Public) -> tuple[_Check, _Check]:
-    """How a key checks the signature of a message, and that of a digest; both raise where it does not hold."""
-    match native:
-        case ec.EllipticCurvePublicKey():
-            return (
-                lambda signature, message, kind: native.verify(signature, message, _ECDSA[kind]),
-                lambda signature, digest, kind: native.verify(signature, digest, _ECDSA_DIGEST[kind]),
-            )
-        case rsa.RSAPublicKey():
-            return (
-                lambda signature, message, kind: native.verify(signature, message, _PSS[kind], _NATIVE_HASH[kind]),
-                lambda signature, digest, kind: native.verify(signature, digest, _PSS[kind], _PREHASHED[kind]),
-            )
-        case x25519.X25519PublicKey():
-            return _verifies_nothing, _verifies_nothing
-        case _:
-            check = native.verify
-            return (
-                lambda signature, message, _kind: check(signature, message),
-                lambda signature, digest, _kind: check(signature, digest),
-            )
-
-
-def _verifies_nothing(signature: bytes, message: Data, kind: Hash) -> None:
-    raise ValueError(signature, message, kind)
-
-
 @final
 @attrs.frozen(init=False)
 class PublicKey:
@@ -136,16 +84,16 @@ class PublicKey:
 
     type: KeyType
     der: bytes
-    _native: _Public = attrs.field(eq=False, repr=False)
-    _check: _Check = attrs.field(eq=False, repr=False)
-    _check_digest: _Check = attrs.field(eq=False, repr=False)
+    _native: NativePublic = attrs.field(eq=False, repr=False)
+    _check: Check = attrs.field(eq=False, repr=False)
+    _check_digest: Check = attrs.field(eq=False, repr=False)
 
     def __init__(self, native: object) -> None:
         kind = _key_type(native)
-        if not isinstance(native, _Public):
+        if not isinstance(native, NativePublic):
             raise UsageError("this is a private key; give its public key away, not the key itself")
         der = native.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        self.__attrs_init__(kind, der, native, *_checks(native))
+        self.__attrs_init__(kind, der, native, *checks_of(native))
 
     @classmethod
     def from_pem(cls, data: bytes) -> Self:
@@ -288,7 +236,7 @@ class PublicKey:
 _OAEP: Final = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 
 
-def _as_rsa(native: _Public) -> rsa.RSAPublicKey:
+def _as_rsa(native: NativePublic) -> rsa.RSAPublicKey:
     if not isinstance(native, rsa.RSAPublicKey):
         raise UsageError("this needs an RSA key")
     return native
@@ -328,30 +276,6 @@ class RsaNumbers:
     q_inv: int = attrs.field(repr=False)
 
 
-def _signs(native: _Private) -> tuple[_Sign, _Sign]:
-    """How a key signs a message, and a digest."""
-    match native:
-        case ec.EllipticCurvePrivateKey():
-            return (
-                lambda message, kind: native.sign(message, ec.ECDSA(_NATIVE_HASH[kind], deterministic_signing=True)),
-                lambda digest, kind: native.sign(digest, ec.ECDSA(_PREHASHED[kind], deterministic_signing=True)),
-            )
-        case rsa.RSAPrivateKey():
-            return (
-                lambda message, kind: native.sign(message, _PSS[kind], _NATIVE_HASH[kind]),
-                lambda digest, kind: native.sign(digest, _PSS[kind], _PREHASHED[kind]),
-            )
-        case x25519.X25519PrivateKey():
-            return _signs_nothing, _signs_nothing
-        case _:
-            sign = native.sign
-            return (lambda message, _kind: sign(message)), (lambda digest, _kind: sign(digest))
-
-
-def _signs_nothing(message: bytes, kind: Hash) -> bytes:
-    raise ValueError(message, kind)
-
-
 @final
 @attrs.frozen(init=False)
 class PrivateKey:
@@ -364,15 +288,15 @@ class PrivateKey:
 
     type: KeyType
     public_key: PublicKey
-    _native: _Private = attrs.field(eq=False, repr=False)
-    _sign_message: _Sign = attrs.field(eq=False, repr=False)
-    _sign_digest: _Sign = attrs.field(eq=False, repr=False)
+    _native: NativePrivate = attrs.field(eq=False, repr=False)
+    _sign_message: Sign = attrs.field(eq=False, repr=False)
+    _sign_digest: Sign = attrs.field(eq=False, repr=False)
 
     def __init__(self, native: object) -> None:
         kind = _key_type(native)
-        if not isinstance(native, _Private):
+        if not isinstance(native, NativePrivate):
             raise UsageError("this is a public key; only a private key signs")
-        self.__attrs_init__(kind, PublicKey(native.public_key()), native, *_signs(native))
+        self.__attrs_init__(kind, PublicKey(native.public_key()), native, *signs_of(native))
 
     @classmethod
     def from_pem(cls, data: bytes, password: bytes | None = None) -> Self:
