@@ -56,13 +56,11 @@ def _mutants(options: argparse.Namespace) -> int:
         print(f"no verdict: {error}", file=sys.stderr)
         return 2
     verdicts = [(report.name, verdict) for report in reports for verdict in report.verdicts]
-    survived = [(name, each) for name, each in verdicts if each.code == PASSED]
+    survived = sum(report.count(PASSED) for report in reports)
     odd = [(name, each) for name, each in verdicts if each.code not in {PASSED, FAILED}]
-    for name, each in survived:
-        print(f"SURVIVED {name}, {each.mistake}: {each.what}")
     for name, each in odd:
         print(f"NO VERDICT {name}, {each.mistake}: {each.what}: exit code {each.code}\n{each.log}", file=sys.stderr)
-    killed = len(verdicts) - len(survived) - len(odd)
+    killed = len(verdicts) - survived - len(odd)
     print(f"{killed} of {len(verdicts)} mutants killed, {sum(report.made for report in reports)} made")
     return 2 if odd else 1 if survived else 0
 

@@ -100,7 +100,7 @@ def run(names: Sequence[str], *, full: bool, seed: int, workers: int) -> list[Re
         share = made[target.name] if full else round(SLICE * math.sqrt(made[target.name]) / weight)
         report = apart(partial(_run_target, target, share, seed, workers))
         reports.append(report)
-        print(line(report), flush=True)
+        print(line(report), *survivors(report), sep="\n", flush=True)
     return reports
 
 
@@ -110,6 +110,12 @@ def line(report: Report) -> str:
         f"{report.name:<20} {report.made:>6} made {len(report.verdicts):>6} run {report.count(FAILED):>6} killed "
         f"{report.count(PASSED):>4} survived {report.seconds:>6.1f} s"
     )
+
+
+def survivors(report: Report) -> list[str]:
+    """The mutants that no test has noticed, each in one line."""
+    found = (each for each in report.verdicts if each.code == PASSED)
+    return [f"SURVIVED {report.name}, {each.mistake}: {each.what}" for each in found]
 
 
 def prepare() -> None:

@@ -86,10 +86,7 @@ def loads(
             one key), text that is not UTF-8, or something outside of the list above.
         UsageError: `max_depth` is too large.
     """
-    reader = _Reader(
-        data, max_depth, max_items, max_bytes, canonical_ints=canonical_ints, allow_indefinite=allow_indefinite
-    )
-    reader.canonical_maps = canonical_maps
+    reader = _Reader(data, max_depth, max_items, max_bytes, canonical_ints, canonical_maps, allow_indefinite)
     item = reader.item()
     if reader.at != len(data):
         raise CborError(f"{len(data) - reader.at} bytes follow the item")
@@ -111,7 +108,7 @@ def item_end(
         CborError: no item begins like this.
         UsageError: `max_depth` is too large.
     """
-    reader = _Reader(data, max_depth, max_items, len(data), canonical_ints=False, allow_indefinite=True)
+    reader = _Reader(data, max_depth, max_items, len(data))
     reader.at = start
     try:
         reader.item()
@@ -142,9 +139,7 @@ def loads_sequence(
     Raises:
         CborError, UsageError: as `loads`.
     """
-    reader = _Reader(
-        data, max_depth, max_items, max_bytes, canonical_ints=canonical_ints, allow_indefinite=allow_indefinite
-    )
+    reader = _Reader(data, max_depth, max_items, max_bytes, canonical_ints, allow_indefinite=allow_indefinite)
     items: list[object] = []
     while reader.at < len(data):
         items.append(reader.item())
@@ -195,8 +190,8 @@ class _Reader:
     """Reads data items, and checks everything before anything is built of it."""
 
     __slots__ = (
-        "_canonical_ints", "_data", "_end", "_indefinite", "_is_key", "_items_left", "_max_depth", "at",
-        "canonical_maps",
+        "_canonical_ints", "_canonical_maps", "_data", "_end", "_indefinite", "_is_key", "_items_left", "_max_depth",
+        "at",
     )  # fmt: skip
 
     def __init__(
@@ -205,9 +200,9 @@ class _Reader:
         max_depth: int,
         max_items: int,
         max_bytes: int,
-        *,
-        canonical_ints: bool,
-        allow_indefinite: bool,
+        canonical_ints: bool = False,  # noqa: FBT001, FBT002 - names take time, and nobody else calls this
+        canonical_maps: bool = False,  # noqa: FBT001, FBT002
+        allow_indefinite: bool = True,  # noqa: FBT001, FBT002
     ) -> None:
         if max_depth > DEEPEST:
             raise UsageError(f"max_depth is at most {DEEPEST}")
@@ -218,14 +213,16 @@ class _Reader:
         self._max_depth = max_depth
         self._items_left = max_items
         self._canonical_ints = canonical_ints
+        self._canonical_maps = canonical_maps
         self._indefinite = allow_indefinite
         self._is_key = False
-        self.canonical_maps = False
         self.at = 0
 
     def item(self) -> object:
         """Read an item that is in no other one."""
-        self._reserve(1, 1)
+        if self._items_left < 1 or self._max_depth < 1:
+            self._reserve(1, 1)
+        self._items_left -= 1
         return self._value(1)
 
     def _reserve(self, count: int, depth: int) -> None:
@@ -346,9 +343,9 @@ class _Reader:
     def _map(self, count: int | None, depth: int) -> dict[object, object]:
         self._refuse_in_key()
         found: dict[object, object] = {}
-        written: set[bytes] = set()  # two NaN are not equal once they are read
+        odd: set[bytes] = set()  # as they are written: two NaN are not equal once they are read
         last = b""
-        data, end, value, ascends = self._data, self._end, self._value, self.canonical_maps
+        data, end, value, ascends = self._data, self._end, self._value, self._canonical_maps
         for _ in self._rounds(count, 2, depth):
             start = self.at
             if start < end and data[start] < _SMALL_UINTS_END:  # as above
@@ -356,14 +353,15 @@ class _Reader:
                 self.at = start + 1
             else:
                 key = self._key(depth)
+                if type(key) is float or type(key) is tuple:
+                    if data[start : self.at] in odd:
+                        raise CborError(_TWICE)
+                    odd.add(data[start : self.at])
             if ascends:
-                if data[start : self.at] <= last:
+                written = data[start : self.at]
+                if written <= last:
                     raise CborError("the keys of a map do not ascend")
-                last = data[start : self.at]
-            if type(key) is float or type(key) is tuple:
-                if data[start : self.at] in written:
-                    raise CborError(_TWICE)
-                written.add(data[start : self.at])
+                last = written
             if key in found:
                 raise CborError(_TWICE)
             found[key] = value(depth)

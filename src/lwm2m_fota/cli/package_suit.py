@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Final, assert_never
 
-import attrs
-
 from lwm2m_fota.cli.facts import Facts, whole
 from lwm2m_fota.package.cose.message import Authenticated, CoseEncrypt, CoseSign, Headers
 from lwm2m_fota.package.cose.names import Label, alg_name
@@ -117,10 +115,9 @@ def _line(command: Command) -> str:
 
 
 def _parameters(parameters: Parameters) -> Iterator[str]:
-    for field in attrs.fields(Parameters):
-        value = getattr(parameters, field.name)
+    for name, value in parameters._asdict().items():
         if value is not None:
-            yield f"{field.name}={_value(value)}"
+            yield f"{name}={_value(value)}"
 
 
 def _value(value: object) -> str:

@@ -27,6 +27,7 @@ MAX_PROOFS: Final = 16
 
 Map: TypeAlias = Mapping[object, object]
 
+_SIGN1_PARTS: Final = 4
 _CRIT, _KID, _IV, _PARTIAL_IV = (int(each) for each in (Label.CRIT, Label.KID, Label.IV, Label.PARTIAL_IV))
 _STRICT: Final = CoseRules.STRICT  # reading a member of an enumeration costs as much as a call
 _ARRAY: Final = 4  # the major type
@@ -269,7 +270,7 @@ def _check_headers(headers: Headers, rules: CoseRules) -> None:
         raise refusal_error(Refusal.MALFORMED, "a parameter stands in both headers")
     if _CRIT in protected or _CRIT in unprotected:
         _check_critical(headers)
-    if headers.get(_IV) is not None and headers.get(_PARTIAL_IV) is not None:
+    if headers.get(_PARTIAL_IV) is not None and headers.get(_IV) is not None:  # few have the first
         raise refusal_error(Refusal.MALFORMED, "both IV and Partial IV")
 
 
@@ -286,11 +287,11 @@ def _check_critical(headers: Headers) -> None:
 
 
 def _read_sign1(parts: list[object], rules: CoseRules) -> CoseSign1:
-    match parts:
-        case [protected, unprotected, bytes() | None as payload, bytes(signature)]:
+    if len(parts) == _SIGN1_PARTS:  # most packages have one: a match would take twice as long
+        protected, unprotected, payload, signature = parts
+        if (payload is None or type(payload) is bytes) and type(signature) is bytes:
             return CoseSign1(read_headers(protected, unprotected, rules), payload, signature)
-        case _:
-            raise refusal_error(Refusal.MALFORMED, "not a COSE_Sign1")
+    raise refusal_error(Refusal.MALFORMED, "not a COSE_Sign1")
 
 
 def _read_sign(parts: list[object], rules: CoseRules) -> CoseSign:

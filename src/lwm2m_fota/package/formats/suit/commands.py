@@ -4,13 +4,13 @@ They are read whole and checked before any of them is run: a command that is not
 where it would not be reached.
 """
 
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
 import attrs
 
+from lwm2m_fota.errors import PackageError
 from lwm2m_fota.package.formats.suit.codes import ALL_REPORTING, SEQUENCES, Condition, Directive, Key
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.parameters import Parameters, read_parameters
@@ -74,35 +74,28 @@ class RunSequence:
 Command: TypeAlias = Check | Act | Select | Assign | TryEach | RunSequence
 Commands: TypeAlias = tuple[Command, ...]
 
-_SHARED: Final = frozenset(
-    {
-        Directive.SET_COMPONENT_INDEX,
-        Directive.TRY_EACH,
-        Directive.SET_PARAMETERS,
-        Directive.OVERRIDE_PARAMETERS,
-        Directive.RUN_SEQUENCE,
-    }
+_ACTS: Final = (
+    Directive.PROCESS_DEPENDENCY,
+    Directive.WRITE,
+    Directive.FETCH,
+    Directive.COPY,
+    Directive.INVOKE,
+    Directive.SWAP,
+    Directive.UNLINK,
 )
-_STARTING: Final = frozenset(Directive)
-_UPDATING: Final = _STARTING - {Directive.INVOKE}
-_DIRECTIVES: Final = frozenset(map(int, Directive))
-_ACTS: Final = frozenset(
-    {
-        Directive.PROCESS_DEPENDENCY,
-        Directive.WRITE,
-        Directive.FETCH,
-        Directive.COPY,
-        Directive.INVOKE,
-        Directive.SWAP,
-        Directive.UNLINK,
-    }
-)
+_CHECKS: Final = {int(each): Check(each) for each in Condition}
 _FEWEST_ALTERNATIVES: Final = 2
 
-_REPORTED: Final[Mapping[int, Check | Act]] = MappingProxyType(
-    {**{int(each): Check(each) for each in Condition}, **{int(each): Act(each) for each in _ACTS}}
+_Known: TypeAlias = Mapping[int, Check | Act | None]
+"""The commands that may come; what those are whose argument is a reporting policy."""
+
+_STARTING: Final[_Known] = MappingProxyType(
+    {**dict.fromkeys(map(int, Directive)), **_CHECKS, **{int(each): Act(each) for each in _ACTS}}
 )
-"""The commands whose argument is a reporting policy, made once."""
+_UPDATING: Final[_Known] = MappingProxyType(
+    {code: each for code, each in _STARTING.items() if code != Directive.INVOKE}
+)
+_SHARED: Final[_Known] = MappingProxyType({code: each for code, each in _STARTING.items() if type(each) is not Act})
 
 _SELECT, _TRY_EACH, _RUN = (
     int(each) for each in (Directive.SET_COMPONENT_INDEX, Directive.TRY_EACH, Directive.RUN_SEQUENCE)
@@ -141,7 +134,7 @@ class Scope:
         allowed = _STARTING if key is Key.INVOKE else _UPDATING
         return self._outer(data, _NAMES[key], allowed)
 
-    def _outer(self, data: object, what: str, allowed: AbstractSet[Directive]) -> Commands:
+    def _outer(self, data: object, what: str, allowed: _Known) -> Commands:
         commands = _Reading(self, what, allowed).sequence(data, 1)
         if len(self.indices) > 1 and not isinstance(commands[0], Select):
             raise malformed(f"{what} does not begin with a component index, and there are several")
@@ -154,7 +147,7 @@ class _Reading:
 
     __slots__ = ("allowed", "scope", "what")
 
-    def __init__(self, scope: Scope, what: str, allowed: AbstractSet[Directive]) -> None:
+    def __init__(self, scope: Scope, what: str, allowed: _Known) -> None:
         self.scope = scope
         self.what = what
         self.allowed = allowed
@@ -166,23 +159,25 @@ class _Reading:
         items = load_array(data, self.what)
         if not items or len(items) % 2:
             raise malformed(f"{self.what} is not pairs of a command and its argument")
-        return tuple(self._commands(items, depth))
-
-    def _commands(self, items: list[object], depth: int) -> Iterator[Command]:
+        found: list[Command] = []
         for code, argument in zip(items[::2], items[1::2], strict=True):
-            if type(code) is not int:
-                raise malformed(f"{self.what}: a command is no number")
-            if code in _DIRECTIVES and code not in self.allowed:
-                raise malformed(f"{self.what}: {Directive(code).name.lower()} does not belong there")
-            reported = _REPORTED.get(code)
-            if reported is not None:
-                if type(argument) is not int or not 0 <= argument <= ALL_REPORTING:
-                    raise malformed(f"{self.what}: a reporting policy is 0 to {ALL_REPORTING}")
-                yield reported
-            elif code in _DIRECTIVES:
-                yield self._directive(code, argument, depth)
+            if type(code) is not int or code not in self.allowed:
+                raise self._refused(code)
+            reported = self.allowed[code]
+            if reported is None:
+                found.append(self._directive(code, argument, depth))
+            elif type(argument) is int and 0 <= argument <= ALL_REPORTING:
+                found.append(reported)
             else:
-                raise unsupported(f"{self.what}: command {code}")
+                raise malformed(f"{self.what}: a reporting policy is 0 to {ALL_REPORTING}")
+        return tuple(found)
+
+    def _refused(self, code: object) -> PackageError:
+        if type(code) is not int:
+            return malformed(f"{self.what}: a command is no number")
+        if code in _STARTING:
+            return malformed(f"{self.what}: {Directive(code).name.lower()} does not belong there")
+        return unsupported(f"{self.what}: command {code}")
 
     def _directive(self, code: int, argument: object, depth: int) -> Command:
         if code == _SELECT:

@@ -28,7 +28,7 @@ _HEAD_BYTES: Final = bytes(1 + _WIDTHS.get(initial & _INFO, 0) for initial in ra
 
 _FIRST: Final = (Key.AUTHENTICATION, Key.MANIFEST)
 _FEWEST_MEMBERS: Final = len(_FIRST)
-_KNOWN: Final = frozenset(map(int, [*_FIRST, *SEVERABLE]))
+_KNOWN: Final = {int(key): key for key in (*_FIRST, *SEVERABLE)}
 _SMALLEST: Final = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
 
 
@@ -154,22 +154,23 @@ class EnvelopeReader:
         Raises:
             PackageError: it breaks the rules, or is past a limit.
         """
-        while data:
-            if self.is_complete:
-                yield Behind(data)
+        at, end = 0, len(data)
+        while at < end:
+            if not (self._pairs or self._left):
+                yield Behind(data[at:])
                 return
-            missing = self._left or self._missing
-            if not missing:
-                missing = self._missing = _HEAD_BYTES[data[0]]
-            size = min(len(data), missing)
-            part, data = data[:size], data[size:]
-            self._offset += size
+            start = at
             if self._left:
-                self._left -= size
-                yield Piece(part)
+                at = min(end, at + self._left)
+                self._left -= at - start
+                self._offset += at - start
+                yield Piece(data[start:at])
                 continue
-            self._buffer += part
-            self._missing -= size
+            missing = self._missing or _HEAD_BYTES[data[at]]
+            at = min(end, at + missing)
+            self._missing = missing - (at - start)
+            self._offset += at - start
+            self._buffer += data[start:at]
             if not self._missing:
                 event = self._advance()
                 if event is not None:
@@ -214,10 +215,11 @@ class EnvelopeReader:
                 raise too_much("the key of a payload", argument, "max_uri_bytes", self._limits.max_uri_bytes)
             self._buffer = written
             self._expect(_NAME, argument)
-        elif major != _UINT or argument not in _KNOWN:
-            raise unsupported(f"a member of an envelope with the key {written.hex()}")
         else:
-            self._key = Key(argument)
+            key = _KNOWN.get(argument) if major == _UINT else None
+            if key is None:
+                raise unsupported(f"a member of an envelope with the key {written.hex()}")
+            self._key = key
             self._check_order(written)
 
     def _take_name(self) -> None:

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, final
-
-import attrs
+from typing import Final, NamedTuple, final
 
 from lwm2m_fota import cbor
 from lwm2m_fota.package.cose.message import CoseEncrypt, read_message
@@ -19,8 +17,7 @@ MAX_SIZE_BYTES: Final = 1 << 48
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Parameters:
+class Parameters(NamedTuple):
     """Parameters of a component; None where one is not set.
 
     Attributes:
@@ -46,7 +43,7 @@ class Parameters:
     image_digest: SuitDigest | None = None
     image_size: int | None = None
     component_slot: int | None = None
-    content: bytes | None = attrs.field(default=None, repr=False)
+    content: bytes | None = None
     encryption_info: CoseEncrypt | None = None
     uri: str | None = None
     source_component: int | None = None
@@ -57,9 +54,14 @@ class Parameters:
 
     def over(self, base: "Parameters") -> "Parameters":
         """These, and those of `base` where nothing is set here."""
-        names = (field.name for field in attrs.fields(Parameters))
-        merged = {name: getattr(base, name) if (own := getattr(self, name)) is None else own for name in names}
-        return Parameters(**merged)
+        return Parameters(*(old if own is None else own for own, old in zip(self, base, strict=True)))  # type: ignore[arg-type]  # each in its place
+
+    def __repr__(self) -> str:
+        """Only what is set; of the content its length."""
+        items = {name: value for name, value in self._asdict().items() if value is not None}
+        if self.content is not None:
+            items["content"] = f"{len(self.content)} bytes"
+        return f"Parameters({', '.join(f'{name}={value!r}' for name, value in items.items())})"
 
 
 NO_PARAMETERS: Final = Parameters()

@@ -53,7 +53,7 @@ def version_of(texts: tuple[Texts, ...], component: ComponentId) -> str | None:
 
 
 def _language(language: object, texts: object) -> Texts:
-    if type(language) is not str or not isinstance(texts, Mapping):
+    if type(language) is not str or type(texts) is not dict:
         raise malformed("the text is not by language")
     of_components = {key: value for key, value in texts.items() if isinstance(key, tuple)}
     of_manifest = {key: value for key, value in texts.items() if not isinstance(key, tuple)}
