@@ -71,27 +71,6 @@ def server_object(instance: int, at: Membership, allowed: Callable[[], None]) ->
         at: the place at this server.
         allowed: called when the server has allowed to send by oneself (resource 23, for LwM2M 1.1 and later).
     """
-
-    def write_lifetime(value: Value) -> None:
-        if not isinstance(value, int) or value < 1:
-            raise ContentError("a lifetime is at least one second")
-        at.set_lifetime(value)
-
-    def write_period(name: str, value: Value) -> None:
-        if not isinstance(value, int) or value < 0:
-            raise ContentError("a period is not negative")
-        at.defaults = at.defaults.changed({name: value})
-
-    def write_binding(value: Value) -> None:
-        if value != at.registration.binding:
-            raise ContentError(f"only {at.registration.binding} is spoken here")
-
-    def write_mute(value: Value) -> None:
-        at.is_muted = bool(value)
-        if not at.is_muted:
-            allowed()
-
-    is_first_version = at.registration.lwm2m_version == "1.0"
     readers: dict[int, Reader] = {
         ServerResource.SHORT_SERVER_ID: lambda: at.server_id,
         ServerResource.LIFETIME: lambda: at.lifetime_s,
@@ -99,17 +78,17 @@ def server_object(instance: int, at: Membership, allowed: Callable[[], None]) ->
         ServerResource.DEFAULT_MAX_PERIOD: lambda: at.defaults.pmax or 0,
         ServerResource.NOTIFICATION_STORING: lambda: False,
         ServerResource.BINDING: lambda: at.registration.binding,
-        ServerResource.MUTE_SEND: lambda: at.is_muted,
     }
     writers: dict[int, Writer] = {
-        ServerResource.LIFETIME: write_lifetime,
-        ServerResource.DEFAULT_MIN_PERIOD: partial(write_period, "pmin"),
-        ServerResource.DEFAULT_MAX_PERIOD: partial(write_period, "pmax"),
-        ServerResource.BINDING: write_binding,
-        ServerResource.MUTE_SEND: write_mute,
+        ServerResource.LIFETIME: partial(_write_lifetime, at),
+        ServerResource.DEFAULT_MIN_PERIOD: partial(_write_period, at, "pmin"),
+        ServerResource.DEFAULT_MAX_PERIOD: partial(_write_period, at, "pmax"),
+        ServerResource.BINDING: partial(_write_binding, at),
     }
-    if is_first_version:
-        del readers[ServerResource.MUTE_SEND], writers[ServerResource.MUTE_SEND]
+    is_first_version = at.registration.lwm2m_version == "1.0"
+    if not is_first_version:
+        readers[ServerResource.MUTE_SEND] = lambda: at.is_muted
+        writers[ServerResource.MUTE_SEND] = partial(_write_mute, at, allowed)
     return ValueObject(
         definition=SERVER if is_first_version else SERVER_1_1,
         readers=readers,
@@ -117,3 +96,26 @@ def server_object(instance: int, at: Membership, allowed: Callable[[], None]) ->
         executors={ServerResource.REGISTRATION_UPDATE_TRIGGER: lambda _: at.update()},
         instance=instance,
     )
+
+
+def _write_lifetime(at: Membership, value: Value) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ContentError("a lifetime is at least one second")
+    at.set_lifetime(value)
+
+
+def _write_period(at: Membership, name: str, value: Value) -> None:
+    if not isinstance(value, int) or value < 0:
+        raise ContentError("a period is not negative")
+    at.defaults = at.defaults.changed({name: value})
+
+
+def _write_binding(at: Membership, value: Value) -> None:
+    if value != at.registration.binding:
+        raise ContentError(f"only {at.registration.binding} is spoken here")
+
+
+def _write_mute(at: Membership, allowed: Callable[[], None], value: Value) -> None:
+    at.is_muted = bool(value)
+    if not at.is_muted:
+        allowed()
