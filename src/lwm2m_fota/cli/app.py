@@ -13,15 +13,13 @@ import click
 
 from lwm2m_fota import __version__
 from lwm2m_fota.cli.exits import Exit
+from lwm2m_fota.cli.groups import Decorator, Listening, listening_options, package_scheme_options, settings_options
 from lwm2m_fota.cli.options import (
     COAP_SCHEMES,
-    SCHEMES,
-    Listener,
     Named,
     component_files,
     endpoint_name,
     host,
-    listener,
     named,
     q_block,
     seconds,
@@ -34,23 +32,17 @@ from lwm2m_fota.errors import FotaError
 
 if TYPE_CHECKING:
     from lwm2m_fota.machines.readings import Version
+    from lwm2m_fota.machines.update_policy import DeviceSettings
 
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=FilePath)
 _PATH = click.Path(path_type=FilePath)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
-def _trace(words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _trace(words: str) -> Decorator:
     return click.option("--trace", "trace", type=_PATH, metavar="FILE", help=words)
 
 
-_PACKAGE_SCHEMES = click.option(
-    "--package-scheme",
-    "package_schemes",
-    type=click.Choice(SCHEMES),
-    multiple=True,
-    help="Over which packages are fetched; several times for several.",
-)
 _Q_BLOCK = click.option(
     "--q-block",
     "timers",
@@ -86,16 +78,10 @@ def cli() -> None:
     help="Of Object 33629; the first MCUboot image needs the second.",
 )
 @click.option("--format", "kind", type=click.Choice(["mcuboot", "suit", "plain"]), default="mcuboot", show_default=True)
-@click.option(
-    "--listen",
-    type=listener,
-    metavar="[SCHEME://]HOST:PORT",
-    multiple=True,
-    default=("127.0.0.1:0",),
-    show_default=True,
-    help="Where and how the server listens; several times for several. Credentials are made where one needs them.",
+@listening_options(
+    "127.0.0.1:0",
+    "Where and how the server listens; several times for several. Credentials are made where one needs them.",
 )
-@_PACKAGE_SCHEMES
 @_Q_BLOCK
 @click.option(
     "--scene",
@@ -113,8 +99,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     object_id: str,
     components: int,
     kind: str,
-    listen: tuple[Listener, ...],
-    package_schemes: tuple[str, ...],
+    listening: Listening,
     timers: str | None,
     scene: str,
     trace: FilePath | None,
@@ -133,15 +118,13 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
         raise click.UsageError("a dependency is between MCUboot images: give --object 33629 and at least 2 components")
     if kind == "plain" and count:
         raise click.UsageError("a plain image names no component: it goes with Object 5")
-    _check_listeners(listen, package_schemes)
     options = DemoOptions(
         file=file,
         size_bytes=size,
         method=method,
         components=count,
         kind=kind,
-        listen=listen,
-        package_schemes=package_schemes,
+        listening=listening,
         q_block=timers,
         scene=Scene(scene),
         trace=trace,
@@ -153,17 +136,8 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
 @cli.command("update")
 @click.argument("file", type=_EXISTING, required=False)
 @click.option("--endpoint", type=endpoint_name, metavar="NAME", required=True, help="The endpoint name of the device.")
-@click.option(
-    "--listen",
-    type=listener,
-    metavar="[SCHEME://]HOST:PORT",
-    multiple=True,
-    default=("0.0.0.0:5683",),
-    show_default=True,
-    help="Where and how; several times for several. Over http and https, packages alone.",
-)
+@listening_options("0.0.0.0:5683", "Where and how; several times for several. Over http and https, packages alone.")
 @security_options
-@_PACKAGE_SCHEMES
 @click.option("--advertise", type=host, metavar="HOST", help="The host in package URIs, if devices need another one.")
 @click.option("--method", type=click.Choice(["pull", "push", "auto"]), default="auto", show_default=True)
 @click.option(
@@ -182,9 +156,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     help="How components are updated: once with a list, by the device's links, or one by one.",
 )
 @click.option("--expect-version", metavar="V", help="The firmware version after the update of FILE.")
-@click.option("--severity", type=click.IntRange(0, 2), help="Set resource 11 first: 0 critical to 2 optional.")
-@click.option("--max-defer", "max_defer_s", type=click.IntRange(0), help="Set resource 13 first, seconds.")
-@click.option("--auto-upgrade", type=click.Choice(["on", "off"]), help="Set resource 14 of Object 5 first.")
+@settings_options
 @click.option(
     "--timeout", "timeout_s", type=seconds, metavar="SECONDS", help="For everything, the device's coming too."
 )
@@ -194,17 +166,14 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
 def update_command(  # noqa: PLR0917 - click calls it by keyword
     file: FilePath | None,
     endpoint: str,
-    listen: tuple[Listener, ...],
+    listening: Listening,
     security: SecurityOptions,
-    package_schemes: tuple[str, ...],
     advertise: str | None,
     method: str,
     components: tuple[Named, ...],
     execute: str,
     expect_version: str | None,
-    severity: int | None,
-    max_defer_s: int | None,
-    auto_upgrade: str | None,
+    settings: "DeviceSettings",
     timeout_s: float | None,
     timers: str | None,
     trace: FilePath | None,
@@ -218,31 +187,24 @@ def update_command(  # noqa: PLR0917 - click calls it by keyword
     sent, 7 the address to listen at cannot be had.
     """
     from lwm2m_fota.cli.update import UpdateOptions, run_update
-    from lwm2m_fota.machines.update_policy import DeviceSettings, Execution, Method
-    from lwm2m_fota.model.enums import Severity
+    from lwm2m_fota.machines.update_policy import Execution, Method
 
     if (file is None) is not bool(components):
         raise click.UsageError("Give FILE, or a --component, and not both.")
     if components and expect_version is not None:
         raise click.UsageError("--expect-version is of FILE.")
-    _check_listeners(listen, package_schemes)
-    security.check([each.scheme for each in listen])
+    security.check(listening.schemes)
     options = UpdateOptions(
         file=file,
         components=component_files(components),
         endpoint=endpoint,
-        listen=listen,
+        listening=listening,
         security=security,
-        package_schemes=package_schemes,
         advertise=advertise,
         method=Method(method),
         execution=Execution[execute.upper()],
         expect_version=expect_version,
-        settings=DeviceSettings(
-            severity=None if severity is None else Severity(severity),
-            max_defer_s=max_defer_s,
-            auto_upgrade=None if auto_upgrade is None else auto_upgrade == "on",
-        ),
+        settings=settings,
         timeout_s=timeout_s,
         q_block=q_block(timers),
         trace=trace,
@@ -294,7 +256,7 @@ def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
     help="Bytes that a power cut may cost of a pull; 1 makes each block durable.",
 )
 @security_options
-@_PACKAGE_SCHEMES
+@package_scheme_options
 @_Q_BLOCK
 @_trace("Record in a file, for `lwm2m-fota trace`, and go on in it after a restart; it holds no key and no package.")
 @_JSON
@@ -324,44 +286,29 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     """
     from lwm2m_fota.cli.device import DeviceOptions, run_device
     from lwm2m_fota.cli.firmware import ComponentOption
-    from lwm2m_fota.cli.package_verify import read_trust
 
     if (object_id == "33629") is not bool(components):
         raise click.UsageError("Object 33629 has at least one --component, and Object 5 has none.")
     security.check([each for each in (server.partition(":")[0], *package_schemes) if each in COAP_SCHEMES])
-
-    say = Output("device", as_json=as_json)
-    _run(
-        say,
-        lambda: run_device(
-            DeviceOptions(
-                server=server,
-                endpoint=endpoint,
-                state_dir=state_dir,
-                trust=read_trust(trusted, sha256=sha256),
-                version=version,
-                object_version=object_version,
-                components=tuple(ComponentOption(each.name, each.value) for each in components),
-                lifetime_s=lifetime_s,
-                capacity_bytes=capacity_bytes,
-                checkpoint_bytes=checkpoint_bytes,
-                security=security,
-                package_schemes=package_schemes,
-                q_block=q_block(timers),
-                trace=trace,
-            ),
-            say,
-        ),
+    options = DeviceOptions(
+        server=server,
+        endpoint=endpoint,
+        state_dir=state_dir,
+        trusted=trusted,
+        sha256=sha256,
+        version=version,
+        object_version=object_version,
+        components=tuple(ComponentOption(each.name, each.value) for each in components),
+        lifetime_s=lifetime_s,
+        capacity_bytes=capacity_bytes,
+        checkpoint_bytes=checkpoint_bytes,
+        security=security,
+        package_schemes=package_schemes,
+        q_block=q_block(timers),
+        trace=trace,
     )
-
-
-def _check_listeners(listen: tuple[Listener, ...], package_schemes: tuple[str, ...]) -> None:
-    schemes = [each.scheme for each in listen]
-    if not set(schemes) & set(COAP_SCHEMES):
-        raise click.UsageError("Devices are managed over CoAP: one --listen has to be of it.")
-    for scheme in package_schemes:
-        if scheme not in schemes:
-            raise click.UsageError(f"--package-scheme {scheme} needs a --listen {scheme}://HOST:PORT.")
+    say = Output("device", as_json=as_json)
+    _run(say, lambda: run_device(options, say))
 
 
 def _run(say: Output, action: Callable[[], int]) -> None:

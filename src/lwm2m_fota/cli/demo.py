@@ -20,8 +20,8 @@ import attrs
 from lwm2m_fota.cli.demo_road import HERE, Road, managed_at, road
 from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.facts import replace_file, size_of
+from lwm2m_fota.cli.groups import Listening
 from lwm2m_fota.cli.keys import new_key
-from lwm2m_fota.cli.options import Listener
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package import dependency, make
 from lwm2m_fota.cli.package_suit_make import DEFAULT_COMPONENT, Source, make_suit
@@ -79,8 +79,7 @@ class DemoOptions:
         method: push or pull.
         components: how many, of Object 33629; 0 for Object 5.
         kind: mcuboot, suit or plain: the format of the packages. A plain one is known by its digest.
-        listen: where and how the server listens; the device goes to the first of CoAP, a secure one if there is any.
-        package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
+        listening: where the server listens; the device goes to the first of CoAP, a secure one if there is any.
         q_block: where the waits come from if packages go by sets of blocks; None if they go one by one.
         scene: what is shown; a dependency needs two components.
         trace: the file to record the server's update in; what the device does is recorded beside it.
@@ -91,8 +90,7 @@ class DemoOptions:
     method: str
     components: int = 0
     kind: str = "mcuboot"
-    listen: tuple[Listener, ...] = HERE
-    package_schemes: tuple[str, ...] = ()
+    listening: Listening = HERE
     q_block: str | None = None
     scene: Scene = Scene.UPDATE
     trace: FilePath | None = None
@@ -177,7 +175,7 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
             packages = [_package(options, folder, key, each) for each in sent]
             for each in packages:
                 say("package", bytes=each.size_bytes, version=VERSION_AFTER, component=each.name or None)
-            way = road(options.listen, options.package_schemes, ENDPOINT, folder)
+            way = road(options.listening, ENDPOINT, folder)
             sets = () if options.q_block is None else ("--q-block", options.q_block)
             way = Road((*way.server, *sets), (*way.device, *sets))
             if options.trace is not None:

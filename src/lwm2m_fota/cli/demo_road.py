@@ -9,12 +9,13 @@ import attrs
 
 from lwm2m_fota.cli.certificates import SelfSigned, self_signed
 from lwm2m_fota.cli.events import authority
+from lwm2m_fota.cli.groups import Listening
 from lwm2m_fota.cli.keys import PRIVATE_MODE, PUBLIC_MODE, write_new
 from lwm2m_fota.cli.options import COAP_SCHEMES, Listener
 from lwm2m_fota.credentials.keyring import SECURE_SCHEMES
 
 _KEY_BYTES: Final = 16
-HERE: Final = (Listener("coap", "127.0.0.1", 0),)
+HERE: Final = Listening((Listener("coap", "127.0.0.1", 0),))
 
 
 @final
@@ -41,28 +42,27 @@ def managed_at(uris: Sequence[str]) -> str:
     return next(secure, uris[0])
 
 
-def road(listen: Sequence[Listener], package_schemes: Sequence[str], endpoint: str, folder: FilePath) -> Road:
+def road(listening: Listening, endpoint: str, folder: FilePath) -> Road:
     """Options for a way between the two; credentials are written into the folder.
 
     Args:
-        listen: where and how the server listens.
-        package_schemes: over which packages are fetched; empty for all that are listened for, in that order.
+        listening: where the server listens, and over which schemes the device fetches.
         endpoint: the endpoint name of the device.
         folder: for the files.
 
     Raises:
         StorageError: one cannot be written.
     """
-    schemes = [each.scheme for each in listen]
-    offered = [part for scheme in package_schemes for part in ("--package-scheme", scheme)]
-    fetched = [part for scheme in package_schemes or dict.fromkeys(schemes) for part in ("--package-scheme", scheme)]
-    places = [part for each in listen for part in ("--listen", f"{each.scheme}://{authority(each.host, each.port)}")]
-    if not SECURE_SCHEMES & set(schemes):
-        return Road((*places, *offered), fetched)
+    listen = [
+        part for each in listening.places for part in ("--listen", f"{each.scheme}://{authority(each.host, each.port)}")
+    ]
+    fetched = [part for scheme in listening.fetched for part in ("--package-scheme", scheme)]
+    if not SECURE_SCHEMES & set(listening.schemes):
+        return Road((*listen, *fetched), fetched)
     psk = _pre_shared_key(endpoint, folder)
-    server, device = self_signed("server", {each.host for each in listen}), self_signed(endpoint, ())
+    server, device = self_signed("server", {each.host for each in listening.places}), self_signed(endpoint, ())
     return Road(
-        (*places, *offered, *psk, *_certificates("server", server, device, folder)),
+        (*listen, *fetched, *psk, *_certificates("server", server, device, folder)),
         (*fetched, *psk, *_certificates("device", device, server, folder)),
     )
 

@@ -12,6 +12,7 @@ import attrs
 from lwm2m_fota.cli.exits import Exit
 from lwm2m_fota.cli.firmware import BasicFirmware, ComponentFirmware, ComponentOption
 from lwm2m_fota.cli.output import Output
+from lwm2m_fota.cli.package_verify import read_trust
 from lwm2m_fota.cli.security import SecurityOptions
 from lwm2m_fota.cli.state_dir import DEFAULT_CAPACITY_BYTES, StateDir
 from lwm2m_fota.cli.trace_file import TraceFile
@@ -44,7 +45,8 @@ class DeviceOptions:
         server: `SCHEME://HOST:PORT`.
         endpoint: the endpoint client name.
         state_dir: where everything is kept.
-        trust: what packages must show.
+        trusted: files with the keys that sign packages.
+        sha256: the digest of the one package to take, in hex.
         version: of the firmware before any update.
         object_version: of Object 5.
         components: those of Object 33629; empty for Object 5.
@@ -60,7 +62,8 @@ class DeviceOptions:
     server: str
     endpoint: str
     state_dir: FilePath
-    trust: TrustPolicy
+    trusted: tuple[FilePath, ...] = ()
+    sha256: str | None = None
     version: str = "1.0.0"
     object_version: Version = "1.1"
     components: tuple[ComponentOption, ...] = ()
@@ -127,8 +130,9 @@ class Net:
 class DeviceProcess:
     """One life of the device, from power-on to reboot or power-off."""
 
-    def __init__(self, options: DeviceOptions, state_dir: StateDir, say: Output) -> None:
+    def __init__(self, options: DeviceOptions, trust: TrustPolicy, state_dir: StateDir, say: Output) -> None:
         self._options = options
+        self._trust = trust
         self._state_dir = state_dir
         self._say = say
         self._over = asyncio.Event()
@@ -151,7 +155,7 @@ class DeviceProcess:
         async with TraceFile(options.trace, goes_on=True) as trace:
             firmware = made.make(
                 self._say,
-                trust=options.trust,
+                trust=self._trust,
                 state=made.state,
                 reboot=self._reboot,
                 fetchers=net.fetchers,
@@ -237,11 +241,12 @@ def run_device(options: DeviceOptions, say: Output) -> int:
     """Run the device; the exit status. On a reboot the process starts itself anew, as a device would.
 
     Raises:
-        FotaError: its state cannot be read, or its address cannot be had.
+        FotaError: its state or a key cannot be read, or its address cannot be had.
     """
+    trust = read_trust(options.trusted, sha256=options.sha256)
     state_dir = StateDir(options.state_dir, options.capacity_bytes)
     try:
-        reboots = asyncio.run(DeviceProcess(options, state_dir, say).run())
+        reboots = asyncio.run(DeviceProcess(options, trust, state_dir, say).run())
     except SnapshotError as error:
         raise FotaError(f"the state folder {options.state_dir}: {error}") from error
     if reboots:

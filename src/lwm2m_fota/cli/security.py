@@ -1,13 +1,13 @@
 """The credentials that commands are given: a pre-shared key, and certificates, in files."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Any, Final, final
+from typing import Final, final
 
 import attrs
 import click
 
+from lwm2m_fota.cli.groups import grouped
 from lwm2m_fota.coap.uri import parse_uri
 from lwm2m_fota.credentials.keyring import SECURE_SCHEMES, Held, Keyring, Origin
 from lwm2m_fota.credentials.secret import Secret
@@ -122,23 +122,13 @@ class Credentials:
         return Keyring((*key, *certificate))
 
 
-def security_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of `SecurityOptions` to a command, which takes them as `security`."""
-
-    @functools.wraps(command)
-    def collected(**given: Any) -> None:  # noqa: ANN401 - click calls it
-        mine = {name: given.pop(name) for name in attrs.fields_dict(SecurityOptions)}
-        command(security=SecurityOptions(**mine), **given)
-
-    for decorate in _OPTIONS:
-        collected = decorate(collected)
-    return collected
-
-
-_OPTIONS: Final = (
-    click.option("--ca", type=_FILE, metavar="FILE", help="The certificates to believe (PEM)."),
-    click.option("--key", type=_FILE, metavar="FILE", help="The private key of --cert (PEM); mode 600."),
-    click.option("--cert", type=_FILE, metavar="FILE", help="The own certificate (PEM)."),
-    click.option("--psk-key-file", type=_FILE, metavar="FILE", help="The pre-shared key, in hexadecimal; mode 600."),
+security_options: Final = grouped(
+    "security",
+    SecurityOptions,
     click.option("--psk-identity", metavar="NAME", help="The name of the pre-shared key."),
+    click.option("--psk-key-file", type=_FILE, metavar="FILE", help="The pre-shared key, in hexadecimal; mode 600."),
+    click.option("--cert", type=_FILE, metavar="FILE", help="The own certificate (PEM)."),
+    click.option("--key", type=_FILE, metavar="FILE", help="The private key of --cert (PEM); mode 600."),
+    click.option("--ca", type=_FILE, metavar="FILE", help="The certificates to believe (PEM)."),
 )
+"""The options of `SecurityOptions`, which the command takes as `security`."""

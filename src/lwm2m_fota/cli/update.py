@@ -11,7 +11,7 @@ import attrs
 
 from lwm2m_fota.cli.events import authority
 from lwm2m_fota.cli.exits import Exit
-from lwm2m_fota.cli.options import Listener
+from lwm2m_fota.cli.groups import Listening
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.package_verify import format_of
 from lwm2m_fota.cli.security import Credentials, SecurityOptions
@@ -60,9 +60,8 @@ class UpdateOptions:
         file: the package; None if there are components.
         components: packages by component of Object 33629; empty if there is a file.
         endpoint: the device.
-        listen: where the server listens, and how; over HTTP and HTTPS it hosts packages alone.
+        listening: where the server listens, and over which schemes a device may fetch.
         security: what the server and the device prove themselves with.
-        package_schemes: over which a device may fetch, best first; empty for all that are listened for, in that order.
         advertise: the host in package URIs; None takes the listening host, or if that is a wildcard, the address
             from which this machine reaches the device.
         method: push, pull or auto.
@@ -77,9 +76,8 @@ class UpdateOptions:
     file: FilePath | None = None
     components: Mapping[str, FilePath] = attrs.field(factory=dict)
     endpoint: str
-    listen: tuple[Listener, ...]
+    listening: Listening
     security: SecurityOptions = attrs.field(factory=SecurityOptions)
-    package_schemes: tuple[str, ...] = ()
     advertise: str | None = None
     method: Method = Method.AUTO
     execution: Execution = Execution.LISTED
@@ -88,11 +86,6 @@ class UpdateOptions:
     timeout_s: float | None = None
     q_block: QBlock | None = None
     trace: FilePath | None = None
-
-    @property
-    def schemes(self) -> tuple[str, ...]:
-        """Over which a device may fetch, best first."""
-        return self.package_schemes or tuple(dict.fromkeys(each.scheme for each in self.listen))
 
 
 @final
@@ -151,7 +144,7 @@ def _plan(options: UpdateOptions, source: PackageSource | Packages) -> UpdatePla
         plan_for(source),
         method=options.method,
         expected_version=options.expect_version,
-        schemes=options.schemes,
+        schemes=options.listening.fetched,
         settings=options.settings,
     )
     timeout_s = options.timeout_s
@@ -169,7 +162,7 @@ def _advertised(options: UpdateOptions, log: UpdateLog) -> str | None:
     """The host in package URIs: a wildcard address is no place where a device could go."""
     if options.advertise is not None:
         return options.advertise
-    hosts = {each.host for each in options.listen}
+    hosts = {each.host for each in options.listening.places}
     if not hosts & {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
         return None
     try:
@@ -212,13 +205,13 @@ class _Server:
         def advertised() -> str | None:
             return _advertised(options, log)
 
-        store = credentials.store(options.endpoint)
-        transports = [listening(each, credentials, store) for each in options.listen if each.scheme not in WEB]
+        store, places = credentials.store(options.endpoint), options.listening.places
+        transports = [listening(each, credentials, store) for each in places if each.scheme not in WEB]
         settings = ServerSettings(advertise_host=advertised, q_block=options.q_block)
         self.lwm2m = Lwm2mServer(transports, settings, on_event=log.registry, on_block=log.block)
         self._web: dict[str, WebHost] = {
             each.scheme: web_host(each, credentials, advertise_host=advertised, on_block=log.block)
-            for each in options.listen
+            for each in places
             if each.scheme in WEB
         }
         self.packages = PackageHosts((self.lwm2m.packages, *self._web.values()))
