@@ -55,3 +55,16 @@ class PendingCall:
         self.on_progress: Callable[[int], None] | None = None
         self.sink: BlockSink | None = None
         self.on_notify: Callable[[Message], None] | None = None
+
+    def finish(self, message: Message) -> None:
+        """Deliver the whole answer; to an observation that runs, it is what ends it."""
+        if not self.future.done():
+            self.future.set_result(message)
+        elif self.on_notify is not None and not self.future.cancelled():
+            self.on_notify(message)
+
+    def fail(self, error: Exception) -> None:
+        """Raise an error where the answer is awaited; an answer that is there stays."""
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # observed: a caller that is gone must not be reported

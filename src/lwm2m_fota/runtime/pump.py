@@ -157,9 +157,7 @@ class Pump:
         calls, self._calls = self._calls, {}
         for call_id, call in calls.items():
             self._endpoint.cancel(call_id, self.now(), forget=True)
-            if not call.future.done():
-                call.future.set_exception(TransportError("the endpoint was closed"))
-                call.future.exception()  # observed: a caller that is gone must not be reported
+            call.fail(TransportError("the endpoint was closed"))
         await self._transport.close()
 
     async def resolve(self, host: str, port: int) -> Peer:
@@ -338,8 +336,8 @@ class Pump:
                 self._body_restarted(event)
             case CallFailed():
                 call = self._calls.pop(event.call, None)
-                if call is not None and not call.future.done():
-                    call.future.set_exception(event.error)
+                if call is not None:
+                    call.fail(event.error)
             case Malformed(peer):
                 self.end(peer, why="that is no message")
             case ObserverLost():
@@ -392,20 +390,14 @@ class Pump:
 
     def _finished(self, event: ResponseReceived) -> None:
         call = self._calls.get(event.call) if event.observing else self._calls.pop(event.call, None)
-        if call is None:
-            return
-        if not call.future.done():
-            call.future.set_result(event.message)
-        elif call.on_notify is not None and not call.future.cancelled():
-            call.on_notify(event.message)  # the answer that ends an observation
+        if call is not None:
+            call.finish(event.message)
 
     def _abort(self, call_id: int, error: Exception) -> None:
         call = self._calls.pop(call_id, None)
-        if call is None:
-            return
-        self._endpoint.cancel(call_id, self.now(), forget=True)
-        if not call.future.done():
-            call.future.set_exception(error)
+        if call is not None:
+            self._endpoint.cancel(call_id, self.now(), forget=True)
+            call.fail(error)
 
     # -- calls
 
