@@ -77,7 +77,7 @@ class AdvancedFirmwareDevice(Engine):
 
     def defer_updates(self, *, defer: bool) -> None:
         """The user wants to install later, or no longer; counts at the next Update."""
-        self._object.defer_updates(defer=defer)
+        self._object.defers = defer
 
     def accept_update(self, instance: int) -> None:
         """The user agrees to the deferred update of this component now; harmless if there is none.

@@ -13,8 +13,8 @@ def names_components(package: VerifiedPackage) -> bool:
     return [each.name for each in package.components] != [WHOLE_PACKAGE]
 
 
-def checked(package: VerifiedPackage, transfer: int) -> PackageChecked:
-    """The event that says what passed every check."""
+def checked(package: VerifiedPackage, transfer: int, *, defer: bool) -> PackageChecked:
+    """The event that says what passed every check, and whether the user or application wants to install later."""
     named = package.components if names_components(package) else ()
     return PackageChecked(
         name=package.name or "",
@@ -22,6 +22,7 @@ def checked(package: VerifiedPackage, transfer: int) -> PackageChecked:
         components=tuple(PackageContent(each.name, each.version or "") for each in named),
         requirements=requirements(package),
         transfer=transfer,
+        defer=defer,
     )
 
 

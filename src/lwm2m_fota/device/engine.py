@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NotRequired, TypedDict
 
+import attrs
+
 from lwm2m_fota.device.alarm import WallAlarm
 from lwm2m_fota.device.bay import Bay, BayListener
 from lwm2m_fota.device.bays import Bays
@@ -380,7 +382,7 @@ class Engine(BayListener, InstallationListener):
                 self._bays.holding(Stage(instance, transfer)).pull(uri, resume=resume)
             case VerifyImage(transfer):
                 package = self._bays.holding(Stage(instance, transfer)).verify()
-                return self._report(On(instance, checked(package, transfer)))
+                return self._report(On(instance, checked(package, transfer, defer=self._law.defers)))
             case StopTransfer():
                 self._bays.halt(instance)
             case Notify(resource_ids):
@@ -440,9 +442,10 @@ class Engine(BayListener, InstallationListener):
             raise
 
     def batch_failed(self, instances: tuple[int, ...], failure: BatchFailed, diagnosis: str) -> None:
-        """An installation failed; everything runs as before."""
+        """An installation failed; everything runs as before. A package that is gone is not promised any more."""
         self._tell(instances, diagnosis)
-        self._report(failure)
+        kept = self._bays.are_sealed(self._law.group.component(each).stage for each in instances)
+        self._report(attrs.evolve(failure, images_kept=kept))
 
 
 def _refusal(answer: table.Answer | None) -> FotaError | None:

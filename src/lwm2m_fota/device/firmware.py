@@ -62,8 +62,8 @@ class FirmwareDevice(Engine):
         return path == PACKAGE_PATH
 
     def defer_updates(self, *, defer: bool) -> None:
-        """The user wants to install later, or no longer; counts at the next Update."""
-        self._object.defer_updates(defer=defer)
+        """The user wants to install later, or no longer; counts at the next Update or Automatic Upgrade."""
+        self._object.defers = defer
 
     def accept_update(self) -> None:
         """The user agrees to a deferred update now; harmless if there is none."""

@@ -114,6 +114,11 @@ class Law(Protocol):
         """The wall time at which `ClockRead` is due; None if nothing waits for a time."""
         ...
 
+    @property
+    def defers(self) -> bool:
+        """The user or application wants to install later."""
+        ...
+
     def component(self, instance: int, package: VerifiedPackage) -> Component:
         """The part of a package that is for an instance.
 
@@ -186,6 +191,11 @@ class AdvancedLaw:
     def next_deadline(self) -> float | None:
         """When the first deferral ends."""
         return coordinator.next_deadline(self.group)
+
+    @property
+    def defers(self) -> bool:
+        """The user or application wants to install later."""
+        return self.object.defers
 
     def component(self, instance: int, package: VerifiedPackage) -> Component:
         """The part that has the name of the component, of a package with the requirements that were weighed."""
@@ -265,6 +275,11 @@ class FirmwareLaw:
         """When the deferral ends."""
         return firmware.next_deadline(self.object.machine)
 
+    @property
+    def defers(self) -> bool:
+        """The user or application wants to install later."""
+        return self.object.defers
+
     def component(self, instance: int, package: VerifiedPackage) -> Component:
         """What a device with one firmware installs."""
         del instance
@@ -334,8 +349,8 @@ def event_of_object_5(event: GroupEvent) -> events.Event:
 
 def _own_event(own: InstanceEvent) -> events.Event:
     match own:
-        case PackageChecked(name, version, _, _, transfer):
-            return events.PackageVerified(name, version, transfer=transfer)
+        case PackageChecked(name, version, _, _, transfer, defer):
+            return events.PackageVerified(name, version, defer, transfer)
         case UpdateRequested(_, defer):
             return events.UpdateExecuted(defer=defer)
         case _:

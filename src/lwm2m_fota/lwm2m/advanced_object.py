@@ -83,16 +83,19 @@ class AdvancedObject:
     Args:
         profile: what the device is built to do.
         group: where it starts; `new_group` makes one, or `coordinator_snapshot.restore`.
+
+    Attributes:
+        defers: the user or application wants to install later; counts at the next Update.
     """
 
-    __slots__ = ("_defer", "group", "profile")
+    __slots__ = ("defers", "group", "profile")
 
     definition: Final[ObjectDefinition] = ADVANCED_1_0
 
     def __init__(self, profile: AdvancedProfile, group: ComponentGroup) -> None:
         self.profile = profile
         self.group = group
-        self._defer = False
+        self.defers = False
 
     def instances(self) -> Sequence[int]:
         """The instances of the profile: none is ever created or deleted."""
@@ -105,10 +108,6 @@ class AdvancedObject:
     def streams(self, path: Path) -> bool:
         """Package comes in blocks."""
         return path.object_id == ADVANCED_OBJECT_ID and path.ids[2:] == (UpdateResource.PACKAGE,)
-
-    def defer_updates(self, *, defer: bool) -> None:
-        """The user or application wants to install later, or no longer; counts at the next Update."""
-        self._defer = defer
 
     def apply(self, event: GroupEvent, wall: float | None) -> GroupStep:
         """Take one event of the device's own."""
@@ -179,7 +178,7 @@ class AdvancedObject:
         match path.resource_id:
             case UpdateResource.UPDATE:
                 unquoted = self.profile.advanced.unquoted_links is UnquotedLinks.ACCEPTED
-                return UpdateRequested(parse_update(arguments, accept_unquoted=unquoted), self._defer)
+                return UpdateRequested(parse_update(arguments, accept_unquoted=unquoted), self.defers)
             case UpdateResource.CANCEL:
                 return CancelExecuted()
             case _:

@@ -64,24 +64,24 @@ class FirmwareObject:
     Args:
         profile: what the device is built to do.
         machine: where it starts; `restore` makes one from a snapshot.
+
+    Attributes:
+        defers: the user or application wants to install later; counts at the next Update. Where the package was
+            verified, and Automatic Upgrade is on, say it with `PackageVerified`.
     """
 
-    __slots__ = ("_defer", "_resource_ids", "definition", "machine", "profile")
+    __slots__ = ("_resource_ids", "defers", "definition", "machine", "profile")
 
     def __init__(self, profile: FirmwareProfile, machine: FirmwareMachine | None = None) -> None:
         self.profile = profile
         self.machine = machine or FirmwareMachine()
         self.definition: ObjectDefinition = FIRMWARE_VERSIONS[profile.version]
         self._resource_ids = tuple(resource.id for resource in self.definition.resources)
-        self._defer = False
+        self.defers = False
 
     def resources(self) -> Sequence[int]:
         """All resources of the object version."""
         return self._resource_ids
-
-    def defer_updates(self, *, defer: bool) -> None:
-        """The user or application wants to install later, or no longer; counts at the next Update."""
-        self._defer = defer
 
     def apply(self, event: Event, wall: float | None) -> Step:
         """Take one event of the device's own."""
@@ -135,7 +135,7 @@ class FirmwareObject:
     def _execution(self, path: Path, arguments: bytes) -> Event:
         match path.resource_id:
             case UpdateResource.UPDATE:
-                return UpdateExecuted(arguments.decode("utf-8", "replace"), self._defer)
+                return UpdateExecuted(arguments.decode("utf-8", "replace"), self.defers)
             case UpdateResource.CANCEL if self.definition.resource(UpdateResource.CANCEL) is not None:
                 return CancelExecuted()
             case _:

@@ -59,6 +59,7 @@ class PackageChecked:
             instance that received it.
         requirements: what it asks of components, in it or not.
         transfer: the number of the transfer that ended; None for the one that runs.
+        defer: as in `events.PackageVerified`; of Object 5 alone, since no component has Automatic Upgrade.
     """
 
     name: str = ""
@@ -66,6 +67,7 @@ class PackageChecked:
     components: tuple[PackageContent, ...] = ()
     requirements: tuple[Requirement, ...] = ()
     transfer: int | None = None
+    defer: bool = False
 
 
 InstanceEvent: TypeAlias = (

@@ -100,6 +100,30 @@ def test_automatic_upgrade_installs_without_execute(kit):
     run(main())
 
 
+@pytest.mark.parametrize("pulls", [False, True])
+def test_automatic_upgrade_is_deferred_as_an_execute_is(kit, tmp_path, pulls):
+    async def main():
+        data = kit.signed()
+        profile = FirmwareProfile(version="1.2")
+        board = kit.Board(tmp_path, profile=profile, fetchers=(kit.Origin(data),))
+        device = await board.on()
+        assert [kit.write(device, 13, 100), kit.write(device, 14, value=True)] == [0x44, 0x44]
+        device.defer_updates(defer=True)
+        if pulls:
+            kit.write(device, 1, kit.URI)
+            await kit.reached(device, DOWNLOADED)
+        else:
+            await kit.push(device, data)
+        assert board.shown == [(1, 0), (2, 11)]
+        await board.again()
+        await asyncio.sleep(90.0)
+        assert (board.shows, board.reboots) == ((2, 11), 0)
+        await asyncio.sleep(11.0)
+        assert (board.shows, board.reboots) == ((3, 0), 1)
+
+    run(main())
+
+
 # ---- packages that are refused
 
 REFUSED = {
@@ -594,6 +618,21 @@ def test_an_installer_that_refuses_or_fails_is_reported(kit, case):
     run(main())
 
 
+def test_an_image_that_is_gone_at_the_installation_is_not_promised_any_more(kit):
+    async def main():
+        board = kit.Board()
+        await board.on()
+        await kit.push(board.device, kit.signed())
+        board.memory[2].discard()
+        kit.execute(board.device)
+        await asyncio.sleep(1.0)
+        assert (board.shows, board.device.diagnosis) == ((0, 8), "the sealed image is gone")
+        await kit.push(board.device, kit.signed())
+        await installed(kit, board, kit.signed())
+
+    run(main())
+
+
 @pytest.mark.parametrize("call", ["write", "apply"])
 def test_a_fault_of_the_installer_is_shown_and_ends_in_a_failure(kit, quiet, call):
     async def main():
@@ -679,6 +718,18 @@ def test_a_device_that_may_not_defer_or_does_not_want_to_installs_at_once(kit):
             await kit.push(device, kit.signed())
             kit.execute(device)
             assert board.shows == (3, 0)
+
+    run(main())
+
+
+def test_who_wants_to_defer_an_automatic_upgrade_and_may_not_installs_at_once(kit):
+    async def main():
+        board = kit.Board(profile=FirmwareProfile(version="1.2"))
+        device = await board.on()
+        kit.write(device, 14, value=True)
+        device.defer_updates(defer=True)
+        await kit.push(device, kit.signed())
+        assert board.shows == (3, 0)
 
     run(main())
 

@@ -261,10 +261,10 @@ def test_deferral():
     advanced = make()
     ask(advanced, write(0, 13, 60))
     download(advanced, 0, PackageChecked("n", "2"))
-    advanced.defer_updates(defer=True)
+    advanced.defers = True
     assert ask(advanced, Execute(at(0, 2)))[0] == CHANGED
     assert value(advanced, 0, 5) == [11]
-    advanced.defer_updates(defer=False)
+    advanced.defers = False
     assert ask(advanced, Execute(at(0, 2)))[0] == CHANGED
     assert value(advanced, 0, 3) == [3]
 

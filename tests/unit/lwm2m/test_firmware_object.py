@@ -334,10 +334,10 @@ def test_only_the_delivery_of_the_device_begins_a_transfer(delivery, uri, packag
 def test_a_deferred_update_waits():
     firmware = make("downloaded")
     firmware.handle(write(13, 60), WALL)
-    firmware.defer_updates(defer=True)
+    firmware.defers = True
     firmware.handle(Execute(resource(2), b"0"), WALL)
     assert (int(firmware.machine.state), int(firmware.machine.result)) == (2, 11)
-    firmware.defer_updates(defer=False)
+    firmware.defers = False
     firmware.handle(Execute(resource(2), b"\xff"), WALL)
     assert int(firmware.machine.state) == 3
 

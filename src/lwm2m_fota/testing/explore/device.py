@@ -270,12 +270,12 @@ class DeviceModel:
     def _checks(self, world: World, stage: Stage) -> Iterator[Move[World]]:
         done = world._replace(checking=None)
         for package in self.around.packages[stage.instance]:
-            event = On(stage.instance, attrs.evolve(package, transfer=stage.transfer))
             words = f"/{stage.instance} {package.name or package.version}"
-            yield from self._moves_of("package passes", words, self.give(done, event))
+            passed = attrs.evolve(package, transfer=stage.transfer)
+            yield from self._moves_of("package passes", words, self.give(done, On(stage.instance, passed)))
             if self.around.defers and self.law.profile.component is None:
-                deferred = ev.PackageVerified(package.name, package.version, defer=True, transfer=stage.transfer)
-                yield from self._moves_of("package passes", f"{words}, deferred", self.give(done, Own(deferred)))
+                deferred = On(stage.instance, attrs.evolve(passed, defer=True))
+                yield from self._moves_of("package passes", f"{words}, deferred", self.give(done, deferred))
         for result in _CHECK_FAILURES[: None if self.around.failures else 1]:
             failed = On(stage.instance, ev.TransferFailed(result, "", stage.transfer))
             yield from self._moves_of("package fails", f"Result {result.value}", self.give(done, failed))

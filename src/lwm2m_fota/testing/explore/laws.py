@@ -49,7 +49,7 @@ class Taken(NamedTuple):
 class Own(NamedTuple):
     """An event that Object 5 has and components have not."""
 
-    event: events.AutoUpgradeWritten | events.PackageVerified
+    event: events.AutoUpgradeWritten
 
 
 Happening: TypeAlias = GroupEvent | Own

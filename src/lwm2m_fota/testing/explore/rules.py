@@ -11,7 +11,7 @@ from lwm2m_fota.machines.rows import Row
 from lwm2m_fota.model.codes import is_success
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.testing.explore.carry import waits_its_turn
-from lwm2m_fota.testing.explore.laws import Happening, Law, Own, Taken
+from lwm2m_fota.testing.explore.laws import Happening, Law, Taken
 from lwm2m_fota.testing.explore.search import Broken
 from lwm2m_fota.testing.explore.world import Boot, World, shown
 
@@ -112,7 +112,7 @@ def _check_batch(before: ComponentGroup, event: Happening, taken: Taken) -> Iter
 
 def _may_begin(event: Happening) -> bool:
     match event:
-        case On(_, UpdateRequested() | ev.DeferralEnded() | PackageChecked()) | ev.ClockRead() | Own():
+        case On(_, UpdateRequested() | ev.DeferralEnded() | PackageChecked()) | ev.ClockRead():
             return True
         case _:
             return False
