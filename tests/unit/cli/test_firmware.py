@@ -70,8 +70,14 @@ def test_object_5_has_no_component(tmp_path, capsys):
     assert [(event["component"], event["state"], event["result"]) for event in told[1:]] == [(None, 1, 0), (None, 0, 9)]
 
 
-def test_a_name_may_be_the_number_of_another_instance(tmp_path):
-    ComponentFirmware(StateDir(tmp_path), (ComponentOption("1", "1"), ComponentOption("0", "1")))
+def test_a_name_may_be_the_number_of_another_instance(tmp_path, capsys):
+    made = ComponentFirmware(StateDir(tmp_path), (ComponentOption("1", "1.0"), ComponentOption("0", "2.0")))
+    made.boot(Output("device", as_json=True))
+    _, *components = without_time(events(capsys))
+    assert [(each["instance"], each["name"], each["version"]) for each in components] == [
+        (0, "1", "1.0"),
+        (1, "0", "2.0"),
+    ]
 
 
 def test_two_components_have_two_names(tmp_path):

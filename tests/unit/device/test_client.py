@@ -434,6 +434,9 @@ async def test_it_can_be_used_as_a_context(site):
     await site.server.open()
     async with site.make() as client:
         await client.registered()
+    assert site.sent() == [(POST, "rd")]  # it leaves without a word, as for a restart
+    with pytest.raises(TransportError):
+        await site.ask(GET, "/3/0/0")
     await site.server.close()
     site.client = None
 

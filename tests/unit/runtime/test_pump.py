@@ -916,11 +916,14 @@ def test_close_with_an_observation_that_runs_and_twice():
     async def test(pair):
         Observed(pair)
         observation = await pair.client.observe(pair.peer, request(observe=True), print)
+        sent = len(pair.wire.carried)
         await pair.client.close()
         await pair.client.close()
         observation.cancel()
+        return len(pair.wire.carried) - sent
 
-    with_pair(test)
+    pair = with_pair(test)
+    assert (pair.result, pair.calls, pair.problems) == (0, [{}, {}], [])
 
 
 def test_a_pump_that_is_opened_again_begins_without_old_calls():

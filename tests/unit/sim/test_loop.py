@@ -146,8 +146,9 @@ def test_long_work_between_timers_is_no_standstill(monkeypatch):
             await asyncio.sleep(1)
             for _ in range(50):
                 await asyncio.sleep(0)
+        return asyncio.get_running_loop().time()
 
-    run(main())
+    assert run(main()) == 10.0
 
 
 @pytest.mark.parametrize("limit_s", [0, -1, 8_000_001, float("nan")])

@@ -238,6 +238,7 @@ def test_a_busy_socket_takes_a_burst_later():
         sender._link.segmentation = Busy()
         sender.send_burst(burst(4), peer)
         await at_receiver.wait(4)
+        assert at_receiver.got == list(burst(4))
 
     between(test)
 
