@@ -7,6 +7,7 @@ kills land inside of the pull; where they land comes from a seed.
 import asyncio
 import itertools
 import random
+import socket
 
 import attrs
 import pytest
@@ -94,7 +95,17 @@ class Site:
         self.device.popen.kill()
         self.device.popen.wait()
         self.kills += 1
-        await asyncio.sleep(0.01)  # what it has still sent is read as of its life, not of the next
+        await self.heard_out()
+
+    async def heard_out(self):
+        """What the device has still sent is read as of its life, not of the next: a ping behind it is answered."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks:
+            asks.setblocking(False)
+            asks.connect(("127.0.0.1", self.server.local_address[1]))
+            asks.send(bytes.fromhex("40000001"))
+            async with asyncio.timeout(LIFE_LIMIT_S):
+                answer = await asyncio.get_running_loop().sock_recv(asks, 16)
+        assert answer == bytes.fromhex("70000001")
 
     def update(self, package, *listeners):
         """Begin an update by pull."""

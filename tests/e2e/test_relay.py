@@ -37,7 +37,7 @@ class Site:
     def __init__(self, folder, package, seed):
         self.folder, self.package = folder, package
         self.weather = Weather(seed, **BAD)
-        self.offsets = []
+        self.marks = []  # offsets of blocks, and what is to be told when one as far is served
 
     async def __aenter__(self):
         self.pump = Pump(UdpTransport(), parameters=TransmissionParameters(ack_timeout_s=ACK_TIMEOUT_S))
@@ -68,11 +68,23 @@ class Site:
         return f"coap://127.0.0.1:{self.to_server.local_address[1]}"
 
     def _on_block(self, block):
-        self.offsets.append(block.offset)
+        self._passed(block.offset)
+
+    def _passed(self, offset):
+        for mark, told in self.marks:
+            if offset >= mark:
+                told.set()
+
+    async def passes(self, share):
+        """Until the transfer has come to a share of the package."""
+        told = asyncio.Event()
+        self.marks.append((len(self.package) * share, told))
+        await told.wait()
 
     async def push(self):
         request = Request(PUT, PACKAGE, source_bytes=len(self.package))
-        answer = await self.pump.upload(self.to_device.local_address, request, MemoryPackageSource(self.package))
+        source = MemoryPackageSource(self.package)
+        answer = await self.pump.upload(self.to_device.local_address, request, source, self._passed)
         assert answer.code == CHANGED
 
     async def pull(self):
@@ -119,16 +131,15 @@ def test_transfers_over_a_bad_path_end_with_equal_bytes(tmp_path, counts, record
 
     async def pull_and_move(site):
         pulling = asyncio.ensure_future(site.pull())
-        for share in (4, 2):
-            while max(site.offsets, default=0) < len(site.package) // share:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.01)
+        for share in (0.25, 0.5):
+            await site.passes(share)
             site.to_server.move()
         await pulling
         assert await site.is_equal()
 
     async def push_twice(site):
         cut = asyncio.ensure_future(site.push())
-        await asyncio.sleep(1.0)
+        await site.passes(0.25)
         cut.cancel()  # and again from block 0, which takes the place of what was begun
         with contextlib.suppress(asyncio.CancelledError):
             await cut

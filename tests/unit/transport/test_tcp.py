@@ -21,6 +21,7 @@ from lwm2m_fota.errors import MissingCredentialError, TransportError, UsageError
 from lwm2m_fota.testing.sessions import SessionConformance
 from lwm2m_fota.testing.transports import Ends, Recorder
 from lwm2m_fota.transport.tcp import TcpLimits, TcpTransport
+from lwm2m_fota.transport.tcp_link import Link
 from lwm2m_fota.transport.tls import HAS_PSK
 
 PSK = PreSharedKey("device-1", Secret(b"sixteen byte key"))
@@ -444,12 +445,20 @@ def test_a_connection_that_is_cut_anywhere_is_over(cut):
     run(test)
 
 
-def test_one_byte_at_a_time_is_as_good():
+def test_one_byte_at_a_time_is_as_good(monkeypatch):
+    taken = asyncio.Queue()
+
+    def buffer_updated(link, count, take=Link.buffer_updated):
+        take(link, count)
+        taken.put_nowait(count)
+
+    monkeypatch.setattr(Link, "buffer_updated", buffer_updated)
+
     async def test(both):
         _, writer = await asyncio.open_connection(*both.server.local_address)
         for byte in bytes.fromhex("00e11145abff"):
             writer.write(bytes([byte]))
-            await asyncio.sleep(0.002)
+            assert await taken.get() == 1
         ((data, _),) = await both.at_server.datagrams(1)
         assert data == bytes.fromhex("51450000abff")
         writer.close()
@@ -505,7 +514,7 @@ def test_there_are_not_more_handshakes_than_were_allowed(server_shows, device_sh
         with pytest.raises(TransportError, match="no session with"):
             await both.connect()
         waits.close()
-        await asyncio.sleep(0.1)
+        await asyncio.wait(both.server._entering)
         await both.introduce()
 
     server = tls_server(certificate=server_shows, limits=TcpLimits(handshakes=1))
@@ -549,11 +558,13 @@ def test_where_nobody_answers_in_time_there_is_no_session():
 def test_what_waits_fails_when_the_transport_is_closed():
     async def main():
         with socket.create_server(("127.0.0.1", 0)) as silent:
+            silent.setblocking(False)
             transport = TcpTransport(None)
             await transport.open(Recorder())
             waiting = asyncio.ensure_future(transport.resolve(*silent.getsockname()))
-            await asyncio.sleep(0.05)
+            came, _ = await asyncio.get_running_loop().sock_accept(silent)
             await transport.close()
+            came.close()
             with pytest.raises(TransportError, match="closed"):
                 await waiting
 

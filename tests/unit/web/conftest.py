@@ -35,7 +35,7 @@ class Origin:
             self.asked.append(SimpleNamespace(line=head[0], fields=fields))
             answer = self.answers.pop(0)
             if callable(answer):
-                await answer(writer)
+                await answer(reader, writer)
             else:
                 writer.write(answer)
                 await writer.drain()

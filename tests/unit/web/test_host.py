@@ -401,8 +401,8 @@ def test_the_signals_of_the_process_are_left_alone(web):
 
     async def main():
         before = signal.getsignal(signal.SIGTERM)
-        async with HttpPackageHost():
-            await asyncio.sleep(0.05)
+        async with hosting() as (host, client):
+            assert (await client.get(host.publish(SOURCE, "http", nothing).uri)).content == DATA
             assert signal.getsignal(signal.SIGTERM) == before
 
     web.run(main())
