@@ -174,7 +174,8 @@ class Recorded:
         return json.loads(json.dumps(whole(self.machine)))
 
     def restored(self, data):
-        return coordinator_snapshot.restore(data, self.profile) if self.advanced else machine_snapshot.restore(data)
+        restore = coordinator_snapshot.restore if self.advanced else machine_snapshot.restore
+        return restore(data, self.profile)
 
     @property
     def text(self):

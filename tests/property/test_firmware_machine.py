@@ -136,7 +136,8 @@ class Device(RuleBasedStateMachine):
                 self.installing = attempt
 
     def restart(self, wall=None):
-        self.machine = restore(json.loads(self.stores.crash()))
+        self.machine = restore(json.loads(self.stores.crash()), self.profile)
+        self.save()
         found = Found(image=self.stage, boot=self.boot[0], attempt=self.boot[1])
         self.take(recover(self.machine, found, self.profile, wall))
 
@@ -170,10 +171,12 @@ class Device(RuleBasedStateMachine):
             outcome is BootOutcome.CONFIRMED and self.boot[1] == self.machine.attempt
         )
 
-    @rule(wall=WALLS)
-    def crash_and_restore(self, wall):
+    @rule(wall=WALLS, version=st.sampled_from(["1.0", "1.1", "1.2"]))
+    def crash_and_restore(self, wall, version):
+        """The firmware that starts may have another object version."""
+        self.profile = attrs.evolve(self.profile, version=version)
         self.restart(wall)
-        again = restore(self.saved)
+        again = restore(self.saved, self.profile)
         assert again == self.machine
 
     @precondition(lambda self: next_deadline(self.machine) is not None)
@@ -190,7 +193,7 @@ class Device(RuleBasedStateMachine):
 
     @invariant()
     def snapshot_is_the_machine(self):
-        assert restore(snapshot(self.machine)) == self.machine
+        assert restore(snapshot(self.machine), self.profile) == self.machine
         assert self.saved == snapshot(self.machine)
 
     @invariant()

@@ -7,10 +7,18 @@ from typing import Final, final
 LOOK_S: Final = 3600.0
 """The clock is looked at so often while an alarm is set."""
 
+AGAIN_S: Final = 60.0
+"""The pause before it rings again for a time that has passed: whoever heard it could do nothing yet."""
+
+LEAST_S: Final = 1.0
+"""The pause before it rings again for a time to come: the clock may stand still."""
+
 
 @final
 class WallAlarm:
     """Rings when the wall clock shows a time, and at least every hour before, since the clock may have jumped.
+
+    Set again when it has rung, it pauses: whoever cannot do what is due would have the device do nothing else.
 
     Args:
         wall: seconds since 1970, or None while the clock is not set.
@@ -21,20 +29,17 @@ class WallAlarm:
         self._wall = wall
         self._ring = ring
         self._timer: asyncio.TimerHandle | None = None
+        self._rang_at = float("-inf")
 
-    def set(self, deadline: float | None, pause_s: float = 0.0) -> None:
-        """Set it to this time, in place of another; None switches it off.
-
-        Args:
-            deadline: seconds since 1970.
-            pause_s: do not ring before so many seconds have passed.
-        """
+    def set(self, deadline: float | None) -> None:
+        """Set it to this time, in seconds since 1970, in place of another; None switches it off."""
         self.stop()
         if deadline is None:
             return
-        wall = self._wall()
-        wait_s = LOOK_S if wall is None else min(max(deadline - wall, pause_s), LOOK_S)
-        self._timer = asyncio.get_running_loop().call_later(wait_s, self._due)
+        loop, wall = asyncio.get_running_loop(), self._wall()
+        wait_s = LOOK_S if wall is None else min(max(deadline - wall, 0.0), LOOK_S)
+        pause_s = LEAST_S if wait_s else AGAIN_S
+        self._timer = loop.call_at(max(loop.time() + wait_s, self._rang_at + pause_s), self._due)
 
     def stop(self) -> None:
         """Switch it off."""
@@ -44,4 +49,5 @@ class WallAlarm:
 
     def _due(self) -> None:
         self._timer = None
+        self._rang_at = asyncio.get_running_loop().time()
         self._ring()

@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import attrs
 
@@ -54,9 +54,6 @@ from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.types import VerifiedPackage
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 from lwm2m_fota.storage.base import ImageStore, StateStore
-
-_SAVE_AGAIN_S: Final = 60.0
-"""The pause before a deferred update that was due, and could not be saved, is tried again."""
 
 
 class Surroundings(TypedDict):
@@ -222,7 +219,7 @@ class Engine(BayListener, InstallationListener):
 
         Raises:
             StorageError: a store or the boot record cannot be read.
-            SnapshotError: what is stored is damaged.
+            SnapshotError: what is stored is damaged, or of another object.
         """
         report = self._installation.report
         data = self._state.load()
@@ -232,6 +229,8 @@ class Engine(BayListener, InstallationListener):
             self._floor = kept.floor
             self._bays.assign(kept.places)
             self._saved = data
+            with contextlib.suppress(StorageError):  # what another firmware saved is taken over anew at each start
+                self._save()
         self._bays.sweep()
         self._recorder.started(self._wall())
         goes_on = self._installs_again(report)
@@ -285,7 +284,7 @@ class Engine(BayListener, InstallationListener):
 
     def _deferral_due(self) -> None:
         if self._report(ClockRead()) is not None:
-            self._deferral.set(self._law.next_deadline(), _SAVE_AGAIN_S)
+            self._deferral.set(self._law.next_deadline())
 
     # -- persistence
 

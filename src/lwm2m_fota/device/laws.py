@@ -135,7 +135,7 @@ class Law(Protocol):
         """What `encode` was given.
 
         Raises:
-            SnapshotError: the bytes are damaged, or of another schema.
+            SnapshotError: the bytes are damaged, of another schema, or of another object.
         """
         ...
 
@@ -292,7 +292,7 @@ class FirmwareLaw:
 
     def decode(self, data: bytes) -> Kept:
         """What `encode` was given."""
-        machine, checkpoint, floor = record.decode(data)
+        machine, checkpoint, floor = record.decode(data, self.object.profile)
         group = _group_of(machine)
         return Kept(group, tuple(Place(THE_INSTANCE, stage, checkpoint) for stage in group.stages), floor)
 

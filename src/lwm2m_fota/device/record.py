@@ -9,6 +9,7 @@ from lwm2m_fota.machines import coordinator_snapshot
 from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.coordinator_state import ComponentGroup, Stage
 from lwm2m_fota.machines.download_words import Checkpoint
+from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.snapshot import restore, snapshot
 from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.package.rollback import RollbackFloor
@@ -57,16 +58,18 @@ def encode(machine: FirmwareMachine, checkpoint: Checkpoint | None, floor: Rollb
     return json.dumps(plain).encode()
 
 
-def decode(data: bytes) -> tuple[FirmwareMachine, Checkpoint | None, RollbackFloor]:
-    """What `encode` was given.
+def decode(data: bytes, profile: FirmwareProfile) -> tuple[FirmwareMachine, Checkpoint | None, RollbackFloor]:
+    """What `encode` was given, in the object version that the device has now.
 
     Raises:
-        SnapshotError: the bytes are damaged, or of another schema.
+        SnapshotError: the bytes are damaged, of another schema, or of Object 33629.
     """
     parsed = _parsed(data)
     match parsed:
         case {"machine": dict(machine), "checkpoint": checkpoint}:
-            return restore(machine), _checkpoint(checkpoint), _floor(parsed)
+            return restore(machine, profile), _checkpoint(checkpoint), _floor(parsed)
+        case {"group": _}:
+            raise SnapshotError("the stored state is of Object 33629, not of Object 5")
         case _:
             raise SnapshotError("the stored state is damaged: parts are missing")
 
@@ -82,12 +85,14 @@ def decode_group(data: bytes, profile: AdvancedProfile) -> Kept:
     """What `encode_group` was given, for the components that the device has now.
 
     Raises:
-        SnapshotError: the bytes are damaged, or of another schema.
+        SnapshotError: the bytes are damaged, of another schema, or of Object 5.
     """
     parsed = _parsed(data)
     match parsed:
         case {"group": dict(group), "places": list(places)}:
             return Kept(coordinator_snapshot.restore(group, profile), tuple(map(_place, places)), _floor(parsed))
+        case {"machine": _}:
+            raise SnapshotError("the stored state is of Object 5, not of Object 33629")
         case _:
             raise SnapshotError("the stored state is damaged: parts are missing")
 

@@ -64,7 +64,7 @@ def restore(data: Mapping[str, object], profile: AdvancedProfile) -> ComponentGr
     if (schema, object_id) != (SCHEMA, ADVANCED_OBJECT_ID):
         raise SnapshotError(f"snapshot of schema {schema} of Object {object_id}, not {SCHEMA} of {ADVANCED_OBJECT_ID}")
     _same_fields(data, _FIELDS)
-    components = [_restored(each) for each in _list(data["components"], "components")]
+    components = [_restored(each, profile) for each in _list(data["components"], "components")]
     instances = [each.instance for each in components]
     if instances != sorted(set(instances)):
         raise SnapshotError(f"components: instances do not ascend: {instances}")
@@ -144,7 +144,7 @@ def _fits(component: Component, group: ComponentGroup) -> dict[str, bool]:
     }
 
 
-def _restored(data: object) -> Component:
+def _restored(data: object, profile: AdvancedProfile) -> Component:
     if not isinstance(data, Mapping):
         raise SnapshotError("a component is no mapping")
     _same_fields(data, _COMPONENT_FIELDS)
@@ -153,7 +153,7 @@ def _restored(data: object) -> Component:
         raise SnapshotError("a machine is no mapping")
     return Component(
         _integer(data["instance"], "instance"),
-        machine_snapshot.restore(machine, component=True),
+        machine_snapshot.restore(machine, profile.firmware),
         _text(data["version"], "version"),
         _stage(data["stage"]),
         tuple(_requirement(each) for each in _list(data["requirements"], "requirements")),

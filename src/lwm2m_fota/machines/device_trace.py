@@ -219,7 +219,7 @@ def _entry(data: object, profile: DeviceProfile | None, satisfies: VersionRule) 
 
 def _restored(machine: dict[str, Any], profile: DeviceProfile) -> DeviceMachine:
     if isinstance(profile, FirmwareProfile):
-        return machine_snapshot.restore(machine)
+        return machine_snapshot.restore(machine, profile)
     return coordinator_snapshot.restore(machine, profile)
 
 

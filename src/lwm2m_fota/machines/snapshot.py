@@ -46,16 +46,20 @@ def snapshot(machine: FirmwareMachine) -> dict[str, object]:
 _FIELDS: Final = frozenset(snapshot(FirmwareMachine()))
 
 
-def restore(data: Mapping[str, object], *, component: bool = False) -> FirmwareMachine:
-    """The machine that `snapshot` was given.
+def restore(data: Mapping[str, object], profile: FirmwareProfile) -> FirmwareMachine:
+    """The machine that `snapshot` was given, in the object version of the profile.
+
+    What another version has saved is taken over as it is, but for a Result that this one does not show (SPEC 3, state
+    invariants): it becomes 0. So in 1.0 a deferred update is Downloaded, and waits for an Update.
 
     Args:
-        data: the snapshot.
-        component: it is of a component of Object 33629.
+        data: the snapshot, of any version.
+        profile: what the device, or component of Object 33629, is built to do.
 
     Raises:
         SnapshotError: `data` is no snapshot, of another schema, or of a machine that cannot exist.
     """
+    is_component = profile.component is not None
     if _integer(data, "schema", MAX_NUMBER) != SCHEMA:
         raise SnapshotError(f"snapshot of schema {data['schema']!r}, not {SCHEMA}")
     if data.keys() != _FIELDS:
@@ -78,10 +82,12 @@ def restore(data: Mapping[str, object], *, component: bool = False) -> FirmwareM
         _time(data, "last_change"),
         _deferral(data),
     )
-    _check(machine, COMPONENT_RESULTS if component else VISIBLE_RESULTS["1.1"])
-    if machine.delivery == "sibling" and not component:
+    _check(machine, COMPONENT_RESULTS if is_component else VISIBLE_RESULTS["1.1"])  # which are those of any version
+    if machine.delivery == "sibling" and not is_component:
         raise SnapshotError("delivery: Object 5 has no siblings")
-    return machine
+    if is_component or machine.result in VISIBLE_RESULTS[profile.version][machine.state]:
+        return machine
+    return machine._replace(result=UpdateResult.INITIAL, deferral=None)
 
 
 def recover(machine: FirmwareMachine, found: Found, profile: FirmwareProfile, wall: float | None = None) -> Step:

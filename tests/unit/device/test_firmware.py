@@ -784,6 +784,80 @@ def test_a_clock_that_goes_back_counts_the_period_again(kit):
     run(main())
 
 
+# ---- another object version
+
+VERSIONS = {each: FirmwareProfile(version=each) for each in ("1.0", "1.1", "1.2")}
+
+
+async def restarted_in(board, version):
+    await board.off()
+    board.options["profile"] = VERSIONS[version]
+    return await board.on()
+
+
+@pytest.mark.parametrize("before", ["1.1", "1.2"])
+def test_a_deferred_update_waits_for_an_execute_where_nothing_can_be_deferred(kit, tmp_path, before):
+    async def main():
+        board = kit.Board(tmp_path, profile=VERSIONS[before])
+        await deferred(kit, board)
+        await restarted_in(board, "1.0")
+        assert board.shows == (2, 0)
+        await restarted_in(board, "1.1")  # what 1.0 has shown counts
+        await asyncio.sleep(10_000.0)
+        assert (board.shows, board.reboots) == ((2, 0), 0)
+        await restarted_in(board, "1.0")
+        await installed(kit, board, kit.signed())
+
+    run(main())
+
+
+def test_a_state_that_cannot_be_saved_in_another_version_is_taken_over_all_the_same(kit):
+    async def main():
+        faults = kit.Faults()
+        board = kit.Board(faults=faults)
+        await deferred(kit, board)
+        faults.fail_at = faults.calls + 5  # the boot record is read three times, and the state
+        await restarted_in(board, "1.0")
+        assert (faults.fired, board.shows) == ("save", (2, 0))
+
+    run(main())
+
+
+@pytest.mark.parametrize("after", ["1.1", "1.2"])
+def test_a_newer_version_keeps_all(kit, tmp_path, after):
+    async def main():
+        board = kit.Board(tmp_path, profile=VERSIONS["1.0"])
+        await board.on()
+        await kit.push(board.device, kit.signed())
+        board.installer_raises = {"write": [StorageError("worn out")]}
+        kit.execute(board.device)
+        await asyncio.sleep(1.0)
+        stored = board.stores()[0].load()
+        await restarted_in(board, after)
+        assert (board.shows, board.stores()[0].load()) == ((2, 8), stored)
+        await installed(kit, board, kit.signed())
+
+    run(main())
+
+
+def test_the_state_of_another_object_is_refused_and_kept(kit):
+    async def main():
+        one, several = kit.Board(), kit.Kit()
+        await (await one.on()).start()
+        await several.on()
+        for board in (one, several):
+            kit.write(board.device, 11, 2)
+            await board.off()
+        stored = [board.memory[0].load() for board in (one, several)]
+        one.memory[0], several.memory[0] = several.memory[0], one.memory[0]
+        for board, words in ((one, "of Object 33629, not"), (several, "of Object 5, not")):
+            with pytest.raises(SnapshotError, match=words):
+                await board.on()
+        assert [board.memory[0].load() for board in (several, one)] == stored
+
+    run(main())
+
+
 # ---- stores that fail
 
 

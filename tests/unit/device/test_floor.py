@@ -8,6 +8,7 @@ import pytest
 from lwm2m_fota.device import record
 from lwm2m_fota.device.floor import floor_after, floor_for
 from lwm2m_fota.errors import IntegrityError, SnapshotError
+from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
@@ -17,6 +18,8 @@ from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Component, Verdict
 from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.sim.loop import run
+
+PROFILE = FirmwareProfile()
 
 
 def counted(kit, counter, version="1.1.0"):
@@ -122,12 +125,12 @@ def test_the_floor_is_saved_before_the_installer_runs(kit):
         write = board.slots.write
 
         def witnessed(*arguments):
-            seen.append(record.decode(board.memory[0].load())[2].marks)
+            seen.append(record.decode(board.memory[0].load(), PROFILE)[2].marks)
             write(*arguments)
 
         board.slots.write = witnessed
         kit.execute(board.device)
-        assert record.decode(board.memory[0].load())[2].marks == ()
+        assert record.decode(board.memory[0].load(), PROFILE)[2].marks == ()
         await asyncio.sleep(1.0)
         assert seen == [(("image/0", 5),)]
 
@@ -146,11 +149,11 @@ def test_a_floor_that_cannot_be_saved_stops_the_installation(kit):
         assert faults.fired == "save"
         assert board.installer_calls == []
         assert board.shows[1] == 8
-        assert record.decode(board.memory[0].load())[2].marks == ()
+        assert record.decode(board.memory[0].load(), PROFILE)[2].marks == ()
         kit.execute(board.device)
         await asyncio.sleep(1.0)
         assert board.installer_calls == ["write", "apply"]
-        assert record.decode(board.memory[0].load())[2].marks == (("image/0", 5),)
+        assert record.decode(board.memory[0].load(), PROFILE)[2].marks == (("image/0", 5),)
 
     run(main())
 
@@ -208,6 +211,6 @@ def test_what_was_verified_before_another_was_installed_may_be_too_old(kit):
 
 def test_records_from_before_there_was_a_floor_have_none():
     data = record.encode(FirmwareMachine(), None, RollbackFloor())
-    assert record.decode(data.replace(b', "floor": {}', b""))[2] == RollbackFloor()
+    assert record.decode(data.replace(b', "floor": {}', b""), PROFILE)[2] == RollbackFloor()
     with pytest.raises(SnapshotError, match="floor"):
-        record.decode(data.replace(b'"floor": {}', b'"floor": {"a": "5"}'))
+        record.decode(data.replace(b'"floor": {}', b'"floor": {"a": "5"}'), PROFILE)

@@ -26,6 +26,7 @@ from lwm2m_fota.machines.coordinator_links import links
 from lwm2m_fota.machines.coordinator_snapshot import recover, restore, snapshot
 from lwm2m_fota.machines.coordinator_state import ComponentGroup, Culprit, Requirement, Stage, new_group
 from lwm2m_fota.machines.events import BootOutcome, StagedImage
+from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.snapshot import restore as restore_machine
 
 SPECS = (ComponentSpec(0, "app"), ComponentSpec(1, "modem"), ComponentSpec(5, "radio"))
@@ -294,8 +295,8 @@ def test_not_a_snapshot(story, path, value):
 def test_component_of_a_group_is_no_machine_of_object_5():
     plain = snapshot(told("shared"))["components"][1]["machine"]
     with pytest.raises(SnapshotError, match="sibling"):
-        restore_machine(plain)
-    assert restore_machine(plain, component=True).delivery == "sibling"
+        restore_machine(plain, FirmwareProfile())
+    assert restore_machine(plain, PROFILE.firmware).delivery == "sibling"
 
 
 def test_empty_group_is_restored():
