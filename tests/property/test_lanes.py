@@ -13,6 +13,7 @@ from lwm2m_fota.coap.block2 import block2_answer, block2_options
 from lwm2m_fota.coap.client import Client
 from lwm2m_fota.coap.endpoint import Endpoint, EndpointLimits, FailureReason, Request, Response, Stream
 from lwm2m_fota.coap.events import BlockArrived, BlockWanted, BodyRestarted, BodyWanted, CallFailed, ResponseReceived
+from lwm2m_fota.coap.gathering import Gathering
 from lwm2m_fota.coap.message import decode
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.serving import Serving
@@ -167,7 +168,7 @@ limits = st.builds(
 
 def without_lanes(run):
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Client, "_take_pull_lane", lambda *_: None)
+        patched.setattr(Gathering, "_take_pull_lane", lambda *_: None)
         patched.setattr(Client, "_take_push_lane", lambda *_: None)
         patched.setattr(Serving, "_lead", lambda *_: None)
         return run()

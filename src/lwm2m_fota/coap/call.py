@@ -12,17 +12,12 @@ from lwm2m_fota.coap.calls import Collect, Request, Shrink, Stream
 from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, encode_options, sort_options
 from lwm2m_fota.coap.numbers import Option
-from lwm2m_fota.coap.peers import PeerState
+from lwm2m_fota.coap.peers import AskingLane, PeerState
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.model.codes import Code, describe_code, is_request
 
 if TYPE_CHECKING:
     from lwm2m_fota.coap.observe import Freshness
-    from lwm2m_fota.coap.pulling import PullLane
-    from lwm2m_fota.coap.pulling_wide import WidePullLane
-    from lwm2m_fota.coap.pushing import PushLane
-    from lwm2m_fota.coap.qpulling import QPull
-    from lwm2m_fota.coap.qpushing import QPush
     from lwm2m_fota.coap.reliability import Outgoing
 
 _BLOCK2: Final = int(Option.BLOCK2)
@@ -169,7 +164,7 @@ class Call:
         self.q_up = None if bert or self.upload is None else q_block
         self.q_down = None if bert or self.upload is not None else q_block
         self.in_sets = False
-        self.lane: PullLane | WidePullLane | PushLane | QPull | QPush | None = None
+        self.lane: AskingLane | None = None
         self.registering = request.observe
         self.announced = False
         self.observed: bytes | None = None
@@ -197,6 +192,12 @@ class Call:
             return False
         self.timeouts += 1
         return True
+
+    def drop_body(self) -> None:
+        """Forget what came of the body down: another one follows."""
+        self.head = None
+        self.parts.clear()
+        self.download = None
 
     def _halve(self, shrink: Shrink) -> bool:
         body = self.upload or self.download

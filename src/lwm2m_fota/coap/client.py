@@ -5,18 +5,16 @@ own, so that a late answer is never taken for another block. An observation keep
 """
 
 from math import inf
-from typing import Final, assert_never, final
+from typing import Final, final
 
 import attrs
 
 from lwm2m_fota.coap.batch import Pace
 from lwm2m_fota.coap.block import MIN_BLOCK_BYTES
 from lwm2m_fota.coap.block1 import Block1Sender, Finished, NextBlock
-from lwm2m_fota.coap.block2 import Block2Receiver, Received, Refused, Restart, Whole
-from lwm2m_fota.coap.call import DEREGISTER, Call, Phase, as_block2, checked, next_options, next_payload, whole
+from lwm2m_fota.coap.call import DEREGISTER, Call, Phase, as_block2, checked, next_options, next_payload
 from lwm2m_fota.coap.calls import Collect, Request, Stream
 from lwm2m_fota.coap.events import (
-    BlockArrived,
     BlockWanted,
     BodyRestarted,
     CallFailed,
@@ -27,17 +25,17 @@ from lwm2m_fota.coap.events import (
     ResponseReceived,
     failure,
 )
+from lwm2m_fota.coap.gathering import Gathering
 from lwm2m_fota.coap.limits import EndpointLimits
 from lwm2m_fota.coap.message import Message, Options, sort_options
 from lwm2m_fota.coap.messaging import MessageLayer
 from lwm2m_fota.coap.numbers import ACK, Option
 from lwm2m_fota.coap.observe import Freshness
-from lwm2m_fota.coap.peers import PeerState
-from lwm2m_fota.coap.pulling import PullLane
+from lwm2m_fota.coap.peers import AskingLane, PeerState
 from lwm2m_fota.coap.pulling_wide import WidePullLane
 from lwm2m_fota.coap.pushing import PushLane
 from lwm2m_fota.coap.qcalling import SetCalling
-from lwm2m_fota.coap.qpulling import QPull, is_possible
+from lwm2m_fota.coap.qpulling import QPull
 from lwm2m_fota.coap.qpushing import QPush
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, Purpose
 from lwm2m_fota.coap.strangers import with_echo
@@ -46,9 +44,6 @@ from lwm2m_fota.errors import BlockwiseError, FotaError, UsageError
 from lwm2m_fota.model.codes import Code, is_success
 
 _TOKEN_TRIES: Final = 16
-_BLOCK2: Final = int(Option.BLOCK2)
-_ETAG: Final = int(Option.ETAG)
-_SIZE2: Final = int(Option.SIZE2)
 _OBSERVE: Final = int(Option.OBSERVE)
 # Looked up once: in Python 3.11 a member of an enumeration costs as much as a call.
 _ANSWER: Final = Phase.ANSWER
@@ -62,12 +57,13 @@ class Client:
     """The calls of one endpoint to all its peers.
 
     Attributes:
+        bodies: what gathers the bodies of the answers.
         limits: of the endpoint.
         messages: its message layer.
         windows: how many calls may have several requests under way.
     """
 
-    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "_sets", "limits", "messages", "windows")
+    __slots__ = ("_calls", "_entropy", "_events", "_last_call", "_sets", "bodies", "limits", "messages", "windows")
 
     def __init__(self, messages: MessageLayer, entropy: Entropy, limits: EndpointLimits, events: list[Event]) -> None:
         self.messages = messages
@@ -75,6 +71,7 @@ class Client:
         self._entropy = entropy
         self._events = events
         self._sets = SetCalling(self, entropy)
+        self.bodies = Gathering(self, self._sets, events)
         self._calls: dict[int, Call] = {}
         self._last_call = 0
         self.windows = 0
@@ -97,7 +94,7 @@ class Client:
                 self._fail_early(number, peer, "too many calls to this peer")
             else:
                 self._calls[number] = state.calls[number] = call
-                self._ask(call, now)
+                self.ask(call, now)
         self._last_call = number
         return number
 
@@ -127,7 +124,7 @@ class Client:
             raise UsageError(f"call {number} wants {call.wanted_bytes} bytes, not {len(data)}")
         call.ahead, call.ahead_at = data, call.wanted_at
         call.ahead_pace.begin(now)
-        self._go_on(call, now)
+        self.go_on(call, now)
 
     def proceed(self, number: int, now: float) -> None:
         """Ask for the next block; see `Endpoint.proceed`."""
@@ -138,9 +135,9 @@ class Client:
             raise UsageError(f"call {number} has no block to be stored now")
         call.batch.begin(now)
         if call.batch.is_due(now):  # what was under way has come meanwhile
-            self._hand_over(call, now)
+            self.bodies.hand_over(call, now)
         else:
-            self._go_on(call, now)
+            self.go_on(call, now)
 
     def cancel(self, number: int, now: float, *, forget: bool) -> None:
         """End a call; see `Endpoint.cancel`."""
@@ -167,7 +164,7 @@ class Client:
 
     # -- requests
 
-    def _ask(self, call: Call, now: float) -> None:
+    def ask(self, call: Call, now: float) -> None:
         """Send the next request, or ask the caller for its bytes first."""
         upload = call.upload
         if upload is not None and call.q_up is not None:
@@ -197,11 +194,11 @@ class Client:
         call.phase = _SUPPLY
         self._events.append(BlockWanted(call.number, offset, length, acknowledged))
 
-    def _go_on(self, call: Call, now: float) -> None:
+    def go_on(self, call: Call, now: float) -> None:
         """Ask on, on the hot path if the call is on it."""
         call.phase = _ANSWER
         if call.lane is None:
-            self._ask(call, now)
+            self.ask(call, now)
         else:
             call.lane.ask(now)
 
@@ -214,7 +211,7 @@ class Client:
             return
         token = self.new_token(state)
         if token is None:
-            self._fail(call, FailureReason.EXHAUSTED, "no token is free for this peer", now)
+            self.fail(call, FailureReason.EXHAUSTED, "no token is free for this peer", now)
             return
         outgoing = _outgoing(call, token, options, payload)
         call.phase = _ANSWER
@@ -224,7 +221,7 @@ class Client:
         if not outgoing.confirmable or self.messages.is_reliable:  # there will be no acknowledgement to wait from
             self._await(call, now)
         if not self.messages.submit(state, outgoing, now):
-            self._fail(call, FailureReason.EXHAUSTED, "too many messages wait for this peer", now)
+            self.fail(call, FailureReason.EXHAUSTED, "too many messages wait for this peer", now)
 
     def new_token(self, state: PeerState) -> bytes | None:
         """A token that no request to this peer has; None if none is found."""
@@ -288,7 +285,7 @@ class Client:
         upload = call.upload
         if upload is None and (options := with_echo(call.request.options, message)) is not None:
             call.request = attrs.evolve(call.request, options=options)
-            self._ask(call, now)
+            self.ask(call, now)
             return
         if upload is not None:
             try:
@@ -300,7 +297,7 @@ class Client:
                 if isinstance(sent, NextBlock):
                     call.note_block(repeated=call.repeated)
                     self._take_push_lane(call, upload, message)
-                    self._go_on(call, now)
+                    self.go_on(call, now)
                 else:
                     self.begin_anew(call, sent.reason, now)
                 return
@@ -308,7 +305,7 @@ class Client:
         if call.registering:
             self._register(call, message, now)
         if call.q_down is None or self._sets.accepts(call, message, now):
-            self.take_body(call, as_block2(message), now)
+            self.bodies.take(call, as_block2(message), now)
 
     def _register(self, call: Call, message: Message, now: float) -> None:
         call.registering = False
@@ -321,131 +318,20 @@ class Client:
     def _notification(self, call: Call, message: Message, now: float) -> None:
         value = message.uint(_OBSERVE)
         if value is None or not is_success(message.code):
-            self._end_observation(call)
+            self.end_observation(call)
         elif not self.messages.is_reliable and (call.freshness is None or not call.freshness.accept(value, now)):
             return  # over a stream they come in order, and the value says nothing (RFC 8323 section 7.1)
         self._close_request(call, now)
-        _drop_body(call)
-        self.take_body(call, message, now)
+        call.drop_body()
+        self.bodies.take(call, message, now)
 
-    def _end_observation(self, call: Call) -> None:
+    def end_observation(self, call: Call) -> None:
+        """Expect no notification any more."""
         if call.observed is not None:
             del call.state.tokens[call.observed]
             call.observed = None
 
-    def take_body(self, call: Call, message: Message, now: float) -> None:
-        """Take an answer, or a block of one."""
-        download = call.download
-        if download is None:
-            if message.first(_BLOCK2) is None or not is_success(message.code):
-                if len(message.payload) > call.body.max_body_bytes:
-                    self._fail(call, FailureReason.TOO_LARGE, "the body is larger than allowed", now)
-                else:
-                    self.deliver(call, message, now)
-                return
-            download = call.download = Block2Receiver(
-                max_body_bytes=call.body.max_body_bytes,
-                szx=None,
-                max_restarts=self.limits.body_restarts,
-                bert=self.messages.is_reliable,
-            )
-        have = download.offset
-        try:
-            fetched = download.accept(message)
-        except BlockwiseError as error:
-            self.fail_protocol(call, error, now)
-            return
-        match fetched:
-            case Received():
-                self._received(call, message, fetched, now)
-            case Whole():
-                self._whole(call, message, have, now)
-            case Restart():
-                self.restart(call, fetched.reason, now)
-            case Refused():
-                if call.batch.size_bytes:
-                    self._hand_over(call, now)
-                self._end_observation(call)
-                self.deliver(call, message, now)
-            case _:
-                assert_never(fetched)
-
-    def _received(self, call: Call, message: Message, block: Received, now: float) -> None:
-        if isinstance(call.body, Collect):
-            call.head = call.head or message
-            call.parts.append(block.payload)
-            if block.last:
-                self.deliver(call, whole(call.head, b"".join(call.parts)), now)
-                return
-            self._ask(call, now)
-            return
-        if block.offset != call.batch.offset + call.batch.size_bytes:
-            call.batch.clear(block.offset)
-        call.head, call.size2 = message, block.size2
-        if block.last:
-            call.batch.add(block.payload, now)
-            self._hand_over(call, now, last=True)
-            self.deliver(call, whole(message, b""), now)
-            return
-        if not call.note_block(repeated=call.repeated):
-            self._take_pull_lane(call, message, now)
-        if not (block.payload and call.batch.add(block.payload, now) and self.hand_over(call, now)):
-            self._go_on(call, now)
-
-    def hand_over(self, call: Call, now: float) -> bool:
-        """Let the caller have the blocks gathered, if it is not busy with those before; True if it is busy now."""
-        if call.phase is _ANSWER:
-            call.phase = _PROCEED
-            self._hand_over(call, now)
-        return True
-
-    def _hand_over(self, call: Call, now: float, *, last: bool = False) -> None:
-        batch, download, head = call.batch, call.download, call.head
-        if download is None or head is None:
-            raise AssertionError("blocks came")
-        offset = batch.offset
-        payload = batch.take(now)
-        self._events.append(BlockArrived(call.number, offset, payload, last, call.size2, download.etag, head.code))
-
-    def _whole(self, call: Call, message: Message, have: int, now: float) -> None:
-        if isinstance(call.body, Collect):
-            self.deliver(call, message, now)
-            return
-        if have:
-            self._events.append(BodyRestarted(call.number, "the body came whole"))
-        size2, etag = message.uint(_SIZE2), message.first(_ETAG)
-        self._events.append(BlockArrived(call.number, 0, message.payload, True, size2, etag, message.code))  # noqa: FBT003 - last
-        self.deliver(call, whole(message, b""), now)
-
-    def restart(self, call: Call, reason: str, now: float) -> None:
-        """The body begins anew."""
-        call.head = None
-        call.parts.clear()
-        if isinstance(call.body, Stream):
-            call.batch.clear(0)
-            self._events.append(BodyRestarted(call.number, reason))
-        self._ask(call, now)
-
     # -- the hot path
-
-    def _take_pull_lane(self, call: Call, message: Message, now: float) -> None:
-        """The blocks that follow may come as this one did: acknowledgements, in the same block size."""
-        download, request = call.download, call.request
-        if call.q_down is not None:
-            if call.in_sets and download is not None and is_possible(message, download):
-                self._sets.pull(call, call.q_down, download, message, now)
-                return
-            call.q_down = None
-        if download is None or message.type != ACK or not request.confirmable or request.payload:
-            return
-        szx = download.szx
-        if call.upload is None and szx is not None and not download.offset % (MIN_BLOCK_BYTES << szx):
-            most, tokens = min(call.window, call.state.parameters.nstart), self.tokens()
-            if most > 1:
-                call.lane = call.state.asking = WidePullLane(self, call, download, szx, message, tokens, most)
-                self.windows += 1
-            else:
-                call.lane = call.state.asking = PullLane(self, call, download, szx, message, tokens)
 
     def _take_push_lane(self, call: Call, upload: Block1Sender, message: Message) -> None:
         """The blocks that follow may be acknowledged as this one was."""
@@ -455,7 +341,7 @@ class Client:
             and not message.payload
             and upload.left_bytes > MIN_BLOCK_BYTES << upload.szx
         ):
-            call.lane = call.state.asking = PushLane(self, call, upload, message, self.tokens())
+            self.enter(call, PushLane(self, call, upload, message, self.tokens()))
 
     def tokens(self) -> TokenRun:
         """Tokens for the requests of one transfer."""
@@ -471,12 +357,18 @@ class Client:
     def take_slowly(self, call: Call, message: Message, now: float) -> None:
         """The call has left the hot path: take an answer on the ordinary way."""
         call.phase = _ANSWER
-        self.take_body(call, message, now)
+        self.bodies.take(call, message, now)
 
     def ask_slowly(self, call: Call, now: float) -> None:
         """The call has left the hot path: ask on the ordinary way."""
         call.phase = _ANSWER
-        self._ask(call, now)
+        self.ask(call, now)
+
+    def enter(self, call: Call, lane: AskingLane) -> None:
+        """The call takes the hot path."""
+        call.lane = call.state.asking = lane
+        if isinstance(lane, WidePullLane):
+            self.windows += 1
 
     def leave(self, call: Call) -> None:
         """The call leaves the hot path."""
@@ -495,7 +387,7 @@ class Client:
             self._forget(call, now)
             self._events.append(ResponseReceived(call.number, peer, message))
             return
-        _drop_body(call)
+        call.drop_body()
         call.phase = Phase.NOTIFICATION
         if call.announced:
             self._events.append(Notified(call.number, peer, message))
@@ -511,21 +403,21 @@ class Client:
             self._sets.fall_back(call, now)
         elif call is not None and reason is FailureReason.TIMEOUT and call.note_timeout():
             self._close_request(call, now)
-            self._ask(call, now)
+            self.ask(call, now)
         elif call is not None:
             message = "the peer refused the request" if reason is FailureReason.RESET else "the peer does not answer"
-            self._fail(call, reason, message, now)
+            self.fail(call, reason, message, now)
 
     def unreachable(self, state: PeerState, now: float) -> None:
         """Fail what waits for this peer."""
         for call in list(state.calls.values()):
             if call.outgoing is not None or call.lane is not None:
-                self._fail(call, FailureReason.UNREACHABLE, "the peer is unreachable", now)
+                self.fail(call, FailureReason.UNREACHABLE, "the peer is unreachable", now)
 
     def ended(self, state: PeerState, now: float) -> None:
         """Fail all calls to this peer, observations included."""
         for call in list(state.calls.values()):
-            self._fail(call, FailureReason.UNREACHABLE, "the session with the peer has ended", now)
+            self.fail(call, FailureReason.UNREACHABLE, "the session with the peer has ended", now)
 
     def expire(self, state: PeerState, now: float) -> None:
         """Fail what has waited too long, and set the next alarm."""
@@ -533,13 +425,13 @@ class Client:
             if isinstance(call.lane, QPull | QPush):
                 call.lane.expire(now)
             elif call.expires <= now:
-                self._fail(call, FailureReason.TIMEOUT, "no response came after the acknowledgement", now)
+                self.fail(call, FailureReason.TIMEOUT, "no response came after the acknowledgement", now)
             elif call.expires < inf:
                 self.messages.peers.alarm(state, call.expires)
 
     def fail_quiet(self, call: Call, now: float) -> None:
         """Nothing was heard of the peer for too long."""
-        self._fail(call, FailureReason.TIMEOUT, "the peer does not answer", now)
+        self.fail(call, FailureReason.TIMEOUT, "the peer does not answer", now)
 
     def fail_protocol(self, call: Call, error: BlockwiseError, now: float) -> None:
         """The peer broke the rules."""
@@ -547,26 +439,21 @@ class Client:
         reason = FailureReason.TOO_LARGE if too_large else FailureReason.PROTOCOL
         self._end(call, reason, error, now)
 
-    def _fail(self, call: Call, reason: FailureReason, message: str, now: float) -> None:
+    def fail(self, call: Call, reason: FailureReason, message: str, now: float) -> None:
+        """End a call; what was gathered of its body is handed over before."""
         self._end(call, reason, failure(reason, message), now)
 
     def _end(self, call: Call, reason: FailureReason, error: FotaError, now: float) -> None:
         self._forget(call, now)
         if call.batch.size_bytes:
-            self._hand_over(call, now)  # what came is the caller's
+            self.bodies.hand_over(call, now)  # what came is the caller's
         self._events.append(CallFailed(call.number, call.state.address, reason, error))
 
     def _forget(self, call: Call, now: float) -> None:
         del self._calls[call.number]
         del call.state.calls[call.number]
-        self._end_observation(call)
+        self.end_observation(call)
         self._close_request(call, now)
-
-
-def _drop_body(call: Call) -> None:
-    call.head = None
-    call.parts.clear()
-    call.download = None
 
 
 def _outgoing(call: Call, token: bytes, options: Options, payload: bytes) -> Outgoing:

@@ -8,7 +8,7 @@ late; a transfer of thousands of blocks sets one alarm for each time-out that re
 from collections import OrderedDict
 from heapq import heapify, heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, TypeAlias, final
 
 from lwm2m_fota.coap.dedup import Recollection, ReplyBudget
 from lwm2m_fota.coap.events import Peer
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lwm2m_fota.coap.qtaking import QTake
     from lwm2m_fota.coap.serving import Exchange
     from lwm2m_fota.coap.taking import TakeLane
+
+AskingLane: TypeAlias = "PullLane | WidePullLane | PushLane | QPull | QPush"
+"""The hot path of a call."""
 
 _EVICTION_TRIES: Final = 8
 _MIN_STALE_ALARMS: Final = 64
@@ -105,7 +108,7 @@ class PeerState:
         self.noted: OrderedDict[int, bytes] = OrderedDict()
         self.idle_at = 0.0
         self.alarms: list[float] = []
-        self.asking: PullLane | WidePullLane | PushLane | QPull | QPush | None = None
+        self.asking: AskingLane | None = None
         self.answering: TakeLane | GiveLane | QGive | QTake | None = None
         self.knows_q_block: bool | None = None
         self.probing_until = 0.0

@@ -85,7 +85,7 @@ class PullLane:
             self._limit = 0  # no more of this size are asked for
             self._ahead.abandon()
         self._download.advance(self._size)
-        if self._batch.add(data[len(expected) :], now) and self._client.hand_over(call, now):
+        if self._batch.add(data[len(expected) :], now) and self._client.bodies.offer(call, now):
             return b""
         return self._send(now)
 

@@ -148,7 +148,7 @@ class WidePullLane:
             self._next_in = next_in = next_in + 1
             self._download.advance(self._size)
             full = self._batch.add(following, now)
-        return full and self._client.hand_over(self._call, now)
+        return full and self._client.bodies.offer(self._call, now)
 
     def _judge(self, asked: _Asked, now: float) -> None:
         """What an answer says about the network: the window grows or shrinks, and what was lost goes out again."""

@@ -62,9 +62,8 @@ class SetCalling:
     def pull(self, call: Call, q: QBlock, download: Block2Receiver, answer: Message, now: float) -> None:
         """Fetch what follows an answer by sets of blocks."""
         client = self._client
-        call.lane = call.state.asking = QPull(
-            client, call, q, self._waits(q, call.state, now), download, answer, client.tokens()
-        )
+        waits = self._waits(q, call.state, now)
+        client.enter(call, QPull(client, call, q, waits, download, answer, client.tokens()))
 
     def fall_back(self, call: Call, now: float) -> None:
         """The peer does not know Q-Block2: ask with Block2."""
@@ -89,11 +88,10 @@ class SetCalling:
             client.ask_slowly(call, now)
             return
         call.ahead_pace = Pace(q.ahead_bytes, client.limits.batch_s)
-        tag = self._entropy.token(REQUEST_TAG_BYTES)
-        call.lane = call.state.asking = QPush(
-            client, self, call, q, self._waits(q, call.state, now), upload.szx, tag, client.tokens()
-        )
-        call.lane.ask(now)
+        tag, waits = self._entropy.token(REQUEST_TAG_BYTES), self._waits(q, call.state, now)
+        lane = QPush(client, self, call, q, waits, upload.szx, tag, client.tokens())
+        client.enter(call, lane)
+        lane.ask(now)
 
     def pushed(self, call: Call, message: Message, now: float, *, complete: bool) -> None:
         """The peer has answered to a body that went up: to the whole of it, or before that."""
@@ -105,7 +103,7 @@ class SetCalling:
                 client.fail_protocol(call, BlockwiseError("the peer took a part for the whole body"), now)
                 return
             call.upload = None
-            client.take_body(call, as_block2(message), now)
+            client.bodies.take(call, as_block2(message), now)
             return
         sent = upload.accept(as_block1(message))
         if isinstance(sent, Restarted):

@@ -237,7 +237,7 @@ class QPull:
         if call.phase is _ANSWER:
             self._go_on(now)
             if call.lane is self and call.batch.is_due(now):
-                self._client.hand_over(call, now)
+                self._client.bodies.offer(call, now)
 
     # -- requests
 
@@ -339,7 +339,7 @@ class QPull:
     def _restart(self, reason: str, now: float) -> None:
         self._download.restart(reason)
         self.close(now)
-        self._client.restart(self._call, reason, now)
+        self._client.bodies.restart(self._call, reason, now)
 
     def _fall_back(self, now: float) -> None:
         """The peer does not know Q-Block2 any more: go on with Block2, from what is in hand."""
