@@ -77,7 +77,13 @@ def cli() -> None:
     show_default=True,
     help="Of Object 33629; the first MCUboot image needs the second.",
 )
-@click.option("--format", "kind", type=click.Choice(["mcuboot", "suit", "plain"]), default="mcuboot", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["mcuboot", "suit", "plain"]),
+    show_default="mcuboot; suit in the scene conflict",
+    help="Of the packages.",
+)
 @listening_options(
     "127.0.0.1:0",
     "Where and how the server listens; several times for several. Credentials are made where one needs them.",
@@ -85,10 +91,11 @@ def cli() -> None:
 @_Q_BLOCK
 @click.option(
     "--scene",
-    type=click.Choice(["update", "dependency", "rollback"]),
+    type=click.Choice(["update", "dependency", "conflict", "rollback"]),
     default="update",
     show_default=True,
-    help="A good update, one whose dependency is missing, or one whose new firmware dies on trial.",
+    help="A good update, one whose dependency is missing, one in conflict with a busy component, or one whose new "
+    "firmware dies on trial.",
 )
 @_trace("Record both sides, for `lwm2m-fota trace`: the server in FILE, the device beside it, `-device` in its name.")
 @_JSON
@@ -98,7 +105,7 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     size: int,
     object_id: str,
     components: int,
-    kind: str,
+    kind: str | None,
     listening: Listening,
     timers: str | None,
     scene: str,
@@ -111,11 +118,18 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     means that the device shows State 0 and Result 1 and has installed the bytes that were sent; in a scene that fails,
     that it shows the Result of it and runs what it ran before.
     """
-    from lwm2m_fota.cli.demo import DemoOptions, Scene, run_demo
+    from lwm2m_fota.cli.demo import run_demo
+    from lwm2m_fota.cli.demo_options import DemoOptions, Scene
 
     count = components if object_id == "33629" else 0
+    if kind is None:
+        kind = "suit" if scene == "conflict" else "mcuboot"
     if scene == "dependency" and (count <= 1 or kind != "mcuboot"):
         raise click.UsageError("a dependency is between MCUboot images: give --object 33629 and at least 2 components")
+    if scene == "conflict" and (count <= 1 or kind != "suit"):
+        raise click.UsageError(
+            "a conflict is over one SUIT envelope for several components: give --object 33629 and at least 2 components"
+        )
     if kind == "plain" and count:
         raise click.UsageError("a plain image names no component: it goes with Object 5")
     options = DemoOptions(

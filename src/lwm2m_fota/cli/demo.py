@@ -1,8 +1,8 @@
 """`lwm2m-fota demo`: a whole update between two processes on this machine, from a fresh key to equal bytes."""
 
+import asyncio
 import hashlib
 import json
-import os
 import queue
 import signal
 import subprocess
@@ -11,101 +11,46 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path as FilePath
 from typing import IO, Any, Final, final
 
-import attrs
-
-from lwm2m_fota.cli.demo_road import HERE, Road, managed_at, road
+from lwm2m_fota.cli.demo_options import DemoOptions, Scene
+from lwm2m_fota.cli.demo_packages import VERSION_AFTER, Package, Packages, make_packages, names_of
+from lwm2m_fota.cli.demo_road import Road, managed_at, road
+from lwm2m_fota.cli.events import authority
 from lwm2m_fota.cli.exits import Exit
-from lwm2m_fota.cli.facts import replace_file, size_of
-from lwm2m_fota.cli.groups import Listening
+from lwm2m_fota.cli.facts import size_of
 from lwm2m_fota.cli.keys import new_key
 from lwm2m_fota.cli.output import Output
-from lwm2m_fota.cli.package import dependency, make
-from lwm2m_fota.cli.package_suit_make import DEFAULT_COMPONENT, Source, make_suit
-from lwm2m_fota.cli.state_dir import running_image, running_images
+from lwm2m_fota.cli.state_dir import running_image, running_images, staged_images
 from lwm2m_fota.errors import FotaError, StorageError
+from lwm2m_fota.model.advanced import ADVANCED_OBJECT_ID
 from lwm2m_fota.model.enums import UpdateResult
-from lwm2m_fota.package.cose.key import CoseKey
-from lwm2m_fota.package.crypto import PrivateKey
-from lwm2m_fota.package.formats.mcuboot_make import ImageOptions
-from lwm2m_fota.package.formats.suit.make import SuitOptions
+from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.update import UpdateResource
+from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.storage.base import SealedImage
+from lwm2m_fota.storage.files import FilePackageSource
+from lwm2m_fota.transport.udp import UdpTransport
 
 VERSION_BEFORE: Final = "1.0.0"
-VERSION_AFTER: Final = "1.1.0"
 ENDPOINT: Final = "demo-device"
-NAMES: Final = ("app", "modem", "sensor")
-"""Of the first components; the others have numbers."""
 
 _END_S: Final = 5.0
+_GIVING_S: Final = 60.0
+"""In which a component is made busy: the device comes up, registers, and takes a small package."""
 _CHUNK_BYTES: Final = 1 << 20
 _HIDDEN: Final = frozenset({("server", "shown"), ("device", "stopped"), ("server", "gone")})
 """What the other side has told already, for people."""
 
 Event = dict[str, Any]
 
-
-@final
-class Scene(StrEnum):
-    """What a demo shows.
-
-    UPDATE installs what is sent. DEPENDENCY sends the first component alone, which needs the second. ROLLBACK takes the
-    power from the device while it runs the new firmware on trial.
-    """
-
-    UPDATE = "update"
-    DEPENDENCY = "dependency"
-    ROLLBACK = "rollback"
-
-
 _RESULTS: Final = {
     Scene.DEPENDENCY: UpdateResult.DEPENDENCY_ERROR,
+    Scene.CONFLICT: UpdateResult.CONFLICTING_STATE,
     Scene.ROLLBACK: UpdateResult.UPDATE_FAILED,
 }
 """The Update Result that belongs to a scene in which nothing is installed."""
-
-
-@final
-@attrs.frozen(kw_only=True)
-class DemoOptions:
-    """What the command was given.
-
-    Attributes:
-        file: the firmware; None makes `size_bytes` random bytes.
-        size_bytes: of the random firmware.
-        method: push or pull.
-        components: how many, of Object 33629; 0 for Object 5.
-        kind: mcuboot, suit or plain: the format of the packages. A plain one is known by its digest.
-        listening: where the server listens; the device goes to the first of CoAP, a secure one if there is any.
-        q_block: where the waits come from if packages go by sets of blocks; None if they go one by one.
-        scene: what is shown; a dependency needs two components.
-        trace: the file to record the server's update in; what the device does is recorded beside it.
-    """
-
-    file: FilePath | None
-    size_bytes: int
-    method: str
-    components: int = 0
-    kind: str = "mcuboot"
-    listening: Listening = HERE
-    q_block: str | None = None
-    scene: Scene = Scene.UPDATE
-    trace: FilePath | None = None
-
-
-@final
-@attrs.frozen
-class _Package:
-    """What is sent: the name of its component, empty with Object 5; its file, its size; what is installed of it."""
-
-    name: str
-    path: FilePath
-    size_bytes: int
-    image: FilePath | None = None
-
 
 _Verdict = tuple[bool, str, int | None, int | None, bool]
 """Whether the demo went as it should, why; State and Result; and whether the device runs the bytes that it should."""
@@ -144,17 +89,6 @@ class _Process:
             self.popen.stdout.close()
 
 
-def _firmware(options: DemoOptions, folder: FilePath, name: str) -> FilePath:
-    if options.file is not None:
-        return options.file
-    path = folder / f"firmware{name}.bin"
-    left = options.size_bytes
-    with path.open("wb") as stream:
-        while left:
-            left -= stream.write(os.urandom(min(left, _CHUNK_BYTES)))
-    return path
-
-
 def run_demo(options: DemoOptions, say: Output) -> Exit:
     """Make a key and a package, run server and device, compare; the exit status.
 
@@ -170,19 +104,12 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
             key = new_key()
             public = folder / "public.pem"
             public.write_bytes(key.public_key.to_pem())
-            names = _names(options.components)
-            sent = names[:1] if options.scene is Scene.DEPENDENCY else names
-            packages = [_package(options, folder, key, each) for each in sent]
-            for each in packages:
-                say("package", bytes=each.size_bytes, version=VERSION_AFTER, component=each.name or None)
-            way = road(options.listening, ENDPOINT, folder)
-            sets = () if options.q_block is None else ("--q-block", options.q_block)
-            way = Road((*way.server, *sets), (*way.device, *sets))
+            names, packages = names_of(options.components), make_packages(options, folder, key)
+            for each in packages.all:
+                say("package", bytes=each.size_bytes, version=each.version, component=each.name or None)
             if options.trace is not None:
-                of_device = trace_of_device(options.trace)
-                of_device.unlink(missing_ok=True)  # a device goes on in what is there
-                traces = ("--trace", str(options.trace)), ("--trace", str(of_device))
-                way = Road((*way.server, *traces[0]), (*way.device, *traces[1]))
+                trace_of_device(options.trace).unlink(missing_ok=True)  # a device goes on in what is there
+            way = road(options.listening, ENDPOINT, folder)
             return _Demo(options, way, folder / "device", names, packages, public, say, started).run()
     except OSError as error:
         raise StorageError(f"cannot prepare the demo: {error}") from error
@@ -190,29 +117,17 @@ def run_demo(options: DemoOptions, say: Output) -> Exit:
         say.close()
 
 
+def _beside(options: DemoOptions) -> Road:
+    """What both are told beside the way to each other."""
+    sets = () if options.q_block is None else ("--q-block", options.q_block)
+    if options.trace is None:
+        return Road(sets, sets)
+    return Road((*sets, "--trace", str(options.trace)), (*sets, "--trace", str(trace_of_device(options.trace))))
+
+
 def trace_of_device(path: FilePath) -> FilePath:
     """Where the device of a demo records, beside the server's file."""
     return path.with_name(f"{path.stem}-device{path.suffix}")
-
-
-def _names(components: int) -> Sequence[str]:
-    return [*NAMES, *map(str, range(len(NAMES), components))][:components] or [""]
-
-
-def _package(options: DemoOptions, folder: FilePath, key: PrivateKey, name: str) -> _Package:
-    """The package of a component; of MCUboot images, the first one needs the second, so that both go together."""
-    if options.kind == "plain":
-        firmware = _firmware(options, folder, name)
-        return _Package(name, firmware, size_of(firmware))
-    path = folder / f"firmware{name}.signed.bin"
-    if options.kind == "suit":
-        firmware = _firmware(options, folder, name)
-        source = Source(name or DEFAULT_COMPONENT, VERSION_AFTER, firmware)
-        envelope = make_suit([source], SuitOptions(sequence_number=1), CoseKey(key=key))
-        return _Package(name, path, replace_file(path, [envelope]), firmware)
-    needs_next = name == NAMES[0] and options.components > 1
-    image = ImageOptions(dependencies=(dependency(f"1={VERSION_AFTER}"),) if needs_next else ())
-    return _Package(name, path, make(_firmware(options, folder, name), path, VERSION_AFTER, key, image))
 
 
 @final
@@ -223,16 +138,17 @@ class _Demo:
         way: Road,
         state_dir: FilePath,
         names: Sequence[str],
-        packages: Sequence[_Package],
+        packages: Packages,
         public: FilePath,
         say: Output,
         started: float,
     ) -> None:
         self._options = options
         self._way = way
+        self._beside = _beside(options)
         self._state_dir = state_dir
         self._names = names
-        self._packages = packages
+        self._packages, self._held = packages.sent, packages.held
         self._public = public
         self._say = say
         self._started = started
@@ -246,13 +162,15 @@ class _Demo:
         self._times: dict[str, float] = {}
 
     def run(self) -> Exit:
+        if self._held is not None:
+            asyncio.run(self._make_busy(self._held))
         server = self._serve()
         device: _Process | None = None
         try:
             for source, event in self._stream():
                 self._tell(source, event)
                 if event["event"] == "listening":
-                    device = self._device(managed_at(event["uris"]))
+                    device = self._managed()
                 elif device is not None and source == "device" and self._options.scene is Scene.ROLLBACK:
                     device = self._roll_back(server, device, event)
         finally:
@@ -260,6 +178,32 @@ class _Demo:
             if device is not None:
                 device.stop(0.0)  # its server is gone: nobody answers a deregistration
         return self._judge()
+
+    async def _make_busy(self, held: Package) -> None:
+        """Let another server give a component its package and go; the device is stopped for the update's server."""
+        async with Lwm2mServer(UdpTransport("127.0.0.1", 0)) as server:
+            device = self._device(f"coap://{authority(*server.local_address)}")
+            told = asyncio.ensure_future(asyncio.to_thread(self._tell_to_the_end))
+            given = asyncio.ensure_future(self._give(server, held))
+            try:
+                await asyncio.wait({told, given}, timeout=_GIVING_S, return_when=asyncio.FIRST_COMPLETED)
+                if not given.done():
+                    raise FotaError(f"the device has not taken the package of {held.name}")
+                await given
+            finally:
+                given.cancel()
+                device.stop(0.0)  # nobody answers a deregistration while it is waited for here
+                await told
+        self._say("busy", component=held.name)
+
+    def _tell_to_the_end(self) -> None:
+        for source, event in self._stream():
+            self._tell(source, event)
+
+    async def _give(self, server: Lwm2mServer, held: Package) -> None:
+        await server.registered(ENDPOINT)
+        path = Path.of(ADVANCED_OBJECT_ID, self._names.index(held.name), UpdateResource.PACKAGE)
+        await server.push(ENDPOINT, path, FilePackageSource(held.path), lambda _: None)
 
     def _roll_back(self, server: _Process, device: _Process, event: Event) -> _Process:
         """Let nobody confirm the trial, and cut the power in it; the device that runs then."""
@@ -274,18 +218,22 @@ class _Demo:
         device.popen.kill()
         device.popen.wait()
         server.popen.send_signal(signal.SIGCONT)
-        return self._device(managed_at(self._last["listening"]["uris"]))
+        return self._managed()
 
     def _serve(self) -> _Process:
-        arguments = ["update", "--endpoint", ENDPOINT, "--method", self._options.method, *self._way.server]
+        arguments = ["update", "--endpoint", ENDPOINT, "--method", self._options.method]
+        arguments += [*self._way.server, *self._beside.server]
         for each in self._packages:
             named = ["--component", f"{each.name}={each.path}"]
             version = [] if self._options.kind == "plain" else ["--expect-version", VERSION_AFTER]
             arguments += named if each.name else [str(each.path), *version]
         return _Process("server", arguments, self._events)
 
-    def _device(self, server: str) -> _Process:
-        arguments = ["device", "--server", server, "--endpoint", ENDPOINT, *self._way.device]
+    def _managed(self) -> _Process:
+        return self._device(managed_at(self._last["listening"]["uris"]), *self._way.device)
+
+    def _device(self, server: str, *way: str) -> _Process:
+        arguments = ["device", "--server", server, "--endpoint", ENDPOINT, *way, *self._beside.device]
         arguments += ["--state-dir", str(self._state_dir), *self._trust(), "--version", VERSION_BEFORE]
         for name in filter(None, self._names):
             arguments += ["--object", "33629", "--component", f"{name}={VERSION_BEFORE}"]
@@ -358,16 +306,26 @@ class _Demo:
 
     def _untouched(self, outcome: Event) -> _Verdict:
         expected = _RESULTS[self._options.scene]
-        equal = self._runs([None] * len(self._names))
+        equal = self._runs([None] * len(self._names)) and self._holds(self._held)
         good = outcome["status"] == Exit.FAILED and expected in self._results and equal
         state, result = self._shown.get(self._packages[0].name, (None, None))
         return good, outcome["line"], state, int(expected) if good else result, equal
 
-    def _runs(self, packages: Sequence[_Package | None]) -> bool:
+    def _runs(self, packages: Sequence[Package | None]) -> bool:
         """Whether the device, or each component, runs the bytes of its package, or still what it ran at first."""
         try:
             images = self._images()
             return all(self._same(each, image) for each, image in zip(packages, images, strict=True))
+        except FotaError:
+            return False
+
+    def _holds(self, held: Package | None) -> bool:
+        """Whether the package of the other server is still staged, if there is one."""
+        if held is None:
+            return True
+        try:
+            staged = staged_images(self._state_dir, range(len(self._names)))
+            return any(self._same(held, image) for image in staged)
         except FotaError:
             return False
 
@@ -377,7 +335,7 @@ class _Demo:
         return list(running_images(self._state_dir, range(len(self._names))).values())
 
     @staticmethod
-    def _same(package: _Package | None, image: SealedImage | None) -> bool:
+    def _same(package: Package | None, image: SealedImage | None) -> bool:
         if package is None or image is None:
             return package is None and image is None
         sent = package.image or package.path

@@ -208,6 +208,10 @@ DEMO_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
     {
         "package": EventKind(("bytes", "version", "component"), _package),
         "power-cut": EventKind((), lambda _: Line("the power of the device is cut, during the trial", "yellow")),
+        "busy": EventKind(
+            ("component",),
+            lambda values: Line(f"{values['component']} is busy: it holds a package of another server", "yellow"),
+        ),
         "error": _ERROR,
         "demo": EventKind(
             (

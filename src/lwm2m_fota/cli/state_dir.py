@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Final, final
 
@@ -87,6 +87,20 @@ def running_images(path: FilePath, instances: Iterable[int]) -> dict[int, Sealed
     try:
         installer = state_dir.batch_installer(dict.fromkeys(instances, ""))
         return {each: installer.running_image(each) for each in instances}
+    finally:
+        state_dir.close()
+
+
+def staged_images(path: FilePath, instances: Iterable[int]) -> Sequence[SealedImage]:
+    """The packages that are staged for the components of a state folder, each whole and verified.
+
+    Raises:
+        StorageError: it cannot be told.
+    """
+    state_dir = StateDir(path)
+    try:
+        stores = state_dir.component_images(instances).values()
+        return [store.sealed for store in stores if store.sealed is not None]
     finally:
         state_dir.close()
 
