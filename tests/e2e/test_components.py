@@ -29,6 +29,11 @@ from lwm2m_fota.transport.udp import UdpTransport
 COMPONENTS = ("--object", "33629", "--component", "app=1.0.0", "--component", "modem=1.0.0")
 
 
+def shown_by(component, events):
+    told = [event for event in events if event["event"] == "state" and event["component"] == component]
+    return [(event["state"], event["result"]) for event in told]
+
+
 @pytest.mark.parametrize("method", ["push", "pull"])
 def test_a_demo_of_three_components(run, method):
     done = run("demo", "--object", "33629", "--components", "3", "--method", method, "--size", 20_000, "--json")
@@ -39,21 +44,23 @@ def test_a_demo_of_three_components(run, method):
     delivered = [event["component"] for event in events if event["event"] == "transferred"]
     assert delivered == ["modem", "app", "sensor"]  # the app needs the modem
     assert sum(event["event"] == "rebooting" for event in events) == 1
-    states = {
-        name: [
-            (event["state"], event["result"])
-            for event in events
-            if event["event"] == "state" and event["component"] == name
-        ]
-        for name in ("app", "modem", "sensor")
-    }
-    assert set(map(tuple, states.values())) == {((1, 0), (2, 0), (3, 0), (0, 1))}
+    for name in ("app", "modem", "sensor"):
+        assert shown_by(name, events) == [(1, 0), (2, 0), (3, 0), (0, 1)]
+
+
+BOOTS = {
+    "dependency": ["normal"],
+    "conflict": ["normal", "normal"],  # one for each of its servers
+    "rollback": ["normal", "pending", "reverted"],
+}
 
 
 @pytest.mark.parametrize(
     ("scene", "arguments", "sent", "result"),
     [
         ("dependency", ("--object", "33629", "--components", "3"), ["app"], 13),
+        ("conflict", ("--object", "33629", "--components", "2"), ["modem", "app"], 12),
+        ("conflict", ("--object", "33629", "--method", "pull"), ["modem", "app"], 12),
         ("rollback", ("--object", "33629", "--components", "3"), ["app", "modem", "sensor"], 8),
         ("rollback", (), [None], 8),
     ],
@@ -71,17 +78,52 @@ def test_a_demo_of_what_fails(run, scene, arguments, sent, result):
         True,
     )
     assert [event["component"] for event in events if event["event"] == "package"] == sent
-    conflicts = [event["conflicts"] for event in events if event["event"] == "state" and event["result"] == 13]
-    assert conflicts == ([["modem"]] if scene == "dependency" else [])
+    named = [event["conflicts"] for event in events if event["event"] == "state" and event["result"] in {12, 13}]
+    assert named == ([] if scene == "rollback" else [["modem"]])
     boots = [event["boot"] for event in events if event["event"] == "booted"]
-    assert boots == (["normal", "pending", "reverted"] if scene == "rollback" else ["normal"])
+    assert boots == BOOTS[scene]
     assert {event["state"] for event in events if event["event"] == "shown"} >= {0}
 
 
-def test_a_dependency_is_between_components(cli):
-    done = cli("demo", "--scene", "dependency")
+def test_in_a_conflict_the_busy_component_keeps_what_it_holds(run):
+    done = run("demo", "--object", "33629", "--scene", "conflict", "--size", 20_000, "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [event["event"] for event in events]
+    before, after = events[: names.index("busy")], events[names.index("busy") :]
+    assert after[0]["component"] == "modem"
+    assert shown_by("modem", before) == [(1, 0), (2, 0)]
+    assert (shown_by("modem", after), shown_by("app", after)) == ([], [(1, 0), (0, 12)])
+    held = next(event["bytes"] for event in events if event["event"] == "package" and event["component"] == "modem")
+    assert next(event["staged_bytes"] for event in after if event["event"] == "started") == held
+    assert not {"rebooting", "transferred"} & set(names)
+
+
+def test_a_device_that_does_not_come_up_cannot_be_made_busy(run, tmp_path):
+    nowhere = tmp_path / "nowhere" / "trace.jsonl"
+    done = run("demo", "--object", "33629", "--scene", "conflict", "--size", 1, "--trace", nowhere, "--json")
+    assert done.returncode == 1
+    device, demo = [json.loads(line) for line in done.stdout.splitlines()][-2:]
+    assert (device["event"], device["source"]) == ("error", "device")
+    assert (demo["event"], demo["message"]) == ("error", "the device has not taken the package of modem")
+
+
+@pytest.mark.parametrize(
+    ("scene", "arguments"),
+    [
+        ("dependency", ()),
+        ("dependency", ("--object", "33629", "--components", "1")),
+        ("dependency", ("--object", "33629", "--format", "suit")),
+        ("conflict", ()),
+        ("conflict", ("--object", "33629", "--components", "1")),
+        ("conflict", ("--object", "33629", "--format", "mcuboot")),
+        ("conflict", ("--object", "33629", "--format", "plain")),
+    ],
+)
+def test_some_scenes_are_between_components_and_of_one_format(cli, scene, arguments):
+    done = cli("demo", *arguments, "--scene", scene)
     assert done.exit_code == 2
-    assert "at least 2 components" in done.stderr
+    assert "give --object 33629 and at least 2 components" in done.stderr
+    assert {"dependency": "MCUboot images", "conflict": "SUIT envelope"}[scene] in done.stderr
 
 
 def packages(bench):
@@ -172,8 +214,31 @@ def test_a_device_that_is_killed_comes_back_and_is_updated(bench, component, sta
     assert installed(bench) == [path.read_bytes() for path in both.values()]
 
 
+def test_an_envelope_for_a_component_that_holds_another_is_a_conflict_by_commands_alone(bench, run):
+    """One update makes the modem busy and then sends both, since a command leaves nothing half done behind it."""
+    key, public = bench.folder / "suit.pem", bench.folder / "suit.public.pem"
+    app, modem = bench.file("app.bin", b"app" * 3000), bench.file("modem.bin", b"modem" * 900)
+    own, both = bench.folder / "modem.suit", bench.folder / "both.suit"
+    suit = ("package", "create", "--format", "suit", "--counter", "1", "--key", key)
+    made = run(*suit, "--new-key", "--component", "modem", "--version", "1.5.0", modem, own)
+    made_both = run(*suit, "--component", "app", "--version", "2.0.0", "--add", f"modem@2.0.0={modem}", app, both)
+    assert (made.returncode, made_both.returncode) == (0, 0), made.stderr + made_both.stderr
+    server = bench.update_components({"modem": own, "app": both})
+    device = bench.device(server.until("listening")["port"], *COMPONENTS, "--trust", public, trust=False)
+    refused = device.until("state", component="app", state=0)
+    assert (refused["result"], refused["conflicts"]) == (12, ["modem"])
+    assert shown_by("modem", device.events) == [(1, 0), (2, 0)]
+    end = outcome(server)
+    assert (end["status"], [each["updated"] for each in end["components"]]) == (1, [False, False])
+    assert "(device.conflicting-state; Update Result 12 conflicting state)" in end["line"]
+    device.until("state", component="modem", state=0, result=10)  # tidied by the server that sent it
+    device.signal(signal.SIGKILL)
+    device.end()
+    assert installed(bench) == [None, None]
+
+
 def test_a_package_for_a_busy_component_is_a_conflict_that_names_it():
-    """In this process, since the command line makes no packages for several components."""
+    """In this process, where a server can leave a component busy and read afterwards what is in resource 17."""
     key = PrivateKey.from_seed(KeyType.ED25519, bytes(range(32)))
     bundle = MemoryPackageSource(make_bundle(key, {"app": ("2", b"A" * 5000), "modem": ("2", b"M" * 5000)}))
     profile = AdvancedProfile(components=(ComponentSpec(0, "app"), ComponentSpec(1, "modem")))

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from lwm2m_fota import cli as room
 from lwm2m_fota.cli.app import cli
-from lwm2m_fota.cli.demo import DemoOptions, Scene, _Demo, _Package
+from lwm2m_fota.cli.demo import _Demo
+from lwm2m_fota.cli.demo_options import DemoOptions, Scene
+from lwm2m_fota.cli.demo_packages import Package, Packages
 from lwm2m_fota.cli.demo_road import Road
 from lwm2m_fota.cli.output import Output
 from lwm2m_fota.cli.state_dir import StateDir, running_image
@@ -169,12 +171,18 @@ class Verdict:
         (self.state_dir / "slot-a.bin").write_bytes(data)
         (self.state_dir / "slot-a.bin.sealed").write_bytes(str(len(data)).encode())
 
+    def staged(self, data):
+        self.state_dir.mkdir(exist_ok=True)
+        (self.state_dir / "staged-0.bin").write_bytes(data)
+        (self.state_dir / "staged-0.bin.sealed").write_bytes(str(len(data)).encode())
+
     def told(self, event, **values):
         self._told.append({"event": event, "at": 0, **values})
 
     def __call__(self, scene=Scene.UPDATE):
         say = Output("demo", as_json=False)
-        packages = [_Package(name, self._package, len(b"the package")) for name in self._names]
+        sent = [Package(name, self._package, len(b"the package")) for name in self._names]
+        packages = Packages(sent, sent[0] if scene is Scene.CONFLICT else None)
         options = DemoOptions(file=None, size_bytes=1, method="push", components=len(self._names), scene=scene)
         demo = _Demo(options, Road((), ()), self.state_dir, self._names, packages, self._package, say, time.monotonic())
         for event in self._told:
@@ -218,6 +226,28 @@ def test_a_scene_with_another_result_or_in_which_something_is_installed_is_a_fai
     verdict.installed(b"the package")
     fail_with(verdict, 8)
     assert verdict(Scene.ROLLBACK) == (1, "FAILED: it failed")
+
+
+def test_a_conflict_is_a_success_if_the_busy_component_still_holds_its_package(verdict):
+    verdict.staged(b"the package")
+    fail_with(verdict, 12)
+    assert verdict(Scene.CONFLICT) == (0, "success")
+
+
+@pytest.mark.parametrize("data", [b"THE package", b"the packag", None])
+def test_a_conflict_over_which_the_busy_component_loses_its_package_is_a_failure(verdict, data):
+    if data is not None:
+        verdict.staged(data)
+    fail_with(verdict, 12)
+    assert verdict(Scene.CONFLICT) == (1, "FAILED: it failed")
+
+
+def test_a_conflict_whose_state_folder_is_in_use_is_a_failure(verdict):
+    verdict.staged(b"the package")
+    fail_with(verdict, 12)
+    in_use = StateDir(verdict.state_dir)
+    assert verdict(Scene.CONFLICT) == (1, "FAILED: it failed")
+    in_use.close()
 
 
 @pytest.mark.parametrize("data", [b"THE package", b"the packag", b"the package!"])
