@@ -81,8 +81,7 @@ def cli() -> None:
     "--format",
     "kind",
     type=click.Choice(["mcuboot", "suit", "plain"]),
-    show_default="mcuboot; suit in the scene conflict",
-    help="Of the packages.",
+    help="Of the packages. By default mcuboot, and suit in a conflict.",
 )
 @listening_options(
     "127.0.0.1:0",

@@ -210,7 +210,7 @@ DEMO_EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
         "power-cut": EventKind((), lambda _: Line("the power of the device is cut, during the trial", "yellow")),
         "busy": EventKind(
             ("component",),
-            lambda values: Line(f"{values['component']} is busy: it holds a package of another server", "yellow"),
+            lambda values: Line(f"{_of(values)}busy with a package of another server", "yellow"),
         ),
         "error": _ERROR,
         "demo": EventKind(

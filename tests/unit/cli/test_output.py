@@ -24,6 +24,7 @@ VALUES = {
 }  # fmt: skip
 
 LINES = {
+    ("demo", "busy"): "busy with a package of another server",
     ("demo", "demo"): "State 0 idle, Result 1 success; the installed bytes are equal\n"
     "transfer 1.00 s (2,000 bytes/s), update 2.00 s, all 3.00 s\nsuccess",
     ("demo", "package"): "package: 1,000 bytes, version 1.0, with a fresh key",
@@ -109,6 +110,7 @@ def test_every_event_has_its_line():
             {"scene": "rollback", "result": 8, "transfer_s": None},
             "Result 8 was shown; the device runs what it ran before\nall 3.00 s\nsuccess",
         ),
+        ("demo", "busy", {"component": "modem"}, "modem: busy with a package of another server"),
         ("device", "booted", {"boot": "reverted"}, "booted version 1.0: the new one was not confirmed"),
         ("device", "started", {"staged_bytes": 0}, "started"),
         ("device", "state", {"diagnosis": "", "result": 99}, "State 0 idle, Result 99 unknown 99"),
