@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from lwm2m_fota.storage.base import StateStore
 from lwm2m_fota.storage.files import FileStateStore
@@ -42,12 +42,16 @@ class AgreeingStores:
             each.clear()
 
 
+_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+"""Files without a disk, where the system has them: thousands of saves would each wait for it."""
+
+
 @final
 class CrashingStores:
     """A store in memory and one in a file, which must agree; the file's is opened anew after each crash."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = tempfile.TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None)
         self._memory = MemoryStateStore()
         self._opened = self._open()
 
