@@ -35,6 +35,7 @@ from lwm2m_fota.machines.update_words import Cue, End, Here, Junction, Mark, Row
 from lwm2m_fota.machines.update_work import Work
 from lwm2m_fota.model.advanced import ADVANCED_OBJECT_ID
 from lwm2m_fota.model.enums import UpdateResult
+from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.update import UpdateResource
 
 _DELIVERS: Final = frozenset({UpdateStep.PUSH, UpdateStep.WRITE_URI})
@@ -83,7 +84,8 @@ def _end(work: Work, end: End) -> None:
     if end.kind is not Kind.CANCELLED and control.cancel is not CancelMark.NONE:
         work.warn("cancel.too-late")
     left = left_parts(control)
-    at = control.at if not left or control.at in left or end.kind is Kind.CANCELLED else left[0]
+    stays = not left or control.at in left or (end.kind is Kind.CANCELLED and not control.part.done)
+    at = control.at if stays else left[0]
     work.put(verdict=Verdict(end.kind, control.stage, code, told), next_method=0, at=at)
     if control.published:
         work.put(published=False)
@@ -169,7 +171,7 @@ def _read(work: Work) -> None:
             paths = places.versions(control, range(len(control.parts)))
         case Ask.LEARN:
             watched = places.watched(control, judge.watched_parts(work.plan, control))
-            set_ = (places.place(control, 0, resource_id) for resource_id, _ in settings_of(work.plan, control))
+            set_ = (path for path, _ in _settings(work))
             paths = tuple(dict.fromkeys((*watched, *places.learnt(control), *set_)))
         case _:
             paths = places.watched(control, judge.watched_parts(work.plan, control))
@@ -196,14 +198,18 @@ def _reset(work: Work) -> None:
 
 
 def _configure(work: Work) -> None:
-    control = work.control
     work.put(configured=True)
-    values = tuple(
+    work.effects.append(Configure(_request(work), _settings(work)))
+
+
+def _settings(work: Work) -> tuple[tuple[Path, int | bool], ...]:
+    """What the plan sets, for each part."""
+    control = work.control
+    return tuple(
         (places.place(control, index, resource_id), value)
         for index in range(len(control.targets))
         for resource_id, value in settings_of(work.plan, control)
     )
-    work.effects.append(Configure(_request(work), values))
 
 
 def _write_uri(work: Work) -> None:

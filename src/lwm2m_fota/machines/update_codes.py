@@ -112,6 +112,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "execute.version-unread": ("The version after the update could not be read.", "Read /3/0/3 later."),
     "cancel.too-late": ("A cancellation came too late: the installation had begun.", "Nothing to do."),
+    "cancel.partly": (
+        "Some components had been updated before the update was cancelled.",
+        "The outcome names them; the others keep what they ran.",
+    ),
     "cleanup.not-idle": ("The device is not known to be Idle after the end of the update.", "Reset it later."),
     "total.limit": ("The update took longer than allowed as a whole.", _LIMIT_HINT),
     "device.not-enough-storage": ("The device has not enough storage for the package.", "Free some, or shrink it."),

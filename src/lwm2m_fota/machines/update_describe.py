@@ -16,7 +16,7 @@ from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_limits import UpdateLimits
 from lwm2m_fota.machines.update_policy import Method, UpdatePolicy
 from lwm2m_fota.machines.update_steps import STEPS, Limit, UpdateStage, UpdateStep
-from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE
+from lwm2m_fota.machines.update_table import JUNCTION_SOURCES, JUNCTIONS, TABLE
 from lwm2m_fota.machines.update_words import Branch, Cue, End, Junction, Row, Target
 
 _INTRO: Final = """\
@@ -199,11 +199,16 @@ def _junctions() -> Iterator[str]:
     yield "## Junctions\n"
     yield "The first branch whose guard holds is taken.\n"
     rows = (
-        (f"*{junction.value}*", "else" if one.guard is None else one.guard.value, _leads(one))
+        (
+            f"*{junction.value}*",
+            "else" if one.guard is None else one.guard.value,
+            _leads(one),
+            JUNCTION_SOURCES[junction],
+        )
         for junction, branches in JUNCTIONS.items()
         for one in branches
     )
-    yield from _table(("junction", "if", "leads to"), rows)
+    yield from _table(("junction", "if", "leads to", "source"), rows)
 
 
 def _diagnoses() -> Iterator[str]:

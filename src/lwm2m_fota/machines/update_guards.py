@@ -14,10 +14,10 @@ from lwm2m_fota.machines.update_policy import (
     UpdatePlan,
     Watch,
 )
-from lwm2m_fota.machines.update_state import CancelMark, Control, Kind, VersionSeen
+from lwm2m_fota.machines.update_state import CancelMark, Control, Kind, Part, VersionSeen
 from lwm2m_fota.machines.update_steps import UpdateStage
 from lwm2m_fota.machines.update_words import Guard
-from lwm2m_fota.model.enums import State
+from lwm2m_fota.model.enums import State, UpdateResult
 
 _LEAVES_NOTHING: Final = (Kind.SUCCEEDED, Kind.UNDETERMINED)
 _UNKNOWN_END: Final = (Kind.TIMED_OUT, Kind.UNDETERMINED)
@@ -83,8 +83,21 @@ def _nothing_to_tidy(plan: UpdatePlan, control: Control) -> bool:
 
 
 def _awaits_late(_: UpdatePlan, control: Control) -> bool:
+    """A device that upgrades by itself may do so after the time for the transfer; one that was cancelled does not."""
     verdict = control.verdict
-    return verdict is not None and verdict.stage is UpdateStage.EXECUTING and verdict.kind in _UNKNOWN_END
+    if verdict is None or verdict.kind not in _UNKNOWN_END:
+        return False
+    if verdict.stage is UpdateStage.TRANSFERRING:
+        return control.upgrades_itself and not _is_cancelled(control.part)
+    return verdict.stage is UpdateStage.EXECUTING
+
+
+def _is_cancelled(part: Part) -> bool:
+    return part.state is State.IDLE and part.result is UpdateResult.CANCELLED
+
+
+def _is_undone(control: Control) -> bool:
+    return not all(part.done for part in control.parts)
 
 
 def _versions_known(_: UpdatePlan, control: Control) -> bool:
@@ -108,12 +121,14 @@ _GUARDS: Final[Mapping[Guard, Callable[[UpdatePlan, Control], bool]]] = MappingP
         Guard.UPGRADES_ITSELF: lambda _, control: control.upgrades_itself,
         Guard.EXECUTES_ANYWAY: lambda plan, _: plan.policy.not_automatic is NotAutomatic.EXECUTE,
         Guard.PART_LEFT: lambda plan, control: next_part(plan, control) is not None,
-        Guard.UNDONE_LEFT: lambda _, control: not all(part.done for part in control.parts),
-        Guard.CANCEL_ASKED: lambda _, control: control.cancel is CancelMark.ASKED,
+        Guard.UNDONE_LEFT: lambda _, control: _is_undone(control),
+        Guard.CANCEL_ASKED: lambda _, control: control.cancel is not CancelMark.NONE,
+        Guard.CANCEL_LEFT: lambda _, control: control.cancel is not CancelMark.NONE and _is_undone(control),
         Guard.MAY_EXECUTE: _may_execute,
         Guard.UNREGISTERED: lambda _, control: not control.registered,
         Guard.VERSION_KNOWN: _versions_known,
         Guard.CANCELLING: lambda _, control: is_cancelling(control),
+        Guard.CANCELLED_PARTLY: lambda _, control: is_cancelling(control) and any(part.done for part in control.parts),
         Guard.NOTHING_TO_TIDY: _nothing_to_tidy,
         Guard.AWAITS_LATE: _awaits_late,
     }

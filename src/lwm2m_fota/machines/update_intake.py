@@ -1,6 +1,6 @@
 """What an event brings is noted, and the event becomes a cue for the table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -248,9 +248,17 @@ def _learn(work: Work, values: Mapping[Path, object]) -> Cue | None:
         method=choice.method,
         scheme=choice.scheme,
         upgrades_itself=_has(control, values, AUTOMATIC_UPGRADE) is True and places.has_automatic_upgrade(control),
-        defer_s=judge.integer(_has(control, values, UpdateResource.MAXIMUM_DEFER_PERIOD)),
+        defer_s=max(_periods(control, values), default=None),
     )
     return Cue.GUARDED if learn.is_guarded(plan, before) else choice.obstacle
+
+
+def _periods(control: Control, values: Mapping[Path, object]) -> Iterator[int]:
+    """How long the users of the parts may defer them, as far as that could be read."""
+    for path in places.defer_places(control):
+        period = judge.integer(values.get(path))
+        if period is not None:
+            yield period
 
 
 def _has(control: Control, values: Mapping[Path, object], resource_id: int) -> object:

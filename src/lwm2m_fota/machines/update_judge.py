@@ -23,7 +23,6 @@ _BUSY: Final = (Code.SERVICE_UNAVAILABLE, Code.TOO_MANY_REQUESTS)
 _BREAKS_A_PUSH: Final = (Code.REQUEST_ENTITY_INCOMPLETE, Code.INTERNAL_SERVER_ERROR, Code.BAD_GATEWAY)
 _UNTELLING: Final = (UpdateResult.INITIAL, UpdateResult.SUCCESS)
 _GOOD: Final = frozenset({Cue.IDLE_DONE, Cue.IDLE_UPDATED})
-_EXECUTED: Final = frozenset({UpdateStage.TRANSFERRING, UpdateStage.EXECUTING})
 
 _TOGETHER: Final = (
     Cue.UPDATING,
@@ -173,7 +172,7 @@ def _idle_executing(part: Part) -> Cue:
 
 
 def _idle_tidying(control: Control, part: Part) -> Cue:
-    if control.executes and part.result is UpdateResult.SUCCESS:
+    if (control.executes or control.upgrades_itself) and part.result is UpdateResult.SUCCESS and is_fresh(part):
         return Cue.IDLE_DONE
     return Cue.IDLE_UPDATED if part.version is VersionSeen.EXPECTED else Cue.IDLE
 
@@ -204,7 +203,8 @@ def watched_parts(plan: UpdatePlan, control: Control) -> tuple[int, ...]:
         return (control.at,)
     if _is_executing(control):
         return (control.at,) if plan.policy.execution is Execution.EACH else undone
-    return tuple(index for index in undone if index in control.order[: control.delivered + 1])
+    sent = {plan.parts[index].package for index in control.order[: control.delivered + 1]}
+    return tuple(index for index in undone if plan.parts[index].package in sent)
 
 
 def judge(plan: UpdatePlan, control: Control) -> tuple[Cue, int]:
@@ -240,7 +240,7 @@ def _one_by_one(control: Control, cues: Mapping[int, Cue]) -> tuple[Cue, int]:
 
 def done_parts(plan: UpdatePlan, control: Control) -> Iterable[int]:
     """The parts that run what they were given, as far as they show it."""
-    if control.stage in _EXECUTED or control.step is UpdateStep.LATE:
+    if control.stage is not UpdateStage.PREPARING:
         for index in watched_parts(plan, control):
             if cue_of_part(control, control.parts[index]) in _GOOD:
                 yield index

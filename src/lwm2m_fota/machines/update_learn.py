@@ -105,7 +105,11 @@ def settings_differ(plan: UpdatePlan, control: Control, values: Values) -> bool:
     settings = settings_of(plan, control)
     if len(settings) < count:
         return True
-    return control.configured and any(values.get(place(control, 0, each)) != value for each, value in settings)
+    return control.configured and any(
+        values.get(place(control, index, each)) != value
+        for index in range(len(control.targets))
+        for each, value in settings
+    )
 
 
 # ---- the way of the package

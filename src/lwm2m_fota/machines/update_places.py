@@ -59,13 +59,21 @@ def versions(control: Control, indices: Iterable[int]) -> tuple[Path, ...]:
 
 
 def learnt(control: Control) -> tuple[Path, ...]:
-    """What is read before an update, beside what is watched: what the device can, and what is set on it."""
+    """What is read before an update, beside what is watched: what the device can, and what is set on it.
+
+    How a package goes is asked of the first part, how long its user may defer it of each.
+    """
     ids: list[int] = [UpdateResource.PROTOCOL_SUPPORT, UpdateResource.DELIVERY_METHOD]
-    if has_cancel(control):
-        ids.append(UpdateResource.MAXIMUM_DEFER_PERIOD)
     if has_automatic_upgrade(control):
         ids.append(AUTOMATIC_UPGRADE)
-    return tuple(place(control, 0, each) for each in ids)
+    return (*(place(control, 0, each) for each in ids), *defer_places(control))
+
+
+def defer_places(control: Control) -> tuple[Path, ...]:
+    """The Maximum Defer Period of each part."""
+    if not has_cancel(control):
+        return ()
+    return tuple(place(control, index, UpdateResource.MAXIMUM_DEFER_PERIOD) for index in range(len(control.targets)))
 
 
 def has_cancel(control: Control) -> bool:

@@ -284,7 +284,7 @@ _CLEANUP_ROWS: Final[tuple[_Block, ...]] = (
     _block([_S.TIDY_LATER], _LEFTOVERS, _J.NEXT_TIDY, "FIELD 5.03: ask again later", Mark.FIRST_METHOD),
     _block([_S.TIDY_CHECK], [_C.IDLE_NEXT], _J.NEXT_TIDY, "SERVICE R10", Mark.FIRST_METHOD),
     _block(_WATCHES_TIDYING, [_C.IDLE], _J.END, "SERVICE R10"),
-    _block(_WATCHES_TIDYING, [_C.IDLE_DONE, _C.IDLE_UPDATED], _J.TIDY_DONE, "SPEC 3.1 T25"),
+    _block(_WATCHES_TIDYING, [_C.IDLE_DONE, _C.IDLE_UPDATED], _J.TIDY_DONE, "SPEC 3.1 T25", Mark.DONE),
     _block(_WATCHES_TIDYING, [_C.UPDATING], _J.TIDY_TOO_LATE, "SPEC 3.1 T28"),
     _block([_S.TIDY_CHECK], [_C.SILENCE], _J.NEXT_TIDY, "SERVICE R10"),
 )
@@ -388,11 +388,16 @@ JUNCTIONS: Final[Mapping[Junction, tuple[Branch, ...]]] = MappingProxyType(
         ),
         _J.DONE: (Branch(Guard.VERSION_KNOWN, _J.NEXT), Branch(None, _S.VERSION)),
         _J.NEXT: (
+            Branch(Guard.CANCEL_LEFT, _CANCELLED),
             Branch(Guard.PART_LEFT, _J.TRANSFER, (Mark.NEXT_PART,)),
             Branch(Guard.UNDONE_LEFT, _S.EXECUTE, (Mark.BATCH,)),
             Branch(None, _SUCCESS),
         ),
-        _J.LAST: (Branch(Guard.UNDONE_LEFT, _time_out("execute.stage-limit")), Branch(None, _SUCCESS)),
+        _J.LAST: (
+            Branch(Guard.CANCEL_LEFT, _CANCELLED),
+            Branch(Guard.UNDONE_LEFT, _time_out("execute.stage-limit")),
+            Branch(None, _SUCCESS),
+        ),
         _J.AFTER: (
             Branch(Guard.NOTHING_TO_TIDY, _J.END),
             Branch(Guard.METHOD_LEFT, _S.TIDY),
@@ -408,8 +413,51 @@ JUNCTIONS: Final[Mapping[Junction, tuple[Branch, ...]]] = MappingProxyType(
             Branch(Guard.CANCELLING, _S.INSTALL, (Mark.TOO_LATE,)),
             Branch(None, _J.END, warn="cleanup.not-idle"),
         ),
-        _J.TIDY_DONE: (Branch(Guard.CANCELLING, _SUCCESS, (Mark.TOO_LATE,)), Branch(None, _J.END)),
-        _J.END: (Branch(Guard.AWAITS_LATE, _S.LATE), Branch(None, _S.FINISHED)),
+        _J.TIDY_DONE: (
+            Branch(Guard.UNDONE_LEFT, _J.END),
+            Branch(Guard.CANCELLING, _SUCCESS, (Mark.TOO_LATE,)),
+            Branch(None, _J.END),
+        ),
+        _J.END: (Branch(None, _J.ENDED, (Mark.DONE,)),),
+        _J.ENDED: (
+            Branch(Guard.AWAITS_LATE, _S.LATE),
+            Branch(Guard.CANCELLED_PARTLY, _S.FINISHED, warn="cancel.partly"),
+            Branch(None, _S.FINISHED),
+        ),
     }
 )
 """Every junction; its last branch is always open."""
+
+JUNCTION_SOURCES: Final[Mapping[Junction, str]] = MappingProxyType(
+    {
+        _J.START: "SPEC 4 resource 14",
+        _J.WATCH: "SPEC 3.2.2, SERVICE R28",
+        _J.READY: "Object 5, resources 11, 13 and 14",
+        _J.TRANSFER: "SPEC 2 resource 9",
+        _J.NEXT_RESET: "SPEC 3.2.1",
+        _J.SILENT_PULL: "SERVICE pains: silent stall",
+        _J.STALLED_PUSH: "SERVICE pains: progress",
+        _J.RETRY: "FIELD users: an interrupted push",
+        _J.BUSY: "FIELD 5.03: ask again later",
+        _J.RESUME: "SPEC 9.1 (a new block 0 overwrites)",
+        _J.DOWNLOADED: "SPEC 3.1 T21, SPEC 4.2",
+        _J.DEFER: "SPEC 3.1 T19, T23",
+        _J.HOLD: "FIELD a 2.04 is no proof",
+        _J.EXECUTE_AGAIN: "DESIGN law 4",
+        _J.EXECUTE_REFUSED: "SPEC 3.1 T4",
+        _J.EXECUTE_BUSY: "FIELD 5.03: ask again later",
+        _J.SILENT_EXECUTE: "DESIGN law 6",
+        _J.SILENT_INSTALL: "DESIGN law 6",
+        _J.NOT_AUTOMATIC: "SPEC 3.1 T21",
+        _J.DONE: "SERVICE R9",
+        _J.NEXT: "SPEC 4.2, SERVICE R10",
+        _J.LAST: "SERVICE R9, R22",
+        _J.AFTER: "SERVICE R9: cleanup never masks",
+        _J.NEXT_TIDY: "SERVICE R10",
+        _J.TIDY_TOO_LATE: "SPEC 3.1 T28",
+        _J.TIDY_DONE: "SPEC 3.1 T25, DESIGN law 6",
+        _J.END: "DESIGN law 6",
+        _J.ENDED: "DESIGN law 6, SERVICE R10",
+    }
+)
+"""Where the ways out of each junction come from."""

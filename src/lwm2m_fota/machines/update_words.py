@@ -97,6 +97,7 @@ class Junction(StrEnum):
     TIDY_TOO_LATE = "Updating after the end"
     TIDY_DONE = "installed after the end"
     END = "the end"
+    ENDED = "after all was looked at"
 
 
 @final
@@ -120,12 +121,14 @@ class Guard(StrEnum):
     PART_LEFT = "another package is to be delivered"
     UNDONE_LEFT = "another component is to be updated"
     CANCEL_ASKED = "a cancellation is asked for"
+    CANCEL_LEFT = "a cancellation was asked for, and another component is to be updated"
     MAY_EXECUTE = "the policy allows another Update, and none was accepted"
     UNREGISTERED = "the device is not registered"
     VERSION_KNOWN = "the version was read with the result"
     CANCELLING = "the outcome is Cancelled"
+    CANCELLED_PARTLY = "the outcome is Cancelled, and a component is updated"
     NOTHING_TO_TIDY = "nothing is left on the device, or the policy leaves it"
-    AWAITS_LATE = "an installation may have begun, and its end is not known"
+    AWAITS_LATE = "an installation may have begun or begin, and its end is not known"
 
 
 @final

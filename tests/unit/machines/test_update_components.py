@@ -648,6 +648,138 @@ def test_cancel_falls_back_for_each_component_by_itself():
     assert ways == [("Execute", 1), ("ClearUri", 1), ("Execute", 0), ("ClearUri", 0)]
 
 
+def deferred(execution=Execution.LISTED, **policy):
+    """Both packages are Downloaded, and the user of the device has deferred what was executed."""
+    world = World(plan("app", "modem", execution=execution, **policy))
+
+    def update(number, instance, others):
+        world.later(0, ExecuteAnswered(number, CHANGED))
+        world.show(instance, 2, 11)
+
+    world.update = update
+    return world.until("deferred")
+
+
+def install(world, *instances):
+    """The user accepts; the installation ends well and without a restart, and no notification of it arrives."""
+    for each in instances:
+        world.parts[each].state, world.parts[each].result, world.parts[each].version = 0, 1, "2"
+
+
+@pytest.mark.parametrize("execution", [Execution.EACH, Execution.LINKED, Execution.LISTED])
+def test_a_cancel_that_finds_one_of_two_installed_is_no_success(execution):
+    world = deferred(execution)
+    install(world, 0)
+    world.feed(CancelRequested())
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Cancelled, ["cancel.partly"])
+    assert named(outcome) == {"app": (0, "1", "2", True), "modem": (1, "1", "1", False)}
+    assert [(part.state, part.result) for part in world.parts.values()][:2] == [(0, 1), (0, 10)]
+
+
+@pytest.mark.parametrize("execution", [Execution.LINKED, Execution.LISTED])
+def test_a_cancel_that_finds_all_installed_is_a_success_of_each(execution):
+    world = deferred(execution)
+    install(world, 0, 1)
+    world.feed(CancelRequested())
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Succeeded, ["cancel.too-late"])
+    assert named(outcome) == {"app": (0, "1", "2", True), "modem": (1, "1", "2", True)}
+
+
+def test_what_was_installed_is_told_even_where_the_other_component_cannot_be_reset():
+    world = deferred(cancel_methods=(ResetMethod.CANCEL,))
+    world.cancel = lambda number, instance: world.later(0, ExecuteAnswered(number, NOT_ALLOWED))
+    install(world, 0)
+    world.feed(CancelRequested())
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Cancelled, ["cleanup.not-idle", "cancel.partly"])
+    assert named(outcome) == {"app": (0, "1", "2", True), "modem": (1, "1", "1", False)}
+
+
+@pytest.mark.parametrize("step", ["execute", "install", "version"])
+def test_a_cancel_while_the_first_is_installed_leaves_the_others(step):
+    world = World(plan("app", "modem", "sensor", execution=Execution.EACH))
+    world.until("install" if step == "version" else step)
+    if step == "version":
+        read = world.read
+
+        def without_version(number, paths):
+            values = {path: value for path, value in read(number, paths).values.items() if path.ids[2] != 15}
+            return ReadAnswered(number, values)
+
+        world.read = without_version
+        world.until("version")
+        world.read = read
+    world.feed(CancelRequested())
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Cancelled, ["cancel.partly"])
+    assert {name: each[3] for name, each in named(outcome).items()} == {"app": True, "modem": False, "sensor": False}
+    assert [effect.path.ids[1:] for effect in world.sent(Execute)] == [(0, 2), (1, 10), (2, 10)]
+
+
+def test_a_cancel_looks_at_all_that_one_package_is_for():
+    """An Update that was thought to be lost arrives after the cancellation, and both are installed."""
+    world = World(plan("app", "modem", packages=[0, 0]))
+    world.delivers_to = {0: (1,)}
+    world.update = lambda number, instance, others: None
+    world.until("execute")
+    world.feed(CancelRequested())
+    world.cancel = lambda number, instance: install(world, 0, 1)
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Succeeded, ["cancel.too-late"])
+    assert named(outcome) == {"app": (0, "1", "2", True), "modem": (1, "1", "2", True)}
+
+
+def test_a_cancel_while_the_last_is_installed_is_too_late():
+    world = World(plan("app", "modem", execution=Execution.EACH))
+    while len(world.sent(Execute)) < 2:
+        world.turn()
+    world.feed(CancelRequested())
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Succeeded, ["cancel.too-late"])
+
+
+def test_a_cancel_that_cannot_stop_the_first_stops_before_the_second():
+    """The State is Updating when it is looked at after the cancel."""
+    world = deferred(Execution.EACH)
+    world.parts[0].state, world.parts[0].result = 3, 0
+    world.later(60, lambda: world.booted([0]))
+    world.feed(CancelRequested())
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Cancelled, ["cancel.partly"])
+    assert {name: each[3] for name, each in named(outcome).items()} == {"app": True, "modem": False}
+    assert [effect.path.ids[2] for effect in world.sent(Execute)] == [2, 10, 10]
+
+
+def by_itself(method="pull", result=0):
+    """A device of Object 5 in 1.2 that upgrades by itself; it takes the package, or its URI, and no more."""
+    wanted = UpdatePlan(package_bytes=9, method=method, schemes=("coap",), settings=DeviceSettings(auto_upgrade=True))
+    world = World(wanted, Component("fw", result=result), object_id=5, version="1.2")
+    world.named = False  # resource 14 is Automatic Upgrade there
+    world.deliver = lambda instance: None if method == "push" else world.later(0, lambda: world.show(instance, 1, 0))
+    return world.until("push" if method == "push" else "download")
+
+
+def test_the_result_of_an_earlier_update_is_no_sign_of_this_one():
+    """State 0 during a push (FIELD), and Result 1 of the last update."""
+    world = by_itself("push", result=1)
+    world.feed(CancelRequested())
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Cancelled, [])
+
+
+def test_a_device_that_upgraded_by_itself_before_the_cancel_came_has_succeeded():
+    """Its version is the old one: nobody has said which is to come, and the image may be the same again."""
+    world = by_itself()
+    while world.parts[0].state == 0:
+        world.turn()
+    world.parts[0].state, world.parts[0].result = 0, 1
+    world.feed(CancelRequested())
+    outcome = world.run()
+    assert (type(outcome), codes(outcome)) == (Succeeded, ["cancel.too-late"])
+
+
 def test_a_push_that_answers_5_03_is_never_reset():
     """FIELD: during a push every other request gets 5.03 until the device gives the push up."""
     world = World(plan("app", method="push"))
@@ -732,6 +864,38 @@ def test_a_deferred_update_is_waited_for_as_long_as_the_device_may_defer_it():
     outcome = world.run(10_000)
     assert isinstance(outcome, Succeeded)
     assert world.now > 1000 + 86_400
+
+
+def test_each_component_has_a_period_of_its_own():
+    """The second may be deferred for a day, the first not at all."""
+    world = World(plan("app", "modem", execution=Execution.EACH))
+    read = world.read
+
+    def with_periods(number, paths):
+        values = dict(read(number, paths).values)
+        return ReadAnswered(number, values | {path: 86_400 * path.ids[1] for path in paths if path.ids[2:] == (13,)})
+
+    def update(number, instance, others):
+        world.later(0, ExecuteAnswered(number, CHANGED))
+        if instance == 1:
+            world.show(1, 2, 11)
+        world.later(40_000 * instance, lambda: world.booted([instance]))
+
+    world.read, world.update = with_periods, update
+    assert isinstance(world.run(10_000), Succeeded)
+    assert world.machine.control.defer_s == 86_400
+
+
+def test_settings_that_the_second_component_does_not_take_are_a_warning():
+    world = World(plan("app", "modem", settings=DeviceSettings(max_defer_s=60)))
+    read = world.read
+
+    def without(number, paths):
+        values = read(number, paths).values
+        return ReadAnswered(number, {path: value for path, value in values.items() if path.ids[1:] != (1, 13)})
+
+    world.read = without
+    assert "prepare.settings-differ" in codes(world.run())
 
 
 def test_a_device_that_does_not_go_on_after_its_period_times_out():
@@ -829,6 +993,24 @@ def test_a_basic_update_records_late_results_as_well():
         world.turn()
     (late,) = world.machine.late
     assert (late.result, late.version_after, late.instance) == (1, "2", 0)
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_a_device_that_upgrades_by_itself_may_do_so_after_the_time_for_the_transfer(is_back):
+    world = by_itself()
+    if not is_back:
+        world.later(0, Deregistered())
+    outcome = world.run()
+    assert (type(outcome), outcome.stage) == (TimedOut, UpdateStage.TRANSFERRING)
+    if is_back:  # it could be cancelled, so that nothing more is to come
+        assert (world.parts[0].state, world.parts[0].result) == (0, 10)
+        assert world.machine.control.step.value == "finished"
+        return
+    world.later(100, lambda: world.booted([0]))
+    while world.machine.control.step.value == "late":
+        world.turn()
+    (late,) = world.machine.late
+    assert (late.state, late.result, late.version_after, late.updated) == (0, 1, "2", True)
 
 
 # ---- versions

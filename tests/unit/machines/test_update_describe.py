@@ -3,7 +3,7 @@
 from lwm2m_fota.machines.update_codes import DIAGNOSES
 from lwm2m_fota.machines.update_describe import DIAGRAMS, page
 from lwm2m_fota.machines.update_steps import UpdateStage, UpdateStep
-from lwm2m_fota.machines.update_table import JUNCTIONS, TABLE
+from lwm2m_fota.machines.update_table import JUNCTION_SOURCES, JUNCTIONS, TABLE
 
 
 def test_the_page_in_the_docs_is_not_stale(root):
@@ -29,6 +29,15 @@ def test_the_page_has_a_line_for_every_cell():
     assert len(lines) == len(TABLE)
 
 
+def test_every_junction_has_a_source():
+    assert set(JUNCTION_SOURCES) == set(JUNCTIONS)
+    lines = [
+        line for line in page().split("## Junctions\n")[1].split("\n## ")[0].splitlines() if line.startswith("| *")
+    ]
+    assert len(lines) == sum(map(len, JUNCTIONS.values()))
+    assert all(line.split("|")[4].strip() for line in lines)
+
+
 def test_the_diagrams_have_the_ways_of_an_update():
     text = "\n".join(source() for _, source in DIAGRAMS)
     for start, end in (
@@ -39,7 +48,7 @@ def test_the_diagrams_have_the_ways_of_an_update():
         ("Transferring package", "execute"),
         ("execute", "install"),
         ("*Updating after the end*", "Executing update"),
-        ("*the end*", "finished"),
+        ("*after all was looked at*", "finished"),
     ):
         assert f'  "{start}" -> "{end}"\n' in text
     for step in UpdateStep:

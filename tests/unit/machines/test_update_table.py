@@ -136,8 +136,8 @@ IDLE_GONE           -           -               -               -               
 IDLE_UNVERSIONED    -           -               -               -               .            -
 IDLE_CUT            -           -               -               -               finished+DR  -
 IDLE_FAILED         -           -               -               -               finished+DR  -
-IDLE_UPDATED        -           *tidy-done      *tidy-done      *tidy-done      finished+DR  -
-IDLE_DONE           -           *tidy-done      *tidy-done      *tidy-done      finished+DR  -
+IDLE_UPDATED        -           *tidy-done+D    *tidy-done+D    *tidy-done+D    finished+DR  -
+IDLE_DONE           -           *tidy-done+D    *tidy-done+D    *tidy-done+D    finished+DR  -
 DOWNLOADING         -           .               *next-tidy+F    .               .            -
 DOWNLOADED          -           .               *next-tidy+F    .               .            -
 DOWNLOADED_FAILED   -           -               -               -               finished+DR  -
@@ -198,6 +198,7 @@ WARNINGS = {
     "lost": "execute.result-lost",
     "auto": "execute.not-automatic",
     "left": "cleanup.not-idle",
+    "partly": "cancel.partly",
     "stalled": "transfer.no-progress",
 }
 MARKS = {
@@ -243,13 +244,14 @@ BRANCHES = {
     ],
     "not-automatic": ["EXECUTES_ANYWAY execute?auto", "else !auto"],
     "done": ["VERSION_KNOWN *next", "else version"],
-    "next": ["PART_LEFT *transfer+P", "UNDONE_LEFT execute+B", "else !success"],
-    "last": ["UNDONE_LEFT !e-limit", "else !success"],
+    "next": ["CANCEL_LEFT !cancelled", "PART_LEFT *transfer+P", "UNDONE_LEFT execute+B", "else !success"],
+    "last": ["CANCEL_LEFT !cancelled", "UNDONE_LEFT !e-limit", "else !success"],
     "after": ["NOTHING_TO_TIDY *end", "METHOD_LEFT tidy", "WAITS tidy-wait", "else *end?left"],
     "next-tidy": ["METHOD_LEFT tidy", "WAITS tidy-wait", "else *end?left"],
     "tidy-too-late": ["CANCELLING install+L", "else *end?left"],
-    "tidy-done": ["CANCELLING !success+L", "else *end"],
-    "end": ["AWAITS_LATE late", "else finished"],
+    "tidy-done": ["UNDONE_LEFT *end", "CANCELLING !success+L", "else *end"],
+    "end": ["else *ended+D"],
+    "ended": ["AWAITS_LATE late", "CANCELLED_PARTLY finished?partly", "else finished"],
 }
 
 
