@@ -23,7 +23,7 @@ from lwm2m_fota.testing.explore.world import Boot, Filling, World
 from proof.model.server import NEW_EPOCH, OBSERVE, READ, REQUEST, Made, Request, Server
 
 SUCCEEDED: Final = "success is reported only where the new image runs"
-CANCELLED: Final = "nothing was installed where cancelled is reported"
+CANCELLED: Final = "just what is named was installed where cancelled is reported"
 RESTARTS: Final = "server restarts"
 LAPSES: Final = "registration lapses"
 
@@ -356,7 +356,7 @@ class PairModel:
             if verdict is Kind.SUCCEEDED:
                 broken = (*broken, *self._check_success(state))
         if self.server.over[made.number] and verdict is Kind.CANCELLED and not kind.startswith("time"):
-            broken = (*broken, *self._check_cancelled(state))
+            broken = (*broken, *self._check_cancelled(state, made.number))
         if self.server.over[made.number]:
             return Move(kind, Pair(made.number, _ENDED), words, (), broken)
         sent, answer, pushing = state.sent, state.answer, state.pushing
@@ -385,10 +385,12 @@ class PairModel:
         if self._old_left(world) or world.boot is Boot.TRIAL:
             yield Broken(SUCCEEDED, f"{list(world.flash)} runs, {world.boot.value}")
 
-    def _check_cancelled(self, state: Pair) -> Iterator[Broken]:
+    def _check_cancelled(self, state: Pair, number: int) -> Iterator[Broken]:
         world = self.devices.worlds[state.device]
-        if self._old_left(world) != len(self._old):
-            yield Broken(CANCELLED, f"{list(world.flash)} runs")
+        named = [part.done for part in self.server.machines[number].control.parts]
+        installed = [now != was for now, was in zip(world.flash, self._old, strict=True)]
+        if installed != named[: len(installed)]:
+            yield Broken(CANCELLED, f"{list(world.flash)} runs, named are {named}")
 
     def _old_left(self, world: World) -> int:
         """How many components run what they ran before."""

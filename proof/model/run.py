@@ -64,8 +64,7 @@ def wrong_tables() -> list[tuple[Wrong, Finding | None]]:
         findings = pool.map(lambda each: apart(partial(_wrong, each)), WRONG)
         for wrong, found in zip(WRONG, findings, strict=True):
             verdicts.append((wrong, found))
-            words = f"found in {len(found.trace)} moves: {found.rule}" if found else "NOT FOUND"
-            print(f"wrong: {wrong.name}: {words}", flush=True)
+            print(f"wrong: {wrong.name}: {found or 'NOT FOUND'}", flush=True)
     return verdicts
 
 

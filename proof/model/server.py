@@ -55,6 +55,7 @@ REQUEST, READ, OBSERVE, STALE = 1, 2, 3, 0
 """Numbers of the commands that are waited for, and of all others."""
 
 NEW_EPOCH: Final = 1
+CANCEL_STOPS: Final = "nothing is begun after a cancellation"
 ACCEPTED_ONCE: Final = "an accepted Update is not sent again"
 RESTORED: Final = "a server that was restarted goes on where it was"
 
@@ -62,6 +63,9 @@ _NAMES: Final = {"request": REQUEST, "read": READ, "observe": OBSERVE}
 _ZERO: Final = Times(started=0.0, stage=0.0, step=0.0, heard=0.0)
 _TO_POLL: Final = attrs.evolve(_ZERO, poll=0.0)
 _ANY_CODE: Final = next(iter(DIAGNOSES))
+_OPEN: Final = frozenset({UpdateStage.EXECUTING})
+_OPEN_IF_AUTOMATIC: Final = _OPEN | {UpdateStage.TRANSFERRING}
+"""Stages after whose limits an installation may still come to an end."""
 _NO_RESETS: Final = frozenset({UpdateStage.TRANSFERRING, UpdateStage.EXECUTING})
 _SHOWN: Final = State.IDLE, UpdateResult.INITIAL
 
@@ -190,11 +194,14 @@ def _canonical(machine: UpdateMachine, *, whole: bool) -> UpdateMachine:
 
 
 def _ended(machine: UpdateMachine) -> UpdateMachine:
-    """An update that is over, however it came to its end."""
+    """An update that is over, however it came to its end: what kind that is, and what is named as updated."""
     first, verdict = start(machine.plan, 0.0), machine.control.verdict
     if verdict is not None:
         verdict = attrs.evolve(verdict, code=_ANY_CODE, result=None)
-    return attrs.evolve(first, control=attrs.evolve(first.control, step=UpdateStep.FINISHED, verdict=verdict))
+    parts = tuple(Part(done=each.done) for each in machine.control.parts)
+    return attrs.evolve(
+        first, control=attrs.evolve(first.control, step=UpdateStep.FINISHED, verdict=verdict, parts=parts)
+    )
 
 
 def _deciding(control: Control, *, whole: bool) -> Control:
@@ -208,8 +215,9 @@ def _deciding(control: Control, *, whole: bool) -> Control:
     if control.stage is UpdateStage.EXECUTING:
         changes["parts"] = tuple(_executed(each) for each in control.parts)
     if verdict is not None:
-        is_open = verdict.stage is UpdateStage.EXECUTING and verdict.kind in {Kind.TIMED_OUT, Kind.UNDETERMINED}
-        stage = UpdateStage.EXECUTING if is_open else UpdateStage.PREPARING
+        open_stages = _OPEN_IF_AUTOMATIC if control.upgrades_itself else _OPEN
+        is_open = verdict.stage in open_stages and verdict.kind in {Kind.TIMED_OUT, Kind.UNDETERMINED}
+        stage = verdict.stage if is_open else UpdateStage.PREPARING
         changes["verdict"] = attrs.evolve(verdict, stage=stage, code=_ANY_CODE, result=None)
         changes["settled"] = control.settled and control.step is UpdateStep.LATE
         changes["accepted"] = False
@@ -232,6 +240,8 @@ def _tidied(part: Part) -> Part:
     """A part that is being brought to Idle: only whether it was installed after all makes a difference."""
     told = part.result is UpdateResult.SUCCESS
     return Part(
+        moved=part.moved,
+        baseline=UpdateResult.INITIAL if part.moved or part.baseline is not UpdateResult.SUCCESS else part.baseline,
         state=part.state,
         result=UpdateResult.SUCCESS if told else UpdateResult.INITIAL,
         version=VersionSeen.EXPECTED if part.version is VersionSeen.EXPECTED else VersionSeen.SAME,
@@ -315,9 +325,16 @@ def _check(
     told = after.control.cancel is not CancelMark.NONE or after.control.verdict is not None
     if isinstance(event, ev.CancelRequested) and not (told or before.finished):
         yield Broken(CANCEL_ENDS, f"nobody heard it in {before.control.step.value}")
-    again = any(isinstance(each, Execute) and each.path.ids[2] == UpdateResource.UPDATE for each in effects)
+    again = any(_is_update(each) for each in effects)
+    begun = again or any(isinstance(each, Push | WriteUri) for each in effects)
+    if begun and before.control.cancel is not CancelMark.NONE:
+        yield Broken(CANCEL_STOPS, before.control.step.value)
     if again and before.control.accepted and not _is_other_batch(before, after):
         yield Broken(ACCEPTED_ONCE, before.control.step.value)
+
+
+def _is_update(effect: UpdateEffect) -> bool:
+    return isinstance(effect, Execute) and effect.path.ids[2] == UpdateResource.UPDATE
 
 
 def _is_other_batch(before: UpdateMachine, after: UpdateMachine) -> bool:

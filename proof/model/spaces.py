@@ -6,17 +6,20 @@ Loads all tables: only a child process may, once they are as wanted.
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import partial
-from typing import Final, TypeAlias, TypeVar
-
-import attrs
+from typing import Any, Final, TypeAlias, TypeVar
 
 from lwm2m_fota.machines import events as ev
-from lwm2m_fota.machines.component_policies import DEFAULT_ADVANCED_POLICIES
+from lwm2m_fota.machines.component_policies import (
+    DEFAULT_ADVANCED_POLICIES,
+    AdvancedPolicies,
+    DependencyFailureTarget,
+)
 from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
 from lwm2m_fota.machines.component_rows import COMPONENT_ROWS
 from lwm2m_fota.machines.coordinator_events import On, PackageChecked, PackageContent
-from lwm2m_fota.machines.policies import DEFAULT_POLICIES
+from lwm2m_fota.machines.policies import DEFAULT_POLICIES, FailureTarget, FirmwarePolicies, SynchronousUriFailure
 from lwm2m_fota.machines.profile import FirmwareProfile
+from lwm2m_fota.machines.readings import Version
 from lwm2m_fota.machines.rows import ROWS
 from lwm2m_fota.machines.update_policy import (
     ComponentPlan,
@@ -50,20 +53,31 @@ MOST_STATES: Final = 3_000_000
 """A space that is larger ends the run."""
 
 _CANCEL, _URI, _NUL, _WAIT = ResetMethod
-_VERSIONS: Final = ("1.0", "1.1", "1.2")
+_VERSIONS: Final[tuple[Version, ...]] = ("1.0", "1.1", "1.2")
 
 
 # ---- devices -------------------------------------------------------------------------------------------------------
 
 
-def _firmware(version: str, **around: object) -> DeviceModel:
+_OTHERWISE: Final = FirmwarePolicies(
+    failure_target=FailureTarget.IDLE, synchronous_uri_failure=SynchronousUriFailure.STAY_IDLE
+)
+_ADVANCED_OTHERWISE: Final = AdvancedPolicies(dependency_failure_target=DependencyFailureTarget.IDLE)
+"""The choices that other rows belong to than those of the defaults."""
+
+
+def _firmware(version: Version, policies: FirmwarePolicies = DEFAULT_POLICIES, **around: object) -> DeviceModel:
     packages = {0: (PackageChecked(name="fw", version=NEW),)}
-    return DeviceModel(Firmware(FirmwareProfile(version=version), OLD), Surroundings(packages=packages, **around))  # type: ignore[arg-type]
+    profile = FirmwareProfile(version=version, policies=policies)
+    return DeviceModel(Firmware(profile, OLD), Surroundings(packages=packages, **around))  # type: ignore[arg-type]
 
 
-def _components(count: int, *, together: bool, **around: object) -> DeviceModel:
+def _components(
+    count: int, *, together: bool, advanced: AdvancedPolicies = DEFAULT_ADVANCED_POLICIES, **around: object
+) -> DeviceModel:
     names = COMPONENTS[:count]
-    profile = AdvancedProfile(components=tuple(ComponentSpec(at, name) for at, name in enumerate(names)))
+    specs = tuple(ComponentSpec(at, name) for at, name in enumerate(names))
+    profile = AdvancedProfile(components=specs, advanced=advanced)
     own, whole = (
         PackageChecked(version=NEW),
         PackageChecked(components=tuple(PackageContent(each, NEW) for each in names)),
@@ -74,8 +88,8 @@ def _components(count: int, *, together: bool, **around: object) -> DeviceModel:
     return DeviceModel(Components(profile, OLD), Surroundings(packages=packages, **around))  # type: ignore[arg-type]
 
 
-_PLAIN: Final = {"settings": False, "defers": False, "uris": (URI,), "failures": False}
-_IN_PAIR: Final = {**_PLAIN, "results": True, "damages": False}
+_PLAIN: Final[dict[str, Any]] = {"settings": False, "defers": False, "uris": (URI,), "failures": False}
+_IN_PAIR: Final[dict[str, Any]] = {**_PLAIN, "results": True, "damages": False}
 
 
 # ---- both ends -----------------------------------------------------------------------------------------------------
@@ -87,7 +101,13 @@ def _policy(*resets: ResetMethod, executes: int = 1, **more: object) -> UpdatePo
 
 
 def _basic(
-    version: str, method: Method, policy: UpdatePolicy, *, most: int = 0, late: bool = False, automatic: bool = False
+    version: Version,
+    method: Method,
+    policy: UpdatePolicy,
+    *,
+    most: int = 0,
+    late: bool = False,
+    automatic: bool = False,
 ) -> PairModel:
     device = _firmware(version, **{**_IN_PAIR, "defers": version != "1.0"})
     settings = DeviceSettings(auto_upgrade=True if automatic else None)
@@ -103,14 +123,25 @@ def _firsts(device: DeviceModel, version: str) -> Iterator[World]:
         yield world if version == "1.0" else device.give(world, On(0, ev.MaxDeferWritten(PERIOD_S))).world
 
 
-def _advanced(count: int, policy: UpdatePolicy, *, together: bool) -> PairModel:
-    device = _components(count, together=together, **_IN_PAIR)
+def _advanced(
+    count: int, policy: UpdatePolicy, *, together: bool, defers: int = 0, most: int = 0, late: bool = False
+) -> PairModel:
+    """Several components; the users of so many of them may defer."""
+    device = _components(count, together=together, **{**_IN_PAIR, "defers": defers > 0})
     parts = tuple(
         ComponentPlan(name=name, package_bytes=1, package=0 if together else at, expected_version=NEW)
         for at, name in enumerate(COMPONENTS[:count])
     )
     plan = UpdatePlan(method=Method.PUSH, components=parts, policy=policy)
-    return PairModel(device, plan, most=0, late=False)
+    return PairModel(device, plan, tuple(_deferring(device, defers)), most=most, late=late)
+
+
+def _deferring(device: DeviceModel, count: int) -> Iterator[World]:
+    for world in device.initial():
+        made = world
+        for instance in range(count):
+            made = device.give(made, On(instance, ev.MaxDeferWritten(PERIOD_S))).world
+        yield made
 
 
 # ---- the server with any device ------------------------------------------------------------------------------------
@@ -169,7 +200,18 @@ COMES_TO_AN_END: Final = "what a device does by itself comes to an end"
 
 SPACES: Final[Mapping[str, Callable[[], Made]]] = {
     **{f"device, 5 {version}": partial(_firmware, version) for version in _VERSIONS},
+    "device, 5 1.2, otherwise": partial(_firmware, "1.2", _OTHERWISE),
     "device, 33629, 1 component": partial(_components, 1, together=False),
+    "device, 33629, otherwise": partial(
+        _components,
+        2,
+        together=False,
+        advanced=_ADVANCED_OTHERWISE,
+        repeats=False,
+        lists=((1,),),
+        damages=False,
+        **{**_PLAIN, "failures": True},
+    ),
     "device, 33629, 2 components": partial(
         _components, 2, together=False, repeats=False, lists=(None, (), (1,)), **_PLAIN
     ),
@@ -180,7 +222,11 @@ SPACES: Final[Mapping[str, Callable[[], Made]]] = {
     "pair, 5 1.1": partial(_basic, "1.1", Method.PUSH, _policy(_CANCEL), late=True),
     "pair, 5 1.2": partial(_basic, "1.2", Method.PULL, _policy(_CANCEL), automatic=True),
     "pair, 33629, 2 components": partial(_advanced, 2, _policy(_CANCEL), together=False),
+    "pair, 33629, one by one": partial(
+        _advanced, 2, _policy(_CANCEL, execution=Execution.EACH), together=False, defers=1
+    ),
     "pair, 33629, 3 components": partial(_advanced, 3, _policy(), together=True),
+    "pair, 33629, one package": partial(_advanced, 2, _policy(_CANCEL), together=True, most=1),
 }
 """What CI explores."""
 
@@ -194,6 +240,11 @@ FULL: Final[Mapping[str, Callable[[], Made]]] = {
     "pair, 5 1.1": partial(_basic, "1.1", Method.PUSH, _policy(_CANCEL, _URI, executes=2), most=1),
     "pair, 5 1.2": partial(_basic, "1.2", Method.PULL, _policy(_CANCEL, executes=2), late=True, automatic=True),
     "pair, 33629, 2 components": partial(_advanced, 2, _policy(_CANCEL, executes=2), together=False),
+    "pair, 33629, 1 component": partial(_advanced, 1, _policy(_CANCEL), together=False, defers=1, most=1, late=True),
+    "pair, 33629, one by one": partial(
+        _advanced, 2, _policy(_CANCEL, execution=Execution.EACH), together=False, defers=1, most=1
+    ),
+    "pair, 33629, one package": partial(_advanced, 2, _policy(_CANCEL), together=True, most=1, late=True),
 }
 """Larger bounds, for hours rather than minutes."""
 
@@ -254,9 +305,8 @@ def _walked(model: AloneModel) -> Found:
 
 
 def every_row() -> set[str]:
-    """All rows of the tables under the default policies, in words."""
-    chosen = {*attrs.astuple(DEFAULT_POLICIES), *attrs.astuple(DEFAULT_ADVANCED_POLICIES)}
-    device = {name_of(row) for row in (*ROWS, *COMPONENT_ROWS) if row.policy is None or row.policy in chosen}
+    """All rows of the tables, in words."""
+    device = set(map(name_of, (*ROWS, *COMPONENT_ROWS)))
     cells = {cell_name(*cell) for cell in TABLE}
     branches = {branch_name(junction, at) for junction, ways in JUNCTIONS.items() for at in range(len(ways))}
     return {*(f"device: {each}" for each in device), *(f"server: {each}" for each in cells | branches)}

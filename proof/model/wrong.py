@@ -80,6 +80,17 @@ def _cell(step: str, cue: str, **changes: Callable[[Any], object]) -> Callable[[
     return made
 
 
+def _closed(junction: str, guard: str) -> Callable[[Any], Names]:
+    """Take a branch away."""
+
+    def made(module: Any) -> Names:  # noqa: ANN401 - a module
+        at = next(each for each in module.JUNCTIONS if each.value == junction)
+        left = tuple(one for one in module.JUNCTIONS[at] if one.guard is None or one.guard.value != guard)
+        return {"JUNCTIONS": MappingProxyType({**module.JUNCTIONS, at: left})}
+
+    return made
+
+
 def _success(module: Any) -> object:  # noqa: ANN401 - a module
     return module.End(module.Kind.SUCCEEDED)
 
@@ -207,6 +218,20 @@ WRONG: Final = (
         _cell("download", "cancel", target=_stay),
         "pair, 5 1.0",
         "cancel always ends",
+    ),
+    Wrong(
+        "the server calls a cancelled update a success if one of two components was installed",
+        "update_table",
+        _closed("installed after the end", "another component is to be updated"),
+        "pair, 33629, one by one",
+        "success is reported only where the new image runs",
+    ),
+    Wrong(
+        "the server goes on to the next component after a cancellation",
+        "update_table",
+        _closed("the next component", "a cancellation was asked for, and another component is to be updated"),
+        "pair, 33629, one by one",
+        "nothing is begun after a cancellation",
     ),
     Wrong(
         "the server waits for a late result for ever",
