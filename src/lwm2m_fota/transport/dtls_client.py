@@ -1,7 +1,7 @@
 """The client's side of DTLS: which credential, and which earlier session to go on with."""
 
 from collections import OrderedDict
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from lwm2m_fota.credentials.keyring import Keyring, Origin
 from lwm2m_fota.credentials.values import Credential, CredentialKind, Identity, PreSharedKey
@@ -13,6 +13,8 @@ USABLE: Final = frozenset({CredentialKind.PSK, CredentialKind.CERTIFICATE})
 """What a device can prove itself with over DTLS."""
 
 _MAX_CONTEXTS: Final = 64
+
+_Key: TypeAlias = tuple[Peer, Origin | None, Credential]
 
 
 @final
@@ -30,7 +32,7 @@ class Connector:
         self._keyring = keyring
         self._limits = limits
         self._contexts: OrderedDict[Credential, ClientContext] = OrderedDict()
-        self._saved: OrderedDict[tuple[Peer, Credential], object] = OrderedDict()
+        self._saved: OrderedDict[_Key, object] = OrderedDict()
 
     def credential(self, origin: Origin) -> Credential:
         """The credential for an origin.
@@ -52,7 +54,7 @@ class Connector:
             context = self._contexts[credential] = ClientContext(credential)
             if len(self._contexts) > _MAX_CONTEXTS:
                 self._contexts.popitem(last=False)
-        saved = self._saved.get((address, credential))
+        saved = self._saved.get(_key(address, origin, credential))
         return context.connection(origin.host, self._limits.datagram_bytes, saved)
 
     def admit(self, session: DtlsSession) -> Identity:
@@ -68,7 +70,7 @@ class Connector:
         )
         if identity is None or credential is None:
             raise DtlsError("the server has proven nothing")
-        key = (session.address, credential)
+        key = _key(session.address, session.origin, credential)
         self._saved[key] = connection.session()
         self._saved.move_to_end(key)
         if len(self._saved) > self._limits.resumable:
@@ -78,4 +80,9 @@ class Connector:
     def failed(self, session: DtlsSession) -> None:
         """The next handshake with this address begins from nothing."""
         if session.credential is not None:
-            self._saved.pop((session.address, session.credential), None)
+            self._saved.pop(_key(session.address, session.origin, session.credential), None)
+
+
+def _key(address: Peer, origin: Origin | None, credential: Credential) -> _Key:
+    """Where a session can be resumed: with a certificate only at the origin that it was compared with."""
+    return address, None if isinstance(credential, PreSharedKey) else origin, credential

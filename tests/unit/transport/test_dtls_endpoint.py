@@ -739,6 +739,14 @@ def test_a_session_with_certificates_is_resumed_with_the_same_names(with_certifi
     assert wire.client.peers[0].identity == wire.client.peers[1].identity
 
 
+def test_no_other_host_at_the_same_address_resumes_what_a_certificate_was_for(with_certificates, certified, authority):
+    wire = with_certificates(certified(authority.sign("device-1", ["urn:dev:1"])))
+    wire.client.endpoint.end(wire.connect().peer)
+    wire.settle()
+    other = Origin("coaps", "other.example", 5684)
+    assert wire.connect(origin=other).peer is None
+
+
 @pytest.mark.parametrize("change", ["rotate", "revoke"])
 def test_nothing_is_resumed_under_a_credential_that_no_longer_counts(dtls, change):
     store = MemoryCredentialStore([PskEntry(dtls.psk())])
