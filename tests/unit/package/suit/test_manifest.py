@@ -301,6 +301,12 @@ def test_parameters_lie_over_others():
     assert NO_PARAMETERS.over(first) == first
 
 
+def test_parameters_show_what_is_set_and_no_content():
+    assert repr(NO_PARAMETERS) == "Parameters()"
+    assert repr(Parameters(uri="#a", image_size=1)) == "Parameters(image_size=1, uri='#a')"
+    assert repr(Parameters(content=b"secret")) == "Parameters(content='6 bytes')"
+
+
 TEXT = {"en-US": {1: "manifest", -1: "own", (b"\0",): {6: "1.2.3", 1: "vendor"}}, "fr": {(b"\1",): {6: "7"}}}
 
 
