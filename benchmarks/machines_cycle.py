@@ -22,10 +22,10 @@ _PERIOD_S: Final = 60
 
 
 class Input(NamedTuple):
-    """An event and the wall time at which it comes."""
+    """An event and the wall time at which it comes; None where the clock is not set."""
 
     event: Event
-    wall: float
+    wall: float | None
 
 
 @final
@@ -96,6 +96,7 @@ def _inputs(machine: FirmwareMachine) -> Iterator[Input]:
         yield Input(event, _NOW)
     for wall in (_NOW - 1, _NOW + _PERIOD_S):
         yield Input(ev.ClockRead(), wall)
+    yield Input(ev.ClockRead(_PERIOD_S / 2), None)
     for image in StagedImage:
         for boot in BootOutcome:
             yield Input(ev.Restarted(Found(image=image, boot=boot, attempt=machine.attempt)), _NOW)

@@ -23,7 +23,7 @@ from lwm2m_fota.machines.effects import (
     StopTransfer,
     VerifyImage,
 )
-from lwm2m_fota.machines.events import Delivery, PackageBegun
+from lwm2m_fota.machines.events import ClockRead, Delivery, PackageBegun
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.readings import Guard
 from lwm2m_fota.machines.rows import Change, Row
@@ -209,6 +209,11 @@ def _count_again(device: Device, _event: object, wall: float) -> None:
     device.deferral = Deferral(wall, wall + (old.deadline - old.since if old else 0.0))
 
 
+def _count_on(device: Device, event: ClockRead, _wall: float | None) -> None:
+    old = device.deferral
+    device.deferral = old and Deferral(old.since + event.waited_s, old.deadline)
+
+
 def _install(device: Device, _event: object, _wall: float) -> None:
     device.attempt += 1
     device.deferral = None
@@ -244,6 +249,7 @@ _CHANGES: Final[Mapping[Change, Callable[[Device, Any, float], None]]] = {
     Change.NAME_AND_INSTALL: _name_and_install,
     Change.DEFER: _defer,
     Change.COUNT_AGAIN: _count_again,
+    Change.COUNT_ON: _count_on,
     Change.INSTALL: _install,
     Change.CLEAR: _clear,
     Change.SET_SEVERITY: _set_severity,

@@ -69,6 +69,17 @@ def _more(state: State, kind: str, like: tuple[State, str]) -> Callable[[Any], N
     return made
 
 
+def _unread(event: str, guard: str) -> Callable[[Any], Names]:
+    """Leave out a reading."""
+
+    def made(module: Any) -> Names:  # noqa: ANN401 - a module
+        kind = next(each for each in module.READINGS if each.__name__ == event)
+        left = tuple(each for each in module.READINGS[kind] if getattr(each.guard, "__name__", "") != guard)
+        return {"READINGS": MappingProxyType({**module.READINGS, kind: left})}
+
+    return made
+
+
 def _cell(step: str, cue: str, **changes: Callable[[Any], object]) -> Callable[[Any], Names]:
     """Change fields of a cell of the update table."""
 
@@ -183,6 +194,20 @@ WRONG: Final = (
         _rows("ROWS", _DOWNLOADING, "connection lost", target=_DOWNLOADING),
         _DEVICE,
         "only legal pairs of State and Result are shown",
+    ),
+    Wrong(
+        "a deferral that is over waits on",
+        "rows",
+        _rows("ROWS", _DOWNLOADED, "deferral expired", since="1.2"),
+        _DEVICE,
+        "every wait has a limit",
+    ),
+    Wrong(
+        "a deferral without a clock waits for one",
+        "readings",
+        _unread("ClockRead", "period_has_passed_without_clock"),
+        _DEVICE,
+        "every wait has a limit",
     ),
     Wrong(
         "who joins a batch stays Downloaded",

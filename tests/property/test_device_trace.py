@@ -66,7 +66,7 @@ BASIC = st.one_of(
     st.builds(ev.PackageVerified, TEXTS, TEXTS, st.booleans(), MAYBE),
     st.builds(ev.InstallSucceeded, MAYBE),
     st.builds(ev.InstallFailed, st.sampled_from(sorted(ev.INSTALL_FAILURES)), st.booleans(), MAYBE),
-    st.builds(ev.ClockRead),
+    st.builds(ev.ClockRead, st.floats(0, 30)),
 )
 BOOTS = st.sampled_from(ev.BootOutcome)
 IMAGES = st.sampled_from(ev.StagedImage)
@@ -82,6 +82,7 @@ CHECKED = st.builds(
     st.lists(st.builds(group.PackageContent, st.sampled_from(NAMES), VERSIONS), max_size=3).map(tuple),
     st.lists(st.builds(Requirement, st.sampled_from(NAMES), VERSIONS), max_size=2).map(tuple),
     MAYBE,
+    st.booleans(),
 )
 UPDATES = st.builds(group.UpdateRequested, st.one_of(st.none(), st.lists(SITES, max_size=3).map(tuple)), st.booleans())
 GROUP = st.one_of(
@@ -94,7 +95,7 @@ GROUP = st.one_of(
         st.booleans(),
         MAYBE,
     ),
-    st.builds(ev.ClockRead),
+    st.builds(ev.ClockRead, st.floats(0, 30)),
 )
 STAGES = st.lists(st.tuples(st.builds(Stage, SITES, st.integers(0, 4)), IMAGES), max_size=3).map(tuple)
 GROUP_FOUND = st.builds(

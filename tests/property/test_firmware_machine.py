@@ -41,7 +41,7 @@ EVENTS = st.one_of(
     st.builds(ev.InstallSucceeded, MAYBE),
     st.builds(ev.InstallFailed, st.sampled_from(sorted(ev.INSTALL_FAILURES)), st.booleans(), MAYBE),
     st.builds(ev.DeferralEnded),
-    st.builds(ev.ClockRead),
+    st.builds(ev.ClockRead, st.sampled_from([0.0, 1.0, 7.5, 20.0])),
 )
 PROFILES = st.builds(
     FirmwareProfile,
@@ -184,6 +184,23 @@ class Device(RuleBasedStateMachine):
     def deadline_passes(self):
         self.take(handle_timeout(self.machine, self.profile, next_deadline(self.machine)))
         assert self.machine.state is State.UPDATING
+
+    @precondition(
+        lambda self: (
+            next_deadline(self.machine) is not None and self.profile.policies.clock_lost is policies.ClockLost.COUNT_ON
+        )
+    )
+    @rule(waited_s=st.sampled_from([1.0, 7.5, 20.0]), restarts=st.booleans())
+    def period_passes_without_a_clock(self, waited_s, restarts):
+        left = self.machine.deferral.deadline - self.machine.deferral.since
+        while self.machine.is_deferred:
+            assert left > 0
+            left -= waited_s
+            self.take(handle_timeout(self.machine, self.profile, None, waited_s))
+            if restarts:
+                self.restart()
+        assert left <= 0
+        assert restarts or self.machine.state is State.UPDATING
 
     # -- what holds always
 

@@ -13,6 +13,9 @@ AGAIN_S: Final = 60.0
 LEAST_S: Final = 1.0
 """The pause before it rings again for a time to come: the clock may stand still."""
 
+FIRST_LOOK_S: Final = 60.0
+"""A clock that is not set is looked at after so long; then at twice the time, and so on, and every hour at last."""
+
 
 @final
 class WallAlarm:
@@ -22,24 +25,32 @@ class WallAlarm:
 
     Args:
         wall: seconds since 1970, or None while the clock is not set.
-        ring: called; the alarm is off then.
+        ring: called with the seconds since the clock was last looked at; the alarm is off then.
     """
 
-    def __init__(self, wall: Callable[[], float | None], ring: Callable[[], None]) -> None:
+    def __init__(self, wall: Callable[[], float | None], ring: Callable[[float], None]) -> None:
         self._wall = wall
         self._ring = ring
         self._timer: asyncio.TimerHandle | None = None
         self._rang_at = float("-inf")
+        self._seen_at: float | None = None  # when the clock was last set, or this began to wait for it
+        self._told_at = 0.0
 
     def set(self, deadline: float | None) -> None:
         """Set it to this time, in seconds since 1970, in place of another; None switches it off."""
         self.stop()
         if deadline is None:
+            self._seen_at = None
             return
         loop, wall = asyncio.get_running_loop(), self._wall()
-        wait_s = LOOK_S if wall is None else min(max(deadline - wall, 0.0), LOOK_S)
-        pause_s = LEAST_S if wait_s else AGAIN_S
-        self._timer = loop.call_at(max(loop.time() + wait_s, self._rang_at + pause_s), self._due)
+        if wall is not None or self._seen_at is None:
+            self._seen_at = self._told_at = loop.time()
+        if wall is None:
+            at = self._told_at + min(max(self._told_at - self._seen_at, FIRST_LOOK_S), LOOK_S)
+        else:
+            wait_s = min(max(deadline - wall, 0.0), LOOK_S)
+            at = max(loop.time() + wait_s, self._rang_at + (LEAST_S if wait_s else AGAIN_S))
+        self._timer = loop.call_at(at, self._due)
 
     def stop(self) -> None:
         """Switch it off."""
@@ -49,5 +60,6 @@ class WallAlarm:
 
     def _due(self) -> None:
         self._timer = None
-        self._rang_at = asyncio.get_running_loop().time()
-        self._ring()
+        now = asyncio.get_running_loop().time()
+        waited_s, self._told_at, self._rang_at = now - self._told_at, now, now
+        self._ring(waited_s)

@@ -282,8 +282,8 @@ class Engine(BayListener, InstallationListener):
         self._save()  # until the success is saved the boot record must go on telling it
         self._installation.acknowledge()
 
-    def _deferral_due(self) -> None:
-        if self._report(ClockRead()) is not None:
+    def _deferral_due(self, waited_s: float) -> None:
+        if self._report(ClockRead(waited_s)) is not None:
             self._deferral.set(self._law.next_deadline())
 
     # -- persistence

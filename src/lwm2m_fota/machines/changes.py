@@ -85,6 +85,12 @@ def _count_again(machine: FirmwareMachine, row: Row, _event: object, wall: float
     return _made(machine, row, wall, machine.received, machine.settings, machine.attempt, deferral)
 
 
+def _count_on(machine: FirmwareMachine, row: Row, event: events.ClockRead, wall: float | None) -> FirmwareMachine:
+    old = machine.deferral
+    deferral = old and Deferral(old.since + event.waited_s, old.deadline)
+    return _made(machine, row, wall, machine.received, machine.settings, machine.attempt, deferral)
+
+
 def _install(machine: FirmwareMachine, row: Row, _event: object, wall: float | None) -> FirmwareMachine:
     return _made(machine, row, wall, machine.received, machine.settings, machine.attempt + 1, None)
 
@@ -225,6 +231,7 @@ CHANGES: Final[Mapping[Change, Changer]] = MappingProxyType(
         Change.NAME_AND_INSTALL: _name_and_install,
         Change.DEFER: _defer,
         Change.COUNT_AGAIN: _count_again,
+        Change.COUNT_ON: _count_on,
         Change.INSTALL: _install,
         Change.CLEAR: _clear,
         Change.SET_SEVERITY: _set_severity,

@@ -5,7 +5,7 @@ them: packages for several, batches, whose turn it is; and derives what follows:
 What is refused changes nothing.
 """
 
-from typing import Final, NamedTuple, assert_never, final
+from typing import NamedTuple, assert_never, final
 
 from lwm2m_fota.machines.component_profile import AdvancedProfile
 from lwm2m_fota.machines.coordinator_events import (
@@ -35,8 +35,6 @@ from lwm2m_fota.machines.events import ClockRead, DeferralEnded
 from lwm2m_fota.machines.firmware import next_deadline as component_deadline
 from lwm2m_fota.machines.rows import Row
 from lwm2m_fota.machines.table import Answer
-
-_CLOCK_READ: Final = ClockRead()
 
 
 @final
@@ -117,6 +115,8 @@ def next_deadline(group: ComponentGroup) -> float | None:
     return min((each for each in deadlines if each is not None), default=None)
 
 
-def handle_timeout(group: ComponentGroup, profile: AdvancedProfile, wall: float | None) -> GroupStep:
-    """Look at the wall clock: when the deadline passes, after a restart, and whenever the clock was set."""
-    return step(group, _CLOCK_READ, profile, wall)
+def handle_timeout(
+    group: ComponentGroup, profile: AdvancedProfile, wall: float | None, waited_s: float = 0.0
+) -> GroupStep:
+    """Look at the wall clock, as `firmware.handle_timeout` does."""
+    return step(group, ClockRead(waited_s), profile, wall)

@@ -231,7 +231,14 @@ class DeferralEnded:
 @final
 @attrs.frozen
 class ClockRead:
-    """The wall clock was looked at; `handle_timeout` makes this event."""
+    """The wall clock was looked at; `handle_timeout` makes this event.
+
+    Attributes:
+        waited_s: where it is not set, the seconds that have passed since it was last looked at, or since the start of
+            the device if that came later.
+    """
+
+    waited_s: float = 0.0
 
 
 @final
@@ -343,6 +350,7 @@ class EventKind(StrEnum):
     DEFERRAL_ENDED = "deferral ended"
     DEFERRAL_EXPIRED = "deferral expired"
     CLOCK_SET_BACK = "clock set back"
+    CLOCK_LOST = "clock lost, time passed"
 
     RESTARTED_BARE = "restarted, no image"
     RESTARTED_PARTIAL = "restarted, partial image"

@@ -15,7 +15,6 @@ from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.machines.table import Answer, Case
 
 _new: Final = tuple.__new__  # as in `changes`
-_CLOCK_READ: Final = ClockRead()
 
 
 @final
@@ -85,6 +84,11 @@ def next_deadline(machine: FirmwareMachine) -> float | None:
     return machine.times.update_deadline
 
 
-def handle_timeout(machine: FirmwareMachine, profile: FirmwareProfile, wall: float | None) -> Step:
-    """Look at the wall clock: when the deadline passes, after a restart, and whenever the clock was set."""
-    return step(machine, _CLOCK_READ, profile, wall)
+def handle_timeout(
+    machine: FirmwareMachine, profile: FirmwareProfile, wall: float | None, waited_s: float = 0.0
+) -> Step:
+    """Look at the wall clock: when the deadline passes, after a restart, and whenever the clock was set.
+
+    Where it is not set, look at least every hour, and tell how long it was not looked at (`ClockRead.waited_s`).
+    """
+    return step(machine, ClockRead(waited_s), profile, wall)

@@ -94,11 +94,23 @@ class ClocklessDeferral(Enum):
 class ClockSetBack(Enum):
     """What happens to a deferral when the wall clock is found before the deferral began (SPEC 3.3).
 
-    The default counts the whole period once more from now, so the wait stays bounded whatever the clock did.
+    The default counts the whole period once more from now, so the wait ends on every device that runs for so long.
     """
 
     RESTART_PERIOD = "restart the period"
     KEEP_DEADLINE = "keep the deadline"
+
+
+@final
+class ClockLost(Enum):
+    """What a deferral that runs does while the wall clock is not set, as after a restart (SPEC 3.3).
+
+    The default takes off what is left of the period what has passed without the clock, and saves what is left, so the
+    wait ends over any number of restarts. A clock that is set again decides by the deadline, as ever.
+    """
+
+    COUNT_ON = "count on"
+    WAIT_FOR_CLOCK = "wait for the clock"
 
 
 @final
@@ -115,6 +127,7 @@ class FirmwarePolicies:
         repeated_push: what a new first block does during a push.
         clockless_deferral: what a deferral does without a wall clock.
         clock_set_back: what a deferral does when the wall clock goes back.
+        clock_lost: what a deferral does while the wall clock is not set any more.
     """
 
     reset_scope: ResetScope = ResetScope.EVERYWHERE_BUT_UPDATING
@@ -125,6 +138,7 @@ class FirmwarePolicies:
     repeated_push: RepeatedPush = RepeatedPush.RESTART
     clockless_deferral: ClocklessDeferral = ClocklessDeferral.INSTALL_AT_ONCE
     clock_set_back: ClockSetBack = ClockSetBack.RESTART_PERIOD
+    clock_lost: ClockLost = ClockLost.COUNT_ON
 
 
 DEFAULT_POLICIES: Final = FirmwarePolicies()
@@ -138,4 +152,5 @@ Policy: TypeAlias = (
     | RepeatedPush
     | ClocklessDeferral
     | ClockSetBack
+    | ClockLost
 )

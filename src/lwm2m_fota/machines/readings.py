@@ -13,7 +13,7 @@ import attrs
 from lwm2m_fota.machines import events
 from lwm2m_fota.machines.component_events import ComponentKind
 from lwm2m_fota.machines.events import BootOutcome, EventKind, StagedImage
-from lwm2m_fota.machines.policies import ClocklessDeferral, Policy, ZeroLengthPackage
+from lwm2m_fota.machines.policies import ClocklessDeferral, ClockLost, Policy, ZeroLengthPackage
 from lwm2m_fota.machines.state import MAX_DEFER_LIMIT_S, FirmwareMachine
 from lwm2m_fota.machines.uri import judge_uri
 from lwm2m_fota.model.enums import Severity, State, UpdateResult
@@ -157,6 +157,21 @@ def clock_went_back(machine: FirmwareMachine, _event: object, wall: float | None
     return wall is not None and machine.deferral is not None and wall < machine.deferral.since
 
 
+def time_has_passed_without_clock(
+    machine: FirmwareMachine, event: events.ClockRead, wall: float | None, _schemes: object
+) -> bool:
+    """A deferral runs, the clock is not set, and some time has passed."""
+    return wall is None and machine.deferral is not None and event.waited_s > 0
+
+
+def period_has_passed_without_clock(
+    machine: FirmwareMachine, event: events.ClockRead, wall: float | None, _schemes: object
+) -> bool:
+    """The clock is not set, and what was left of the deferral has passed."""
+    deferral = machine.deferral
+    return wall is None and deferral is not None and event.waited_s >= deferral.deadline - deferral.since
+
+
 def _failed_with(result: UpdateResult) -> Guard:
     def guard(
         _machine: object, event: events.TransferFailed | events.InstallFailed, _wall: object, _schemes: object
@@ -280,6 +295,8 @@ READINGS: Final = MappingProxyType(
         events.ClockRead: (
             Reading(EventKind.DEFERRAL_EXPIRED, deadline_has_passed),
             Reading(EventKind.CLOCK_SET_BACK, clock_went_back),
+            Reading(EventKind.DEFERRAL_EXPIRED, period_has_passed_without_clock, policy=ClockLost.COUNT_ON),
+            Reading(EventKind.CLOCK_LOST, time_has_passed_without_clock),
             Reading(EventKind.OUT_OF_TURN),
         ),
         events.Restarted: (

@@ -15,6 +15,7 @@ from lwm2m_fota.machines.component_policies import AdvancedPolicy
 from lwm2m_fota.machines.effects import Do
 from lwm2m_fota.machines.events import Delivery, EventKind
 from lwm2m_fota.machines.policies import (
+    ClockLost,
     ClockSetBack,
     FailureTarget,
     Policy,
@@ -44,6 +45,7 @@ class Change(StrEnum):
     NAME_AND_INSTALL = "the package gets its name, and an attempt begins"
     DEFER = "the update waits"
     COUNT_AGAIN = "the wait is counted from now"
+    COUNT_ON = "the wait is as much shorter as has passed"
     INSTALL = "an attempt begins"
     CLEAR = "the update is forgotten"
     SET_SEVERITY = "resource 11"
@@ -263,6 +265,19 @@ _UPDATE: Final = (
         "1.1",
         None,
         ClockSetBack.RESTART_PERIOD,
+    ),
+    Row(
+        _DOWNLOADED,
+        _K.CLOCK_LOST,
+        _DOWNLOADED,
+        None,
+        _C.COUNT_ON,
+        _SAVE,
+        None,
+        "SPEC 3.3 (absolute deadline)",
+        "1.1",
+        None,
+        ClockLost.COUNT_ON,
     ),
     Row(
         _DOWNLOADING,

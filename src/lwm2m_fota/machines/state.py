@@ -36,7 +36,7 @@ class Deferral:
     """An accepted Update that waits, in wall time: seconds since 1970.
 
     Attributes:
-        since: when the wait began.
+        since: when the wait began, and later by all that has passed since then without a clock.
         deadline: when it ends by itself.
     """
 

@@ -145,7 +145,10 @@ async def deferrals(story):
     story.board.device.healthy()
     story.board.device.defer_updates(defer=True)
     await story.push()
-    await story.execute(wait_s=101.0)  # the clock ends it
+    await story.execute(wait_s=0.0)
+    story.board.clock_set = False
+    await story.board.again()
+    await asyncio.sleep(300.0)
     await story.board.again()
     story.board.device.healthy()
 

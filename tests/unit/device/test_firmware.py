@@ -10,6 +10,7 @@ from lwm2m_fota.errors import BlockwiseError, FotaError, SnapshotError, StorageE
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write, WriteBlock
 from lwm2m_fota.machines.coordinator_events import On
 from lwm2m_fota.machines.events import TransferFailed
+from lwm2m_fota.machines.policies import ClockLost, FirmwarePolicies
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
@@ -756,9 +757,46 @@ def test_a_clock_that_jumps_ahead_ends_the_deferral_within_the_hour(kit):
     run(main())
 
 
-def test_a_clock_that_is_lost_is_looked_at_until_it_is_set(kit, tmp_path):
+@pytest.mark.parametrize("restarts", [0, 1, 5])
+def test_without_its_clock_a_device_counts_on_over_all_its_restarts(kit, tmp_path, restarts):
     async def main():
         board = kit.Board(tmp_path)
+        await deferred(kit, board, 900)
+        board.clock_set = False
+        for _ in range(restarts):
+            await asyncio.sleep(130.0)  # the last look was after 120 s
+            assert board.shows == (2, 11)
+            await board.again()
+        begin = asyncio.get_running_loop().time()
+        await kit.reached(board.device, UPDATING, 4000.0)
+        left = 900.0 - 120.0 * restarts
+        assert left <= asyncio.get_running_loop().time() - begin <= max(2 * left, left + 61.0)
+        await asyncio.sleep(1.0)
+        assert board.reboots == 1
+
+    run(main())
+
+
+def test_a_clock_that_is_set_again_decides(kit, tmp_path):
+    async def main():
+        board = kit.Board(tmp_path)
+        await deferred(kit, board, 10_000)
+        board.clock_set = False
+        await board.again()
+        await asyncio.sleep(5000.0)
+        board.clock_set = True
+        await asyncio.sleep(4900.0)
+        assert board.shows == (2, 11)
+        await asyncio.sleep(101.0)
+        assert board.reboots == 1
+
+    run(main())
+
+
+def test_a_clock_that_is_waited_for_is_looked_at_every_hour(kit, tmp_path):
+    async def main():
+        policies = FirmwarePolicies(clock_lost=ClockLost.WAIT_FOR_CLOCK)
+        board = kit.Board(tmp_path, profile=FirmwareProfile(policies=policies))
         await deferred(kit, board)
         board.clock_set = False
         await board.again()

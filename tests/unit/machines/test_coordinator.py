@@ -33,6 +33,7 @@ from lwm2m_fota.machines.coordinator_events import (
 )
 from lwm2m_fota.machines.coordinator_links import linked, links
 from lwm2m_fota.machines.coordinator_state import Requirement, Stage, new_group
+from lwm2m_fota.machines.state import Deferral
 from lwm2m_fota.model.enums import UpdateResult
 
 NAMES = ("app", "modem", "radio")
@@ -624,6 +625,23 @@ def test_clock_that_is_not_due_or_went_back():
     story.take(ev.ClockRead())
     assert next_deadline(story.group) == 960.0
     assert story.last.effects == (fx.Persist(),)
+
+
+def test_each_deferral_counts_on_without_a_clock():
+    story = deferred()
+    story.on(2, ev.MaxDeferWritten(600))
+    story.download(2)
+    story.update(2, defer=True)
+    story.wall = None
+    story.take(ev.ClockRead(50.0))
+    assert story.last.effects == (fx.Persist(),)
+    assert [story.group.component(each).machine.deferral for each in (0, 2)] == [
+        Deferral(1050.0, 1060.0),
+        Deferral(1050.0, 1600.0),
+    ]
+    taken = handle_timeout(story.group, story.profile, None, 10.0)
+    assert taken.group.batch == (0, 1)
+    assert taken.group.component(2).machine.deferral == Deferral(1060.0, 1600.0)
 
 
 def test_deferral_without_a_clock():

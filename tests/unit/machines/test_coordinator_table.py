@@ -64,6 +64,7 @@ EVENTS = {
     "execute": ev.UpdateExecuted(),
     "agreed": ev.DeferralEnded(),
     "clock": ev.ClockRead(),
+    "clock, 600 s": ev.ClockRead(600.0),
     # and what both have
     "cancel": ev.CancelExecuted(),
     "installed": ev.InstallSucceeded(3),
@@ -190,7 +191,10 @@ def test_every_cell_under_every_choice_of_object_33629(advanced):
 def test_every_cell_without_a_clock(choice, deferred):
     profile = FirmwareProfile(component=AdvancedPolicies(), policies=FirmwarePolicies(clockless_deferral=choice))
     cells = {"update, defer": deferred}
-    compare(profile, dict.fromkeys(READY, cells), wall=None)
+    # what waits already has a deadline, and it counts on without the clock
+    left = {"clock, 600 s": (2, 11, None, {"deferral": Deferral(4600.0, 5000.0)}, "save")}
+    odd = {"clock, 600 s": (2, 8, None, {"deferral": Deferral(4600.0, 5000.5)}, "save")}
+    compare(profile, dict.fromkeys(READY, cells), {"deferred": left, "odd downloaded": odd}, wall=None)
 
 
 def test_rows_are_those_of_object_5_but_its_installations():
@@ -204,7 +208,7 @@ def test_rows_are_those_of_object_5_but_its_installations():
     assert {cell: row for cell, row in own.items() if row.object_id is None} == {
         cell: row for cell, row in plain.items() if row.object_id is None
     }
-    assert (len(plain), len(own)) == (52, 56)
+    assert (len(plain), len(own)) == (53, 57)
 
 
 def test_a_wait_ends_with_its_state():

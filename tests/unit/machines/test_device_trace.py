@@ -66,7 +66,7 @@ def test_what_is_recorded():
         (lambda lines: lines[2].update(effects=[]), "line 3: other effects than were recorded"),
         (lambda lines: lines[2]["after"].update(state=2), "line 3: another machine than was recorded"),
         (lambda lines: lines[3].update(wall=13.0), "line 4: another machine than was recorded"),
-        (lambda lines: lines[1].update(events=[{"kind": "ClockRead"}]), "line 2: other effects"),
+        (lambda lines: lines[1].update(events=[{"kind": "ClockRead", "waited_s": 0.0}]), "line 2: other effects"),
         (lambda lines: lines.pop(1), "line 2: other effects"),
     ],
 )

@@ -20,6 +20,7 @@ from lwm2m_fota.machines.events import BootOutcome, Found, StagedImage
 from lwm2m_fota.machines.firmware import handle_timeout, kind_of, next_deadline, step
 from lwm2m_fota.machines.policies import (
     ClocklessDeferral,
+    ClockLost,
     ClockSetBack,
     FailureTarget,
     FirmwarePolicies,
@@ -27,7 +28,7 @@ from lwm2m_fota.machines.policies import (
     ZeroLengthPackage,
 )
 from lwm2m_fota.machines.profile import FirmwareProfile
-from lwm2m_fota.machines.snapshot import recover
+from lwm2m_fota.machines.snapshot import recover, restore, snapshot
 from lwm2m_fota.machines.state import Deferral, FirmwareMachine, Settings, Times
 from lwm2m_fota.model.enums import DeliveryMethod, ProtocolSupport, Severity, State, UpdateResult
 
@@ -261,9 +262,29 @@ def test_without_a_clock_an_automatic_upgrade_may_wait_for_the_user_alone():
     assert deferred.deferral is None
 
 
-def test_clock_that_is_lost_later_ends_no_deferral():
-    deferred = run(downloaded(max_defer_s=60), ev.UpdateExecuted(defer=True), wall=100.0).machine
+def test_clock_that_is_lost_is_counted_on_without_it_over_any_restart():
+    deferred = run(downloaded(wall=90.0, max_defer_s=60), ev.UpdateExecuted(defer=True), wall=100.0).machine
     assert not handle_timeout(deferred, V12, None).accepted
+    counted = handle_timeout(deferred, V12, None, 20.0)
+    assert counted.effects == (Persist(),)
+    assert counted.machine.times == Times(90.0, 120.0, 160.0)
+    restarted = recover(restore(snapshot(counted.machine), V12), Found(image=StagedImage.SEALED), V12).machine
+    assert handle_timeout(restarted, V12, None, 39.5).machine.times == Times(90.0, 159.5, 160.0)
+    assert handle_timeout(restarted, V12, None, 40.0).effects[-1] == BeginInstall(1)
+
+
+def test_clock_that_is_set_again_decides_by_the_deadline():
+    deferred = run(downloaded(max_defer_s=60), ev.UpdateExecuted(defer=True), wall=100.0).machine
+    counted = handle_timeout(deferred, V12, None, 20.0).machine
+    assert not handle_timeout(counted, V12, 159.0, 1e9).accepted
+    assert handle_timeout(counted, V12, 160.0).effects[-1] == BeginInstall(1)
+
+
+def test_clock_that_is_lost_may_be_waited_for():
+    patient = FirmwareProfile(version="1.2", policies=FirmwarePolicies(clock_lost=ClockLost.WAIT_FOR_CLOCK))
+    deferred = run(downloaded(max_defer_s=60), ev.UpdateExecuted(defer=True), profile=patient, wall=100.0).machine
+    assert handle_timeout(deferred, patient, None, 1e9).machine is deferred
+    assert handle_timeout(deferred, patient, 160.0).effects[-1] == BeginInstall(1)
 
 
 def test_clock_set_back_counts_the_period_once_more():

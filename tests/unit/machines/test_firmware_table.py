@@ -115,6 +115,8 @@ REPORTS = {
     "install failed 5": ev.InstallFailed(UpdateResult.INTEGRITY_FAILURE),
     "deferral ended": ev.DeferralEnded(),
     "clock": ev.ClockRead(),
+    "clock, 600 s": ev.ClockRead(600.0),
+    "clock, 1000 s": ev.ClockRead(1000.0),
     "restart, nothing": boot(BootOutcome.NONE, StagedImage.MISSING),
     "restart, partial": boot(BootOutcome.NONE, StagedImage.PARTIAL),
     "restart, sealed": boot(BootOutcome.NONE),
@@ -126,6 +128,7 @@ REPORTS = {
     "restart, reverted, lost": boot(BootOutcome.REVERTED, StagedImage.MISSING),
 }
 EVENTS = REQUESTS | REPORTS
+CLOCK = ("clock", "clock, 600 s", "clock, 1000 s")
 BAD_VALUES = ("severity 3", "severity -1", "max defer -1", "max defer huge")
 
 
@@ -201,13 +204,19 @@ EXPECTED = {
     "auto": {**UPGRADES, **FAILS, **STOPS, **PUSH_LOST},
     "downloaded": {**EXECUTE, **DROPS, **HOLDS},
     "failed": {**EXECUTE, **DROPS, **HOLDS},
-    "deferred": {**EXECUTE, **ACCEPT, **DROPS, **HOLDS, "clock": (3, 0, None, "attempt", INSTALL)},
+    "deferred": {
+        **EXECUTE,
+        **ACCEPT,
+        **DROPS,
+        **HOLDS,
+        **everywhere(CLOCK, (3, 0, None, "attempt", INSTALL)),
+    },
     "deferred, clock back": {
         **EXECUTE,
         **ACCEPT,
         **DROPS,
         **HOLDS,
-        "clock": (2, None, None, "counted again", "save"),
+        **everywhere(CLOCK, (2, None, None, "counted again", "save")),
     },
     "deferred, not due": {**EXECUTE, **ACCEPT, **DROPS, **HOLDS},
     "deferred for the user": {**EXECUTE, **ACCEPT, **DROPS, **HOLDS},
@@ -237,7 +246,7 @@ EXPECTED |= {
 for name, cells in EXPECTED.items():
     stays = int(SITUATIONS[name].state), None, 68
     cells |= {each: (*stays, each, "save tell") for each in ("severity 0", "max defer 9", "auto upgrade")}
-NOT_IN_1_0 = ("severity 0", "max defer 9", "cancel", "deferral ended", "clock")
+NOT_IN_1_0 = ("severity 0", "max defer 9", "cancel", "deferral ended", *CLOCK)
 
 # Where a choice differs from the default: the cell instead, or the code of the refusal; None is refused in silence.
 TO_IDLE = (0, 8, None, "cleared", DISCARD)
@@ -283,7 +292,8 @@ CHOICES = {
     },
     "repeated_push": {policies.RepeatedPush.REFUSE: everywhere(PUSHING, {"package": 133})},
     "clockless_deferral": {policies.ClocklessDeferral.WAIT_FOR_USER: {}},
-    "clock_set_back": {policies.ClockSetBack.KEEP_DEADLINE: {"deferred, clock back": {"clock": None}}},
+    "clock_set_back": {policies.ClockSetBack.KEEP_DEADLINE: {"deferred, clock back": everywhere(CLOCK, None)}},
+    "clock_lost": {policies.ClockLost.WAIT_FOR_CLOCK: {}},
 }
 TOGETHER = {
     (policies.ResetScope.DOWNLOADED_ONLY, policies.ZeroLengthPackage.RESET): everywhere(
@@ -310,10 +320,21 @@ NOT_BEGUN = {
 # A component of Object 33629 leaves it to its coordinator to begin an installation.
 COMPONENT = {
     **everywhere(DOWNLOADED, {"update": 133, "deferral ended": None}),
-    "deferred": {"update": 133, "deferral ended": None, "clock": None},
+    "deferred": {"update": 133, "deferral ended": None, **everywhere(CLOCK, None)},
 }
-# Without a clock nothing is deferred, or for the user alone.
-NO_CLOCK = everywhere(DEFERRED, {"clock": None})
+# Without a clock nothing is deferred, or for the user alone. What waits already has a period of 1000 s, or of 1000.5 s.
+NO_CLOCK = everywhere(DEFERRED, everywhere(CLOCK, None))
+COUNTED_ON = (2, None, None, "counted on", "save")
+OVER = {"clock, 600 s": COUNTED_ON, "clock, 1000 s": (3, 0, None, "attempt", INSTALL)}
+NOT_OVER = everywhere(CLOCK[1:], COUNTED_ON)
+LOST = {
+    policies.ClockLost.COUNT_ON: {
+        **everywhere(("deferred", "deferred, clock back"), OVER),
+        **everywhere(("deferred, not due", "odd downloaded"), NOT_OVER),
+    },
+    policies.ClockLost.WAIT_FOR_CLOCK: {},
+}
+LOST_COMPONENT = everywhere(("deferred", "deferred, clock back"), {"clock, 1000 s": None})
 INSTALLS_AT_ONCE = {"update, defer": EXECUTE["update"]}
 WAITS_FOR_USER = {"update, defer": (2, 11, 68, "same", "save tell")}
 CLOCKLESS = {
@@ -352,6 +373,9 @@ AFTER = {
     "named, waits": lambda before, event: NAMED | {"deferral": Deferral(5000.0, 5060.0)},
     "named, attempt": lambda before, event: NAMED | {"attempt": 4},
     "waits": lambda before, event: {"deferral": before.deferral or Deferral(5000.0, 5060.0)},
+    "counted on": lambda before, event: {
+        "deferral": Deferral(before.deferral.since + event.waited_s, before.deferral.deadline)
+    },
     "counted again": lambda before, event: {"deferral": Deferral(5000.0, 6000.0)},
     "attempt": lambda before, event: {"attempt": 4},
     "severity 0": lambda before, event: {"settings": attrs.evolve(before.settings, severity=Severity(0))},
@@ -470,7 +494,9 @@ def built_as(kind, **more):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_cell_and_no_row_that_never_fires(version):
     profile = FirmwareProfile(version=version)
-    assert compare(profile) == set(profile.table.rows.values())
+    defaults = CLOCKLESS[policies.ClocklessDeferral.INSTALL_AT_ONCE], LOST[policies.ClockLost.COUNT_ON]
+    rows = compare(profile) | compare(profile, NO_CLOCK, *defaults, wall=None)
+    assert rows == set(profile.table.rows.values())
 
 
 @pytest.mark.parametrize("kind", [*VERSIONS, "component"])
@@ -485,10 +511,16 @@ def test_every_cell_under_every_choice(delivery, kind):
 
 @pytest.mark.parametrize("kind", [*VERSIONS, "component"])
 @pytest.mark.parametrize("choice", CLOCKLESS)
-def test_every_cell_without_a_clock(choice, kind):
-    profile = built_as(kind, policies=policies.FirmwarePolicies(clockless_deferral=choice))
-    component = {} if kind != "component" else CLOCKLESS_COMPONENT[choice]
-    compare(profile, NO_CLOCK, CLOCKLESS[choice], COMPONENT if kind == "component" else {}, component, wall=None)
+@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_every_cell_without_a_clock(delivery, lost, choice, kind):
+    chosen = policies.FirmwarePolicies(clockless_deferral=choice, clock_lost=lost)
+    profile = built_as(kind, delivery=delivery, policies=chosen)
+    if kind == "component":
+        differences = (COMPONENT, CLOCKLESS_COMPONENT[choice], LOST[lost], LOST_COMPONENT)
+    else:
+        differences = (LOST[lost],)
+    compare(profile, NO_CLOCK, CLOCKLESS[choice], DELIVERIES[delivery], *differences, wall=None)
 
 
 def test_every_cell_under_every_two_choices():

@@ -29,7 +29,7 @@ DEVICE = [*choices(DEFAULT_POLICIES), *choices(DEFAULT_ADVANCED_POLICIES), *choi
 
 
 def test_there_are_as_many_as_are_known():
-    assert len(DEVICE) == 8 + 8 + 1
+    assert len(DEVICE) == 9 + 8 + 1
 
 
 @pytest.mark.parametrize("default", DEVICE, ids=lambda default: type(default).__name__)

@@ -28,7 +28,7 @@ from lwm2m_fota.machines.events import BootOutcome, StagedImage
 from lwm2m_fota.model.enums import UpdateResult
 from lwm2m_fota.testing.explore.carry import carried_out, dark, findings, holds_alone, stages_of, without
 from lwm2m_fota.testing.explore.laws import Happening, Law, Own, Taken
-from lwm2m_fota.testing.explore.rules import ONE_INSTALLATION, check_state, check_step, name_of
+from lwm2m_fota.testing.explore.rules import ONE_INSTALLATION, WAITS_END, check_state, check_step, name_of
 from lwm2m_fota.testing.explore.search import Broken, Move
 from lwm2m_fota.testing.explore.world import NOW, PERIOD_S, Boot, Filling, World, canonical, is_at_rest
 
@@ -52,6 +52,12 @@ _PULL_FAILURES: Final = (
 )
 _PUSH_FAILURES: Final = _PULL_FAILURES[:5]
 _USELESS_FAILURES: Final = _PULL_FAILURES[5:]
+_CLOCKS: Final = (
+    *(("due", NOW + PERIOD_S, 0.0), ("set back", NOW - 1, 0.0), ("early", NOW, 0.0)),
+    *(("lost", None, PERIOD_S / 2), ("due, and lost", None, PERIOD_S)),
+)
+"""What the wall clock shows, and how long it was not looked at."""
+
 _CHECK_FAILURES: Final = (
     *(UpdateResult.NOT_ENOUGH_STORAGE, UpdateResult.INTEGRITY_FAILURE, UpdateResult.UNSUPPORTED_PACKAGE),
 )
@@ -303,13 +309,16 @@ class DeviceModel:
     # -- waiting
 
     def _waits(self, world: World) -> Iterator[Move[World]]:
-        waiting = [each.instance for each in world.group.components if each.machine.is_deferred]
+        waiting = _deferred(world.group)
         for instance in waiting:
             event = On(instance, ev.DeferralEnded())
             yield from self._moves_of("user", f"/{instance} agrees", self.give(world, event))
-        if waiting:
-            for words, wall in (("due", NOW + PERIOD_S), ("set back", NOW - 1), ("early", NOW), ("lost", None)):
-                yield from self._moves_of(f"clock {words}", "", self.give(world, ev.ClockRead(), wall))
+        for words, wall, waited_s in _CLOCKS if waiting else ():
+            outcome = self.give(world, ev.ClockRead(waited_s), wall)
+            after = outcome.world.group
+            if words.startswith("due") and _deferred(after) and not after.batch:
+                outcome = outcome._replace(broken=(*outcome.broken, Broken(WAITS_END, "what is due waits on")))
+            yield from self._moves_of(f"clock {words}", "", outcome)
 
     # -- installing
 
@@ -407,6 +416,11 @@ class DeviceModel:
             after, outcome = after._replace(boot=Boot.NORMAL, attempt=0, batch=()), outcome._replace(cuts=cuts)
         words = ", ".join(f"/{stage.instance} {image.value}" for stage, image in images)
         yield from self._moves_of(kind, words, outcome, later=after)
+
+
+def _deferred(group: ComponentGroup) -> list[int]:
+    """The instances that wait for a user, or for the clock."""
+    return [each.instance for each in group.components if each.machine.is_deferred]
 
 
 def _is_asked_for(world: World) -> bool:
