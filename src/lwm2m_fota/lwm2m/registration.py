@@ -88,7 +88,9 @@ class Registrar:
     one `answered` or `failed`.
     """
 
-    __slots__ = ("_failures", "_lifetime_s", "_links", "_location", "_next", "_phase", "_settings", "_told", "_wanted")
+    __slots__ = (
+        "_anew", "_failures", "_lifetime_s", "_links", "_location", "_next", "_phase", "_settings", "_told", "_wanted",
+    )  # fmt: skip
 
     def __init__(self, settings: RegistrationSettings, links: bytes, now: float) -> None:
         self._settings = settings
@@ -100,6 +102,7 @@ class Registrar:
         self._next: float | None = now
         self._failures = 0
         self._wanted = True
+        self._anew = False
 
     @property
     def phase(self) -> Phase:
@@ -151,6 +154,7 @@ class Registrar:
 
     def _register(self) -> RegistrationRequest:
         settings = self._settings
+        self._anew = False
         self._told = self._telling()
         queries = (f"ep={settings.endpoint}", *self._told[0], f"lwm2m={settings.lwm2m_version}", *self._binding())
         return RegistrationRequest(Code.POST, _options(settings.root, queries, self._links), self._links)
@@ -208,7 +212,12 @@ class Registrar:
     def _in(self, now: float) -> None:
         self._phase = Phase.IN
         self._failures = 0
-        self._next = now + self._lifetime_s * _UPDATE_FRACTION if self._wanted else now
+        if self._anew and self._wanted:
+            self._again(now)
+        elif self._wanted and self._telling() == self._told:
+            self._next = now + self._lifetime_s * _UPDATE_FRACTION
+        else:  # it is to leave, or something has changed since what was answered
+            self._next = now
 
     def _again(self, now: float) -> None:
         self._phase = Phase.OUT
@@ -229,6 +238,8 @@ class Registrar:
         """Forget the registration and register again: after a restart of the server, or a new list of objects."""
         if self._wanted and self._phase in {Phase.IN, Phase.OUT}:
             self._again(now)
+        elif self._phase is Phase.UPDATING:
+            self._anew = self._wanted  # once the answer that is awaited has come; a registration on its way is one
 
     def leave(self, now: float) -> None:
         """Deregister, and stay out."""

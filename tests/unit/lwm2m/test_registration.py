@@ -64,6 +64,55 @@ def test_an_update_goes_to_the_location_at_half_the_lifetime():
     assert client.next_deadline() == 162.0
 
 
+def options(request):
+    return [value for number, value in request.options if number == 15]
+
+
+def test_a_lifetime_that_changes_while_an_answer_is_awaited_is_told_after_it():
+    client = registered()
+    client.poll(131.0)
+    client.set_lifetime(86_400, 131.5)
+    assert client.next_deadline() is None
+    client.answered(CHANGED, 132.0)
+    assert client.next_deadline() == 132.0
+    assert options(client.poll(132.0)) == [b"lt=86400"]
+    client.answered(CHANGED, 133.0)
+    assert client.next_deadline() == 133.0 + 43_200
+
+
+def test_objects_that_change_while_the_registration_is_under_way_are_told_after_it():
+    client = registrar()
+    client.poll(100.0)
+    client.set_links(b"</33629/0>", 100.5)
+    client.answered(CREATED, 101.0)
+    assert client.next_deadline() == 101.0
+    request = client.poll(101.0)
+    assert (options(request), request.payload) == ([], b"</33629/0>")
+
+
+@pytest.mark.parametrize("answer", [CHANGED, NOT_FOUND])
+def test_a_new_registration_that_is_wanted_meanwhile_follows_the_answer(answer):
+    client = registered()
+    client.poll(131.0)
+    client.register_anew(131.5)
+    client.answered(answer, 132.0)
+    assert options(client.poll(132.0))[0] == b"ep=dev"
+    client.answered(CREATED, 133.0)
+    assert client.next_deadline() == 163.0, "once"
+
+
+def test_who_leaves_meanwhile_does_not_register_anew():
+    client = registered()
+    client.poll(131.0)
+    client.register_anew(131.2)
+    client.leave(131.5)
+    client.answered(CHANGED, 132.0)
+    assert client.poll(132.0).code == 4
+    client.register_anew(132.5)
+    client.answered(DELETED, 133.0)
+    assert client.next_deadline() is None
+
+
 @pytest.mark.parametrize("refusal", [NOT_FOUND, BAD_REQUEST])
 def test_a_refused_update_registers_anew_at_once(refusal):
     client = registered()
