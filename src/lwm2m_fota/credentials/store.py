@@ -47,11 +47,13 @@ class PskEntry:
 class CertificateEntry:
     """A device with a certificate, named by one of the names in it. Its authority is trusted elsewhere.
 
-    A certificate of a trusted authority needs no entry: without one it stands for the names in it.
+    A certificate of a trusted authority needs no entry: without one it stands for the names in it that are not bound
+    to another identity.
 
     Attributes:
         name: the common name, or a name of the subject's alternatives.
-        endpoints: the endpoint names that it may use; none given means the names in the certificate.
+        endpoints: the endpoint names that it may use; none given means the names in the certificate that are not bound
+            to another identity.
     """
 
     name: str
@@ -165,8 +167,10 @@ class MemoryCredentialStore:
         """The endpoint names that it may use."""
         if not self.accepts(identity):
             return frozenset()
-        given = frozenset(endpoint for entry in self._of(identity) for endpoint in entry.endpoints)
-        return given or identity.names
+        entries = self._of(identity)
+        given = frozenset(endpoint for entry in entries for endpoint in entry.endpoints)
+        own = frozenset(entry.name for entry in entries)
+        return given or frozenset(name for name in identity.names if name in own or name not in self._bound)
 
     def is_bound(self, endpoint: str) -> bool:
         """Whether an entry names it."""

@@ -58,9 +58,18 @@ class Names:
         stores = (pump.sessions.credentials for pump in pumps if pump.sessions is not None)
         self._stores: tuple[CredentialStore, ...] = tuple(store for store in stores if store is not None)
 
-    def permit(self, peer: Peer, endpoint: str) -> bool:
-        """Whether a peer may register, or change the registration, under a name."""
+    def permit(self, peer: Peer, endpoint: str, holder: Peer | None = None) -> bool:
+        """Whether a peer may register, or change the registration, under a name.
+
+        Args:
+            peer: who wants to.
+            endpoint: the name.
+            holder: who is registered under it now. What someone has proven to be is not given up to one who proves
+                nothing.
+        """
         at = reached(peer)
+        if at.identity is None and holder is not None and reached(holder).identity is not None:
+            return False
         sessions, identity = at.pump.sessions, at.identity
         own = None if sessions is None else sessions.credentials
         if own is not None and identity is not None:

@@ -32,8 +32,8 @@ _LOG: Final = logging.getLogger(__name__)
 _UNDERSTOOD: Final = ADDRESSING | {Option.ACCEPT, Option.BLOCK1, Option.BLOCK2}
 
 
-Permit: TypeAlias = Callable[[Peer, str], bool]
-"""Whether a peer may use an endpoint name."""
+Permit: TypeAlias = Callable[[Peer, str, Peer | None], bool]
+"""Whether a peer may use an endpoint name that another peer may have now."""
 
 
 @final
@@ -139,7 +139,7 @@ class Registrations:
 
     def _answer(self, message: Message, rest: list[str], peer: Peer, body: bytes, now: float) -> RegistryAnswer:
         endpoint = self._endpoint(message, rest)
-        if endpoint is not None and self._permit is not None and not self._permit(peer, endpoint):
+        if endpoint is not None and not self._is_permitted(peer, endpoint):
             _LOG.warning("%s may not use the endpoint name %r", peer, endpoint)
             return RegistryAnswer(Code.FORBIDDEN, diagnostic="this endpoint name belongs to another identity")
         if not rest:
@@ -148,6 +148,12 @@ class Registrations:
         if message.code == Code.DELETE:
             return self._registry.deregister(rest[0])
         return self._registry.update(rest[0], peer, message.queries(), body, now)
+
+    def _is_permitted(self, peer: Peer, endpoint: str) -> bool:
+        if self._permit is None:
+            return True
+        present = self._registry.get(endpoint)
+        return self._permit(peer, endpoint, None if present is None else present.peer)
 
     def _endpoint(self, message: Message, rest: list[str]) -> str | None:
         """The endpoint name that a request is about; None where it names none that is known."""

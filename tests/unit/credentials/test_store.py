@@ -46,6 +46,15 @@ def test_a_certificate_may_use_its_names_or_those_given_to_one_of_them(new_store
     assert not store.is_bound("unlisted")
 
 
+def test_a_certificate_has_no_name_that_is_bound_to_another_identity(new_store):
+    store = new_store([psk_entry("device-1"), psk_entry("other", "meter-1"), CertificateEntry("listed")])
+    assert store.endpoints(shown("device-1")) == frozenset()
+    assert store.endpoints(shown("alias", "meter-1")) == {"alias"}
+    assert store.endpoints(shown("listed", "device-1", "free")) == {"listed", "free"}
+    store.revoke(PSK, "device-1")
+    assert store.endpoints(shown("device-1")) == frozenset()
+
+
 def test_a_psk_identity_is_no_certificate_of_that_name(new_store):
     store = new_store([psk_entry("device-1", "meter-1")])
     assert store.endpoints(shown("device-1")) == {"device-1"}

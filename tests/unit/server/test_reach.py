@@ -55,6 +55,15 @@ def test_a_peer_tells_its_address_and_identity():
     assert repr(plain) == "Reached(peer=('h', 1))"
 
 
+def test_a_name_that_somebody_has_proven_is_not_given_to_one_who_proves_nothing():
+    names, pump = Names((Pump(MemoryNetwork().transport()),)), FakePump()
+    pump.sessions = None
+    plain, proven = Reached(pump, "a"), Reached(pump, SessionPeer("b", Identity.of_psk("device")))
+    assert not names.permit(plain, "device", proven)
+    assert names.permit(plain, "device", Reached(pump, "c"))
+    assert names.permit(proven, "device", plain)
+
+
 def test_without_stores_every_name_is_free():
     pump = Pump(MemoryNetwork().transport())
     assert Names((pump,)).permit(Reached(pump, ("h", 1)), "any")
