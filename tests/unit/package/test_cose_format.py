@@ -10,14 +10,17 @@ from lwm2m_fota.errors import IntegrityError, PackageError, PackageTooLargeError
 from lwm2m_fota.package.cose import structure
 from lwm2m_fota.package.cose.create import CoseSigner, DirectKey, WrappedKey, encrypt, encrypt0, mac, mac0, sign, sign1
 from lwm2m_fota.package.cose.names import Alg
-from lwm2m_fota.package.crypto import Algorithm, KeyType, SecretKey
+from lwm2m_fota.package.crypto import Algorithm, KeyType, PrivateKey, SecretKey
 from lwm2m_fota.package.crypto.keys import ecdsa_raw
 from lwm2m_fota.package.digest import FileDigest
 from lwm2m_fota.package.formats.base import PackageContext
 from lwm2m_fota.package.formats.cose import CoseFormat
 from lwm2m_fota.package.formats.mcuboot_make import create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
-from lwm2m_fota.package.formats.registry import default_formats
+from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
+from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
+from lwm2m_fota.package.formats.suit.make import SuitComponent, SuitOptions, create_suit
+from lwm2m_fota.package.formats.suit.profiles import SuitProfile
 from lwm2m_fota.package.keyring import DecryptionKey, TrustedKey
 from lwm2m_fota.package.trust import AllOf, TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Check, component_pieces
@@ -189,6 +192,62 @@ def test_an_encrypted_package_holds_no_other(trust, sealed, which):
     made = encrypt0(DirectKey(key=WRAPPING, key_id=KID), bytes(12), alg=Alg.A128GCM)
     with pytest.raises(UnsupportedPackageError, match="within another"):
         verify(trust, made.message(made.cipher.encrypt(sealed["sign1"][which])))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_encrypted_package_holds_no_encrypted_payload(trust, key_of, which):
+    """What is inside would be read from the wrong place, by the wrong key."""
+    profile = SuitProfile.ESP256_ECDH_A128GCM
+    device = PrivateKey.from_seed(KeyType.P256, bytes(range(2, 34)))
+    ephemeral = PrivateKey.from_seed(KeyType.P256, bytes(range(3, 35)))
+    hidden = profile.encryption(device.public_key, secret=b"s" * 16, nonce=b"n" * 12, ephemeral=ephemeral)
+    parts = [SuitComponent(id=(b"app",), image=IMAGE, encryption=hidden)]
+    made = create_suit(parts, options=SuitOptions(sequence_number=7), signers=[signer(key_of)]).data
+    opens = attrs.evolve(trust, decryption_keys=[*trust.decryption_keys, DecryptionKey(device)])
+    assert content(verify(opens, made), made) == IMAGE
+    direct, wrapped = DirectKey(key=WRAPPING, key_id=KID), WrappedKey(key=WRAPPING, key_id=KID)
+    around = (
+        encrypt0(direct, bytes(12), alg=Alg.A128GCM),
+        encrypt(bytes(32), bytes(12), [wrapped], alg=Alg.CHACHA20_POLY1305),
+    )[which]
+    with pytest.raises(UnsupportedPackageError, match="an encrypted payload within an encrypted package"):
+        verify(opens, around.message(around.cipher.encrypt(made)))
+
+
+@pytest.mark.parametrize("step", [1, 1 << 20])
+def test_what_was_signed_of_a_suit_manifest_is_no_image(trust, key_of, step):
+    """Its signature has nothing in it that tells it from that of an image."""
+    parts = [SuitComponent(id=(b"app",), image=IMAGE)]
+    made = create_suit(parts, options=SuitOptions(sequence_number=7), signers=[signer(key_of)]).data
+    digest, block = cbor.loads(cbor.loads(made).value[2])
+    protected, unprotected, payload, signature = cbor.loads(block).value
+    assert payload is None
+    with pytest.raises(IntegrityError, match="signed of a SUIT manifest"):
+        verify(trust, cbor.dumps(cbor.Tag(18, [protected, unprotected, digest, signature])), step=step)
+    beside = FormatRegistry((PlainFormat(signature=DetachedSignature(message=block, size_bytes=len(digest))),))
+    verifier = PackageVerifier(trust, formats=beside)
+    for at in range(0, len(digest), step):
+        verifier.feed(digest[at : at + step])
+    with pytest.raises(IntegrityError, match="signed of a SUIT manifest"):
+        verifier.finish()
+
+
+@pytest.mark.parametrize("name", ["sign", "mac0", "mac"])
+def test_nor_is_it_under_other_messages(trust, key_of, name):
+    digest = cbor.dumps([-16, bytes(32)])
+    made = {
+        "sign": lambda: sign(digest, [signer(key_of)]),
+        "mac0": lambda: mac0(digest, DirectKey(key=SECRET, key_id=b"secret")),
+        "mac": lambda: mac(digest, SECRET, [WrappedKey(key=WRAPPING, key_id=b"wrapping")]),
+    }[name]()
+    with pytest.raises(IntegrityError, match="signed of a SUIT manifest"):
+        verify(trust, made)
+
+
+@pytest.mark.parametrize("image", [b"\x82\x2f", b"\x01", b"\x82\x01\x02", bytes(81)])
+def test_small_images_are_images(trust, key_of, image):
+    made = sign1(image, signer(key_of))
+    assert content(verify(trust, made), made) == image
 
 
 def test_ctr_is_not_taken_for_a_package(trust):

@@ -27,6 +27,7 @@ from lwm2m_fota.package.cose.message import (
 from lwm2m_fota.package.cose.names import CoseTag
 from lwm2m_fota.package.crypto.content import ContentCipher
 from lwm2m_fota.package.formats.base import InnerPackage, PackageContext, PackageParser
+from lwm2m_fota.package.formats.digests import MAX_DIGEST_BYTES, refuse_digest
 from lwm2m_fota.package.keyring import Authentication
 from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
 from lwm2m_fota.package.types import WHOLE_PACKAGE, Check, Component, Envelope, Verdict
@@ -246,7 +247,9 @@ def _items(tail: bytes) -> list[object]:
         raise refusal_error(Refusal.MALFORMED, f"what follows the content: {error}") from error
 
 
-def _image(head: _Head, authentication: Authentication) -> Verdict:
+def _image(head: _Head, authentication: Authentication, start: bytes | bytearray) -> Verdict:
+    """The content, of which `start` are the first bytes, is an image."""
+    refuse_digest(start, head.content_bytes)
     image = Component(name=WHOLE_PACKAGE, version=None, offset_bytes=head.size_bytes, length_bytes=head.content_bytes)
     return Verdict(components=(image,), authentication=authentication)
 
@@ -255,11 +258,12 @@ def _image(head: _Head, authentication: Authentication) -> Verdict:
 class _Checked:
     """The image of a COSE_Sign1 or COSE_Mac0."""
 
-    __slots__ = ("_check", "_context", "_head")
+    __slots__ = ("_check", "_context", "_head", "_start")
 
     def __init__(self, head: _Head, context: PackageContext, max_held_bytes: int) -> None:
         self._head = head
         self._context = context
+        self._start = bytearray()
         match head.message(context, b""):
             case CoseSign1() | CoseMac0() as message:
                 self._check = PayloadCheck(
@@ -273,12 +277,14 @@ class _Checked:
                 raise AssertionError
 
     def take(self, data: memoryview) -> None:
+        if len(self._start) < MAX_DIGEST_BYTES:
+            self._start += data[:MAX_DIGEST_BYTES]
         self._check.update(data)
 
     def finish(self, tail: list[object]) -> Verdict:
         match self._head.message(self._context, *tail):
             case CoseSign1(signature=value) | CoseMac0(tag=value):
-                return _image(self._head, self._check.finish(value))
+                return _image(self._head, self._check.finish(value), self._start)
             case _:
                 raise AssertionError
 
@@ -300,6 +306,8 @@ def _ciphers(message: CoseMessage, context: PackageContext) -> tuple[ContentCiph
 
 def _around(head: _Head, cipher: ContentCipher, verdict: Verdict) -> Verdict:
     """What was found inside, with the way to it."""
+    if any(each.envelope is not None for each in verdict.components):
+        raise refusal_error(Refusal.UNSUPPORTED_ALGORITHM, "an encrypted payload within an encrypted package")
     envelope = Envelope(offset_bytes=head.size_bytes, length_bytes=head.content_bytes, cipher=cipher)
     components = tuple(attrs.evolve(each, envelope=envelope) for each in verdict.components)
     return attrs.evolve(verdict, components=components, checks=verdict.checks | {Check.DECRYPTION})
@@ -355,7 +363,8 @@ class _Held:
         message = self._head.message(self._context, *tail)
         if isinstance(message, CoseSign | CoseMac):
             rules = self._context.trust.cose_rules
-            return _image(self._head, authenticate(message, self._context.ring, payload=self._content, rules=rules))
+            authentication = authenticate(message, self._context.ring, payload=self._content, rules=rules)
+            return _image(self._head, authentication, self._content)
         for cipher in _ciphers(message, self._context):
             if all(piece is not None for piece in self._pieces(cipher)):
                 inner = _open_inner(self._context)

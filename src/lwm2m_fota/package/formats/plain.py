@@ -9,6 +9,7 @@ from lwm2m_fota.package.cose.authenticate import PayloadCheck
 from lwm2m_fota.package.cose.message import Authenticated, CoseEncrypt, CoseEncrypt0, read_message
 from lwm2m_fota.package.digest import FileDigest
 from lwm2m_fota.package.formats.base import EVERYTHING, PackageContext, PackageParser
+from lwm2m_fota.package.formats.digests import MAX_DIGEST_BYTES, refuse_digest
 from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
 from lwm2m_fota.package.types import WHOLE_PACKAGE, Component, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
@@ -60,22 +61,26 @@ class _PlainParser:
 class _SignedParser:
     """An image with a detached signature."""
 
-    __slots__ = ("_check", "_left", "_signed_bytes")
+    __slots__ = ("_check", "_left", "_signed_bytes", "_start")
 
     def __init__(self, check: PayloadCheck, signed_bytes: int) -> None:
         self._check = check
         self._signed_bytes = self._left = signed_bytes
+        self._start = bytearray()
 
     def feed(self, data: memoryview) -> int:
         self._left -= len(data)
         if self._left < 0:
             raise refusal_error(Refusal.MALFORMED, f"more than the {self._signed_bytes} bytes that were signed")
+        if len(self._start) < MAX_DIGEST_BYTES:
+            self._start += data[:MAX_DIGEST_BYTES]
         self._check.update(data)
         return 0
 
     def finish(self) -> Verdict:
         if self._left:
             raise refusal_error(Refusal.TRUNCATED, f"{self._left} of {self._signed_bytes} bytes are missing")
+        refuse_digest(self._start, self._signed_bytes)
         return attrs.evolve(_verdict(self._signed_bytes), authentication=self._check.finish())
 
 
