@@ -24,6 +24,7 @@ from lwm2m_fota.machines.policies import (
     ClockSetBack,
     FailureTarget,
     FirmwarePolicies,
+    ResetScope,
     SynchronousUriFailure,
     ZeroLengthPackage,
 )
@@ -271,6 +272,13 @@ def test_clock_that_is_lost_is_counted_on_without_it_over_any_restart():
     restarted = recover(restore(snapshot(counted.machine), V12), Found(image=StagedImage.SEALED), V12).machine
     assert handle_timeout(restarted, V12, None, 39.5).machine.times == Times(90.0, 159.5, 160.0)
     assert handle_timeout(restarted, V12, None, 40.0).effects[-1] == BeginInstall(1)
+
+
+@pytest.mark.parametrize("scope", ResetScope)
+def test_clock_that_is_lost_is_counted_on_wherever_resets_are_obeyed(scope):
+    profile = FirmwareProfile(version="1.2", policies=FirmwarePolicies(reset_scope=scope))
+    deferred = run(downloaded(max_defer_s=60), ev.UpdateExecuted(defer=True), profile=profile, wall=100.0).machine
+    assert handle_timeout(deferred, profile, None, 20.0).machine.deferral == Deferral(120.0, 160.0)
 
 
 def test_clock_that_is_set_again_decides_by_the_deadline():

@@ -327,14 +327,14 @@ NO_CLOCK = everywhere(DEFERRED, everywhere(CLOCK, None))
 COUNTED_ON = (2, None, None, "counted on", "save")
 OVER = {"clock, 600 s": COUNTED_ON, "clock, 1000 s": (3, 0, None, "attempt", INSTALL)}
 NOT_OVER = everywhere(CLOCK[1:], COUNTED_ON)
-LOST = {
+CLOCK_LOST = {
     policies.ClockLost.COUNT_ON: {
         **everywhere(("deferred", "deferred, clock back"), OVER),
         **everywhere(("deferred, not due", "odd downloaded"), NOT_OVER),
     },
     policies.ClockLost.WAIT_FOR_CLOCK: {},
 }
-LOST_COMPONENT = everywhere(("deferred", "deferred, clock back"), {"clock, 1000 s": None})
+CLOCK_LOST_COMPONENT = everywhere(("deferred", "deferred, clock back"), {"clock, 1000 s": None})
 INSTALLS_AT_ONCE = {"update, defer": EXECUTE["update"]}
 WAITS_FOR_USER = {"update, defer": (2, 11, 68, "same", "save tell")}
 CLOCKLESS = {
@@ -494,7 +494,7 @@ def built_as(kind, **more):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_cell_and_no_row_that_never_fires(version):
     profile = FirmwareProfile(version=version)
-    defaults = CLOCKLESS[policies.ClocklessDeferral.INSTALL_AT_ONCE], LOST[policies.ClockLost.COUNT_ON]
+    defaults = CLOCKLESS[policies.ClocklessDeferral.INSTALL_AT_ONCE], CLOCK_LOST[policies.ClockLost.COUNT_ON]
     rows = compare(profile) | compare(profile, NO_CLOCK, *defaults, wall=None)
     assert rows == set(profile.table.rows.values())
 
@@ -511,15 +511,15 @@ def test_every_cell_under_every_choice(delivery, kind):
 
 @pytest.mark.parametrize("kind", [*VERSIONS, "component"])
 @pytest.mark.parametrize("choice", CLOCKLESS)
-@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize("lost", CLOCK_LOST)
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_every_cell_without_a_clock(delivery, lost, choice, kind):
     chosen = policies.FirmwarePolicies(clockless_deferral=choice, clock_lost=lost)
     profile = built_as(kind, delivery=delivery, policies=chosen)
     if kind == "component":
-        differences = (COMPONENT, CLOCKLESS_COMPONENT[choice], LOST[lost], LOST_COMPONENT)
+        differences = (COMPONENT, CLOCKLESS_COMPONENT[choice], CLOCK_LOST[lost], CLOCK_LOST_COMPONENT)
     else:
-        differences = (LOST[lost],)
+        differences = (CLOCK_LOST[lost],)
     compare(profile, NO_CLOCK, CLOCKLESS[choice], DELIVERIES[delivery], *differences, wall=None)
 
 
