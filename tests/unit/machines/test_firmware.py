@@ -171,6 +171,14 @@ def test_automatic_upgrade_installs_what_was_verified():
     assert taken.answer is None
 
 
+def test_automatic_upgrade_sets_the_result_whatever_stood_there():
+    odd = FirmwareMachine(
+        State.DOWNLOADING, UpdateResult.UPDATE_FAILED, "push", True, settings=Settings(auto_upgrade=True)
+    )
+    taken = run(odd, ev.PackageVerified("name", "1.2"))
+    assert (taken.machine.state, taken.machine.result) == (State.UPDATING, UpdateResult.INITIAL)
+
+
 def test_automatic_upgrade_may_be_deferred_as_an_execute():
     settings = Settings(max_defer_s=60, auto_upgrade=True)
     complete = run(FirmwareMachine(settings=settings), ev.PackageBegun(), ev.PackageReceived(), wall=90.0)
