@@ -1,6 +1,7 @@
 """Commands, run over what components would hold."""
 
 import hashlib
+import sys
 
 import pytest
 from suit_forge import CLASS, VENDOR, bstr, manifest, sha256
@@ -11,7 +12,7 @@ from lwm2m_fota.package.crypto import Hash, SecretKey
 from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Kept, Written
 from lwm2m_fota.package.formats.suit.digests import SuitDigest
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
-from lwm2m_fota.package.formats.suit.machine import Surroundings
+from lwm2m_fota.package.formats.suit.machine import MachineState, Surroundings
 from lwm2m_fota.package.formats.suit.manifest import read_manifest
 from lwm2m_fota.package.formats.suit.plan import make_plan
 from lwm2m_fota.package.formats.suit.processor import Processor, Run
@@ -25,7 +26,8 @@ DEVICE = Surroundings(
 )
 FETCH = [20, {3: bstr(sha256(IMAGE)), 14: 8, 21: "#app"}, 21, 2, 3, 15]
 APP = Fetched("#app", 8)
-INFO = encrypt(bytes(16), bytes(12), [WrappedKey(key=SecretKey(bytes(16)), key_id=b"k")], alg=1).message(None)
+KEY = WrappedKey(key=SecretKey(bytes(16)), key_id=b"k")
+INFO = encrypt(bytes(16), bytes(12), [KEY], alg=1).message(None)
 
 
 def run(*commands, components=((b"a",),), around=DEVICE, limits=None, **members):
@@ -238,12 +240,38 @@ def test_what_the_device_holds_is_not_copied():
         run(12, 0, 20, {22: 1}, 22, 0, components=TWO)
 
 
-def test_commands_are_counted():
-    many = bstr([12, True, *[5, 0] * 3])
-    around = Surroundings(slots={"a": 1, "b": 1})
-    with pytest.raises(PackageError, match=r"at most 5 \(max_commands\)"):
-        run(12, True, 20, {5: 1}, components=TWO, around=around, limits=SuitLimits(max_commands=5), m7=many)
-    assert run(12, True, 20, {5: 1}, components=TWO, around=around, limits=SuitLimits(max_commands=6), m7=many)
+def check_count(most, *commands, **options):
+    """So many commands are run, and not one less."""
+    run(*commands, limits=SuitLimits(max_commands=most), **options)
+    with pytest.raises(PackageError, match=rf"commands that are run: {most}, at most {most - 1} \(max_commands\)"):
+        run(*commands, limits=SuitLimits(max_commands=most - 1), **options)
+
+
+@pytest.mark.parametrize(
+    ("count", "commands"),
+    [
+        (4, [12, True, 20, {5: 1}]),  # a selection and an assignment count for each component too
+        (7, [12, [0, 1], 19, {5: 1}, 20, {5: 1}, 12, 1]),
+        (10, [12, True, 20, {5: 1}, *[5, 0] * 3]),
+        (5, [12, 0, 15, [bstr([14, 0]), bstr([20, {5: 1}])], 12, 1]),  # what fails was work, too
+        (2 + 2 * (1 + 2 + 2), [12, True, 32, bstr([12, True, 20, {5: 1}])]),
+        (2 + 2 * (1 + 2 + 2 * (1 + 2 + 2)), [12, True, 32, bstr([12, True, 32, bstr([12, True, 20, {5: 1}])])]),
+        (4 + 2, [12, 0, 20, {18: bytes(4096)}, 18, 0, 6, 0]),  # hashed are the content, and what was written
+        (4 + 4, [12, 0, 20, {18: bytes(20479), 3: bstr(sha256(bytes(20479)))}, 18, 0, 3, 0]),
+    ],
+)
+def test_commands_are_counted(count, commands):
+    check_count(count, *commands, components=TWO, around=Surroundings(slots={"a": 1, "b": 1}))
+
+
+def test_few_bytes_make_no_more_work_than_the_limit():
+    """What is run grows with the components to the power of the depth; a manifest of 300 bytes ends at once."""
+    components = tuple((bytes([97 + each]),) for each in range(26))
+    nested = [12, True, *[20, {14: 8}] * 30]
+    for _ in range(6):
+        nested = [12, True, 32, bstr(nested)]
+    with pytest.raises(PackageError, match=r"commands that are run: 4097, at most 4096 \(max_commands\)"):
+        run(*nested, components=components)
 
 
 def test_what_was_severed_has_to_be_there():
@@ -253,6 +281,47 @@ def test_what_was_severed_has_to_be_there():
 
 
 # Plans.
+
+
+def steps_of(call):
+    """How many functions of Python are called."""
+    count = 0
+
+    def step(_frame, event, _arg):
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(step)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("kind", ["one content", "many payloads", "one payload decrypted in many ways"])
+def test_a_plan_takes_a_step_for_each_expectation(kind):
+    def state(count):
+        found = {
+            "one content": [APP] * count,
+            "many payloads": [Fetched(f"#{each}", None) for each in range(count)],
+            "one payload decrypted in many ways": [
+                Decrypted(APP, encrypt(bytes(16), each.to_bytes(12), [KEY], alg=1).message(None))
+                for each in range(count)
+            ],
+        }[kind]
+        return MachineState(
+            selected=(), contents={"a": found[0]}, expectations=tuple(Expectation(each, DIGEST, None) for each in found)
+        )
+
+    def look(state):
+        made = make_plan(state, ("a",))
+        for place in made.payloads:
+            for content in made.contents_at(place):
+                assert made.expectations_of(content)
+
+    few, many = state(100), state(1000)
+    assert steps_of(lambda: look(many)) < 11 * steps_of(lambda: look(few))
 
 
 def test_what_others_come_from_is_not_installed():

@@ -51,7 +51,7 @@ class Decrypted:
     """What is inside of something encrypted."""
 
     of: Written | Fetched
-    info: CoseEncrypt = attrs.field(repr=False)
+    info: CoseEncrypt = attrs.field(repr=False, eq=repr)  # maps have no hash
 
 
 Content: TypeAlias = Kept | Written | Fetched | Decrypted

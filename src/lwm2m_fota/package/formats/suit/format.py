@@ -4,6 +4,7 @@ A payload that is detached is part of the package all the same: it follows the e
 manifest fetches them, each with the length that the manifest says.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from typing import ClassVar, Final, assert_never, final
 
@@ -96,8 +97,8 @@ class _Holding:
 @final
 class _SuitParser:
     __slots__ = (
-        "_coming", "_context", "_end", "_format", "_intake", "_missing", "_opened", "_places", "_reader", "_resolution",
-        "_update",
+        "_awaited", "_coming", "_context", "_end", "_format", "_intake", "_missing", "_opened", "_places", "_reader",
+        "_resolution", "_update",
     )  # fmt: skip
 
     def __init__(self, known: SuitFormat, context: PackageContext) -> None:
@@ -107,6 +108,7 @@ class _SuitParser:
         self._intake = Intake(judge_of(context.trust, context.ring.now), context.trust.cose_rules, known.limits)
         self._opened: Opened | None = None
         self._resolution: Resolution | None = None
+        self._awaited: deque[tuple[str, int]] = deque()  # detached payloads that have not begun, with their lengths
         self._missing: Fetched | None = None  # the next envelope that the first one depends on
         self._update: _Update | None = None
         self._places: dict[Place, Payload] = {}
@@ -135,7 +137,7 @@ class _SuitParser:
         """The next payload that is detached."""
         if not self._reader.is_complete or self._is_amid:
             return None
-        return next(iter(self._detached()), None)
+        return self._awaited[0][0] if self._awaited else None
 
     @property
     def _is_amid(self) -> bool:
@@ -158,7 +160,7 @@ class _SuitParser:
 
     def _run(self) -> None:
         """All members have come: run the commands, as far as the manifests are there that the first one depends on."""
-        if self._update is not None or self._is_amid:
+        if self._update is not None or self._missing is not None or self._is_amid:
             return
         trust, limits = self._context.trust, self._format.limits
         if self._resolution is None:
@@ -174,9 +176,8 @@ class _SuitParser:
         resolved = self._resolution.advance()
         if isinstance(resolved, Fetched):
             self._missing = resolved
-            _check_length(resolved.uri, resolved.size_bytes)
+            self._await(resolved.uri, resolved.size_bytes)
             return
-        self._missing = None
         plan = make_plan(resolved.state, tuple(resolved.origins))
         opener = Opener(plan, trust)
         check_written(opener)
@@ -185,7 +186,7 @@ class _SuitParser:
             if is_inner(place):
                 self._check_inner(place, opener, self._resolution)
             else:
-                _check_length(place[1], size)
+                self._await(place[1], size)
 
     def _check_inner(self, place: Place, opener: Opener, resolution: Resolution) -> None:
         """Judge a payload that lies in an envelope that is held."""
@@ -225,7 +226,7 @@ class _SuitParser:
         self._coming.update(data)
         if isinstance(self._coming, _Holding) and not self._is_amid and self._resolution is not None:
             self._resolution.adopt(self._coming.content, bytes(self._coming.data), self._coming.offset_bytes)
-            self._coming = None
+            self._coming = self._missing = None
 
     def _take_detached(self, data: memoryview) -> None:
         """Bytes behind the envelope."""
@@ -239,20 +240,20 @@ class _SuitParser:
 
     def _next_detached(self) -> Payload:
         self._run()
-        for uri, size in self._detached().items():
-            begin = self._end or self._reader.position
-            self._end = begin + size
-            return Payload(uri, begin, size)
-        raise malformed("bytes follow the envelope and its payloads")
+        if not self._awaited:
+            raise malformed("bytes follow the envelope and its payloads")
+        uri, size = self._awaited.popleft()
+        begin = self._end or self._reader.position
+        self._end = begin + size
+        return Payload(uri, begin, size)
 
-    def _detached(self) -> Mapping[str, int]:
-        """The detached payloads that have not begun, with their lengths; an envelope that is depended on is alone."""
-        if self._update is not None:
-            wanted = {place: size for place, size in self._update.plan.payloads.items() if not is_integrated(place[1])}
-            return {place[1]: size for place, size in wanted.items() if place not in self._places and size is not None}
-        if self._missing is None or is_integrated(self._missing.uri) or self._missing.size_bytes is None:
-            return {}
-        return {self._missing.uri: self._missing.size_bytes}
+    def _await(self, uri: str, size: int | None) -> None:
+        """A payload is needed; one that lies in an envelope comes without being awaited."""
+        if is_integrated(uri):
+            return
+        if size is None:
+            raise unsupported(f"payload {uri}, whose length the manifest does not say")
+        self._awaited.append((uri, size))
 
     # What is told.
 
@@ -303,8 +304,3 @@ def _precedes(uri: str, other: str) -> bool:
     """Whether a payload of the envelope would have come before another one: names are in the order of their bytes."""
     first, second = uri.encode(), other.encode()
     return is_integrated(uri) and (len(first), first) < (len(second), second)
-
-
-def _check_length(uri: str, size: int | None) -> None:
-    if size is None and not is_integrated(uri):
-        raise unsupported(f"payload {uri}, whose length the manifest does not say")

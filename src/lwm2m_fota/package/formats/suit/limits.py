@@ -23,7 +23,8 @@ class SuitLimits:
         max_member_bytes: the longest severed member: a command sequence, or the text.
         max_uri_bytes: the longest URI, and the longest key of an integrated payload.
         max_components: components of one manifest, its dependencies included.
-        max_commands: commands that are run in all, each once for each component that it is for.
+        max_commands: commands that are run in all, each once for each component that it is for. What is hashed to be
+            compared counts as one more for each 4 KiB, and a manifest that is processed as one for each component.
         max_sequence_depth: levels of command sequences within one another (try-each and run-sequence).
         max_payloads: integrated payloads of an envelope.
         max_dependencies: manifests that others depend on, in all.

@@ -1,7 +1,7 @@
 """Payloads on their way: hashed, decrypted and compared while they go by."""
 
 from collections.abc import Iterable
-from typing import Final, final
+from typing import Final, assert_never, final
 
 import attrs
 
@@ -132,9 +132,9 @@ class PayloadCheck:
         plan, uri = opener.plan, place[1]
         self._left = length_bytes
         self._checks: list[ContentCheck | DecryptedCheck] = []
-        for content in plan.contents:
+        for content in plan.contents_at(place):
             match content:
-                case Fetched(found, size_bytes, around) if (around, found) == place:
+                case Fetched(_, size_bytes, _):
                     expectations = plan.expectations_of(content)
                     sizes = {size_bytes, *(each.size_bytes for each in expectations)} - {None, length_bytes}
                     if sizes:
@@ -142,11 +142,11 @@ class PayloadCheck:
                             Refusal.DIGEST_MISMATCH, f"payload {uri} has {length_bytes} bytes, not {sizes.pop()}"
                         )
                     self._checks.append(ContentCheck(f"payload {uri}", expectations))
-                case Decrypted(Fetched(found, _, around)) if (around, found) == place:
+                case Decrypted():
                     cipher = opener.cipher(content)
                     self._checks.append(DecryptedCheck(f"payload {uri}", cipher, plan.expectations_of(content)))
-                case _:
-                    pass
+                case _ as never:
+                    assert_never(never)
 
     @property
     def missing_bytes(self) -> int:

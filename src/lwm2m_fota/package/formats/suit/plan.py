@@ -1,6 +1,6 @@
 """What is to be installed, and what has to be compared before: made of what a processor has found."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias, final
 
 import attrs
@@ -11,6 +11,9 @@ from lwm2m_fota.package.formats.suit.reading import malformed, unsupported
 
 Place: TypeAlias = tuple[str, str]
 """Where a payload is: the envelope that it lies in, and its URI (`Fetched.home` and `Fetched.uri`)."""
+
+Coming: TypeAlias = Fetched | Decrypted
+"""What comes of a payload: itself, or what is inside."""
 
 
 @final
@@ -25,32 +28,61 @@ class Plan:
 
     installs: Mapping[str, NewContent]
     expectations: tuple[Expectation, ...]
+    _expected: Mapping[NewContent, Sequence[Expectation]] = attrs.field(init=False, repr=False, eq=False)
+    _at: Mapping[Place, Sequence[Coming]] = attrs.field(init=False, repr=False, eq=False)
 
-    def expectations_of(self, content: NewContent) -> tuple[Expectation, ...]:
+    @_expected.default
+    def _by_content(self) -> Mapping[NewContent, Sequence[Expectation]]:
+        found: dict[NewContent, list[Expectation]] = {content: [] for content in self.installs.values()}
+        for each in self.expectations:
+            found.setdefault(each.content, []).append(each)
+        return found
+
+    @_at.default
+    def _by_place(self) -> Mapping[Place, Sequence[Coming]]:
+        found: dict[Place, list[Coming]] = {}
+        for content in self._expected:
+            match content:
+                case (Fetched() as inner) | Decrypted(Fetched() as inner):
+                    found.setdefault(_place(inner), []).append(content)
+                case _:
+                    pass
+        return found
+
+    def expectations_of(self, content: NewContent) -> Sequence[Expectation]:
         """Those of a content."""
-        return tuple(each for each in self.expectations if each.content == content)
+        return self._expected.get(content, ())
 
     @property
-    def contents(self) -> tuple[NewContent, ...]:
+    def contents(self) -> Collection[NewContent]:
         """Every content that matters, once."""
-        found: list[NewContent] = []
-        for content in (*self.installs.values(), *(each.content for each in self.expectations)):
-            if content not in found:
-                found.append(content)
-        return tuple(found)
+        return self._expected.keys()
+
+    def contents_at(self, place: Place) -> Sequence[Coming]:
+        """Those that come of a payload."""
+        return self._at.get(place, ())
 
     @property
     def payloads(self) -> Mapping[Place, int | None]:
         """The payloads that are needed, by their places in order: their lengths, where manifests say them."""
-        found: dict[Place, int | None] = {}
-        for content in self.contents:
-            inner = content.of if isinstance(content, Decrypted) else content
-            if isinstance(inner, Fetched):
-                sizes = (inner.size_bytes, *(each.size_bytes for each in self.expectations_of(inner)))
-                known = next((each for each in sizes if each is not None), None)
-                place = inner.home, inner.uri
-                found[place] = known if found.get(place) is None else found[place]
+        found: dict[Place, int | None] = dict.fromkeys(self._at)
+        expected = {
+            each.content: each.size_bytes for each in reversed(self.expectations) if each.size_bytes is not None
+        }
+        for content in self._expected:
+            inner = _inner(content)
+            if isinstance(inner, Fetched) and found[_place(inner)] is None:
+                found[_place(inner)] = expected.get(inner) if inner.size_bytes is None else inner.size_bytes
         return found
+
+
+def _inner(content: NewContent) -> Written | Fetched:
+    """What a content is made of."""
+    return content.of if isinstance(content, Decrypted) else content
+
+
+def _place(fetched: Fetched) -> Place:
+    return fetched.home, fetched.uri
 
 
 def make_plan(state: MachineState, names: tuple[str, ...]) -> Plan:
@@ -90,6 +122,6 @@ def _check_pinned(plan: Plan, name: str, content: NewContent) -> None:
 
     Of something encrypted, the ciphertext will do: what is inside follows from it. AES-CTR asks for more elsewhere.
     """
-    inner = content.of if isinstance(content, Decrypted) else content
+    inner = _inner(content)
     if not (isinstance(inner, Written) or plan.expectations_of(content) or plan.expectations_of(inner)):
         raise malformed(f"nothing says what the digest of component {name} is")

@@ -35,6 +35,9 @@ class ConditionFailedError(Exception):
         self.is_soft = is_soft
 
 
+_COMPARED_BYTES: Final = 4096
+"""What is hashed to be compared counts as one more command for each so many bytes."""
+
 _NO_MANIFESTS: Final[Mapping[Fetched, Opened]] = MappingProxyType({})
 
 _Test: TypeAlias = Callable[["Processor", MachineState, str], MachineState | PackageError]
@@ -87,13 +90,13 @@ class Run:
         self.origins: dict[str, Origin] = {}
         self._commands_left = limits.max_commands
 
-    def count(self) -> None:
-        """A command is run.
+    def count(self, commands: int) -> None:
+        """So many commands are run: what is for several components counts once for each.
 
         Raises:
-            PackageError: it is one too many.
+            PackageError: there are too many.
         """
-        self._commands_left -= 1
+        self._commands_left -= commands
         if self._commands_left < 0:
             most = self.limits.max_commands
             raise too_much("commands that are run", most + 1, "max_commands", most)
@@ -111,7 +114,7 @@ class Processor:
         depth: how many manifests depend on it, one on the other.
     """
 
-    __slots__ = ("_depth", "_home", "_key", "_manifest", "_prefix", "_run")
+    __slots__ = ("_dependencies", "_depth", "_home", "_key", "_manifest", "_names", "_prefix", "_run")
 
     def __init__(
         self, manifest: Manifest, run: Run, *, prefix: ComponentId = (), home: str = "", depth: int = 0
@@ -122,6 +125,9 @@ class Processor:
         self._home = home
         self._depth = depth
         self._key = Key.INSTALL  # the section that is run
+        common = manifest.common
+        self._names = {index: self._name(index) for index in common.scope.indices}
+        self._dependencies = {self._names[index]: prefix for index, prefix in common.dependencies.items()}
 
     def run(self) -> MachineState:
         """Run the update procedure: payload fetch, install, validate, each after the shared sequence.
@@ -146,7 +152,7 @@ class Processor:
             raise malformed(f"{key.name.lower()} was severed, and is not there")
         if key not in self._manifest.sequences:
             return state
-        first, selected = self._names(self._manifest.common.scope.indices[:1]), state.selected
+        first, selected = self._selected(self._manifest.common.scope.indices[:1]), state.selected
         try:
             for commands in (self._manifest.common.shared, self._manifest.sequences[key]):
                 state = self._sequence(commands, attrs.evolve(state, selected=first), is_soft=False)
@@ -167,14 +173,16 @@ class Processor:
         for command in commands:
             match command:
                 case Select(indices):
-                    state = attrs.evolve(state, selected=self._names(indices))
+                    self._run.count(len(indices))
+                    state = attrs.evolve(state, selected=self._selected(indices))
                 case Assign(parameters, is_forced):
+                    self._run.count(len(state.selected))
                     state = state.assigned(parameters, is_forced=is_forced)
                     is_soft = is_soft if parameters.soft_failure is None else parameters.soft_failure
                 case TryEach() | RunSequence() | Check() | Act():
                     selected = state.selected
                     for name in selected:
-                        self._run.count()
+                        self._run.count(1)
                         state = self._one(command, attrs.evolve(state, selected=(name,)), name, is_soft=is_soft)
                     state = attrs.evolve(state, selected=selected)
                 case _ as never:
@@ -224,11 +232,14 @@ class Processor:
 
     # What conditions and directives need.
 
-    def _names(self, indices: tuple[int, ...]) -> tuple[str, ...]:
+    def _selected(self, indices: tuple[int, ...]) -> tuple[str, ...]:
         return tuple(map(self.name_of, indices))
 
     def name_of(self, index: int) -> str:
         """What a component is called; a manifest that is only depended on has a name that no component has."""
+        return self._names[index]
+
+    def _name(self, index: int) -> str:
         common = self._manifest.common
         if index < len(common.components):
             return id_text((*self._prefix, *common.components[index]))
@@ -243,9 +254,17 @@ class Processor:
         """A payload that this manifest names."""
         return Fetched(uri, size_bytes, self._home if is_integrated(uri) else "")
 
+    def compares(self, size_bytes: int) -> None:
+        """So many bytes are hashed, which is work too.
+
+        Raises:
+            PackageError: there is too much of it.
+        """
+        self._run.count(size_bytes // _COMPARED_BYTES)
+
     def is_dependency(self, name: str) -> bool:
         """Whether a component is a manifest that this one depends on."""
-        return any(self.name_of(index) == name for index in self._manifest.common.dependencies)
+        return name in self._dependencies
 
     def dependency(self, state: MachineState, name: str) -> tuple[Opened, Fetched]:
         """The manifest that a component holds.
@@ -274,12 +293,11 @@ class Processor:
             most = limits.max_dependency_depth
             raise too_much("manifests that depend on one another", most + 1, "max_dependency_depth", most)
         opened, content = self.dependency(state, name)
-        prefixes = self._manifest.common.dependencies
-        (prefix,) = (each for index, each in prefixes.items() if self.name_of(index) == name)
+        self._run.count(len(opened.manifest.common.scope.indices))
         inner = Processor(
             opened.manifest,
             self._run,
-            prefix=(*self._prefix, *prefix),
+            prefix=(*self._prefix, *self._dependencies[name]),
             home=content.home + content.uri,
             depth=self._depth + 1,
         )
@@ -325,6 +343,7 @@ def _check_content(processor: Processor, state: MachineState, name: str) -> Mach
     wanted = state.parameters_of(name).content
     if wanted is None:
         return _unset("the content")
+    processor.compares(len(wanted))
     return _compare(processor, state, name, SuitDigest(Hash.SHA256, Hash.SHA256.digest(wanted)), len(wanted))
 
 
@@ -340,6 +359,7 @@ def _compare(
             is_held = held is not None and digest.kind is Hash.SHA256 and same(held, digest.value)
             return state if is_held else _fails(f"component {name} does not hold what it has to, or nobody knows")
         case Written(data) as content:
+            processor.compares(len(data))
             is_met = Expectation(content, digest, size).is_met_by(digest.kind.digest(data), len(data))
             return state if is_met else refusal_error(Refusal.DIGEST_MISMATCH, f"what is written to component {name}")
         case content:
@@ -351,7 +371,9 @@ def _compare_manifest(
 ) -> MachineState | PackageError:
     """Of a manifest that is depended on, the manifest is compared, not its envelope; who signed it was judged."""
     opened, _ = processor.dependency(state, name)
-    if not digest.holds(opened.members[Key.MANIFEST].data):
+    data = opened.members[Key.MANIFEST].data
+    processor.compares(len(data))
+    if not digest.holds(data):
         return digest.mismatch("a manifest that is depended on")
     return attrs.evolve(state, matched=state.matched | {name})
 
