@@ -135,7 +135,15 @@ class Client:
             raise UsageError(f"call {number} has no block to be stored now")
         call.batch.begin(now)
         if call.batch.is_due(now):  # what was under way has come meanwhile
-            self.bodies.hand_over(call, now)
+            if self.messages.is_reliable:
+                call.phase = _ANSWER
+                self.ask_ahead(call, now)
+                if call.batch.size_bytes:
+                    self.bodies.offer(call, now)
+            else:
+                self.bodies.hand_over(call, now)
+        elif call.token is not None:  # asked ahead
+            call.phase = _ANSWER
         else:
             self.go_on(call, now)
 
@@ -176,6 +184,15 @@ class Client:
                 self.want(call, now)
                 return
         self._send(call, next_payload(call), now)
+
+    def ask_ahead(self, call: Call, now: float) -> None:
+        """Over a stream: have the next blocks come while the caller stores these, unless it is busy with earlier ones.
+
+        Nothing is lost on a stream, so whatever comes can be held until the caller is ready. If there is nothing more
+        to be asked for, the call ends here, and the caller gets the blocks at hand before it hears of that.
+        """
+        if call.phase is _ANSWER:
+            self.ask(call, now)
 
     def want(self, call: Call, now: float) -> None:
         """Let the caller be asked for the next bytes of the body up: whole blocks, and all that is left at the end."""

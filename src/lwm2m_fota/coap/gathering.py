@@ -100,7 +100,12 @@ class Gathering:
             return
         if not call.note_block(repeated=call.repeated):
             self._take_pull_lane(call, message, now)
-        if not (block.payload and call.batch.add(block.payload, now) and self.offer(call, now)):
+        full = len(block.payload) > 0 and call.batch.add(block.payload, now)
+        if self._client.messages.is_reliable:
+            self._client.ask_ahead(call, now)
+            if full and call.batch.size_bytes:
+                self.offer(call, now)
+        elif not (full and self.offer(call, now)):
             self._client.go_on(call, now)
 
     def _whole(self, call: Call, message: Message, have: int, now: float) -> None:
@@ -120,7 +125,10 @@ class Gathering:
         if isinstance(call.body, Stream):
             call.batch.clear(0)
             self._events.append(BodyRestarted(call.number, reason))
+        phase = call.phase
         self._client.ask(call, now)
+        if phase is _PROCEED:  # the caller has blocks still
+            call.phase = phase
 
     # -- to the caller
 

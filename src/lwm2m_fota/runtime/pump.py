@@ -264,6 +264,8 @@ class Pump:
         endpoint = self._endpoint
         try:
             while endpoint.events:
+                if endpoint.outbox:  # the peer goes on while we are busy
+                    self._transmit()
                 for event in endpoint.take_events():
                     try:
                         self._hand_out(event)

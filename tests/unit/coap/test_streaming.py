@@ -329,6 +329,114 @@ def test_pull_from_anywhere(coap, size, offset, window):
     assert (done[-1].message.code, got) == (0x45, body)
 
 
+def two_blocks(token, num, more=True, etag="01"):
+    """The answer with blocks `num` and `num + 1`."""
+    block2 = num << 4 | more << 3 | 7
+    value = block2.to_bytes((block2.bit_length() + 7) // 8, "big").hex()
+    options = f"41{etag}d{len(value) // 2}06{value}"
+    return f"e1{2048 + 1 + len(options) // 2 - 269:04x}45{token}{options}ff{'00' * 2048}"
+
+
+def fetching(coap, *tokens, **stream):
+    client = make(coap, *tokens)
+    call = client.request("peer", Request(1, FIRMWARE), 0.0, body=Stream(**stream))
+    sent(client)
+    return client, call
+
+
+def brief(events):
+    return [(type(event).__name__, getattr(event, "offset", None)) for event in events]
+
+
+def test_the_next_blocks_are_asked_for_while_the_caller_stores_these(coap):
+    client, call = fetching(coap, "c0", "c1", "c2", "c3")
+    assert brief(feed(client, two_blocks("c0", 0))) == [("BlockArrived", 0)]
+    assert sent(client) == ["5101c1b26677c127"]
+    client.proceed(call, 0.0)
+    assert sent(client) == []  # it is asked for already
+    assert brief(feed(client, two_blocks("c1", 2))) == [("BlockArrived", 2048)]
+    assert sent(client) == ["5101c2b26677c147"]
+
+
+def test_a_slow_caller_gets_the_next_blocks_when_it_is_ready_and_no_more_are_asked_for_before(coap):
+    client, call = fetching(coap, "c0", "c1", "c2")
+    assert brief(feed(client, two_blocks("c0", 0))) == [("BlockArrived", 0)]
+    assert sent(client) == ["5101c1b26677c127"]
+    assert feed(client, two_blocks("c1", 2)) == []
+    assert sent(client) == []
+    client.proceed(call, 60.0)
+    assert brief(client.take_events()) == [("BlockArrived", 2048)]
+    assert sent(client) == ["5101c2b26677c147"]
+
+
+def test_the_end_comes_to_a_slow_caller_too(coap):
+    client, call = fetching(coap, "c0", "c1")
+    feed(client, two_blocks("c0", 0))
+    first, second = feed(client, two_blocks("c1", 2, more=False))
+    assert (first.offset, first.last, second.message.code) == (2048, True, 0x45)
+    client.proceed(call, 0.0)
+    assert client.take_events() == []
+
+
+def test_a_body_that_begins_anew_while_the_caller_stores_the_former(coap):
+    client, call = fetching(coap, "c0", "c1", "c2", "c3")
+    feed(client, two_blocks("c0", 0))
+    assert brief(feed(client, two_blocks("c1", 2, etag="02"))) == [("BodyRestarted", None)]
+    assert sent(client) == ["5101c1b26677c127", "6101c2b26677c10750"]
+    assert feed(client, two_blocks("c2", 0, etag="02")) == []
+    client.proceed(call, 60.0)  # of the block of the former
+    assert brief(client.take_events()) == [("BlockArrived", 0)]
+    assert sent(client) == ["5101c3b26677c127"]
+
+
+def test_blocks_that_no_more_can_follow_are_handed_over_before_the_call_fails(coap):
+    last_pair = (1 << 20) - 2
+    client, call = fetching(coap, "c0", offset=last_pair << 10, etag=b"\x01", max_body_bytes=1 << 40)
+    arrived, failed = feed(client, two_blocks("c0", last_pair))
+    assert (arrived.offset, arrived.last) == (last_pair << 10, False)
+    assert (type(failed), failed.reason) == (CallFailed, FailureReason.PROTOCOL)
+    client.proceed(call, 0.0)
+    assert client.take_events() == []
+
+
+def test_so_are_blocks_that_a_slow_caller_was_not_ready_for(coap):
+    pair_before = (1 << 20) - 4
+    client, call = fetching(coap, "c0", "c1", offset=pair_before << 10, etag=b"\x01", max_body_bytes=1 << 40)
+    assert len(feed(client, two_blocks("c0", pair_before))) == 1
+    assert feed(client, two_blocks("c1", pair_before + 2)) == []
+    client.proceed(call, 60.0)
+    arrived, failed = client.take_events()
+    assert (arrived.offset, type(failed)) == (pair_before + 2 << 10, CallFailed)
+
+
+@given(size=st.integers(1, 300_000), slow=st.lists(st.booleans(), max_size=40), units=st.sampled_from((1, 3, 64)))
+def test_pull_by_a_slow_caller(coap, size, slow, units):
+    """It stores some of the blocks only when nothing moves any more."""
+    body, can, slowness = body_of(size), Capabilities((units + 1) * 1024, block_wise=True), iter(slow)
+    client = make(coap, can=can)
+    pair = pair_of(coap, client, make(coap, can=can), Store(body))
+    done, got, storing = [], bytearray(), []
+    call = client.request("server", Request(1, FIRMWARE), 0.0, body=Stream())
+
+    def react(event):
+        if not isinstance(event, BlockArrived):
+            done.append(event)
+            return
+        assert event.offset == len(got)
+        got.extend(event.payload)
+        if next(slowness, False):
+            storing.append(event)
+        elif not event.last:
+            client.proceed(call, 0.0)
+
+    pair.settle(react)
+    while storing:
+        storing.clear()
+        client.proceed(call, 0.0)
+        pair.settle(react)
+    assert (only(done).message.code, bytes(got)) == (0x45, body)
+
+
 @pytest.mark.parametrize("szx", [6, 2])
 def test_pull_in_blocks_of_a_size_that_is_asked_for(coap, szx):
     body = body_of(5000)
