@@ -1,12 +1,13 @@
 """What every benchmark shares: one core, contestants that take turns, medians, a header, a table, JSON."""
 
+import contextlib
 import gc
 import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar, final
@@ -15,6 +16,9 @@ import attrs
 
 MIN_ROUNDS: Final = 5
 """Fewer give no median that a goal may be judged by."""
+
+CORES: Final = frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ())
+"""The cores that this process was given at its start; empty where the system does not tell."""
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -99,6 +103,22 @@ def pin() -> int | None:
     return core
 
 
+def other_core() -> int | None:
+    """A core beside the one that `pin` chose; None if there is none."""
+    return max(CORES - os.sched_getaffinity(0), default=None) if CORES else None
+
+
+@contextlib.contextmanager
+def started_on(core: int) -> Iterator[None]:
+    """Processes that are started in here run on this core."""
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
+
+
 def alternate(contestants: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
     """Let each contestant run once to warm up, then once in each round; every round begins with another one.
 
@@ -133,7 +153,7 @@ def header(core: int | None, rounds: int, packages: Iterable[str]) -> list[str]:
     return [
         time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         f"{_processor()}, {os.cpu_count()} cores{load}; "
-        + ("not pinned" if core is None else f"all processes on core {core}"),
+        + ("not pinned" if core is None else f"on core {core} unless the name says otherwise"),
         f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.release()}",
         versions,
         f"medians of {rounds} rounds, contestants take turns",

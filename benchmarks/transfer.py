@@ -8,15 +8,17 @@ Groups of figures, all by default:
   and over a relay with a round trip of 50 ms;
 - `schemes`: pulls over coap+tcp against aiocoap, over coaps with a pre-shared key against coap, and over http against
   curl;
+- `apart`: pulls over coap+tcp against aiocoap where each end has a core of its own, as a device and its server have;
+  left out on a machine with one core;
 - `schemes-memory`: how much either end grows with 256 MiB over these;
 - `sets`: transfers by sets of blocks (Q-Block), against Block of libcoap and of ours;
 - `path`: the same against Block of ours over a path with a round trip of 50 ms, with and without loss, in virtual time.
 
-Each transfer runs between two processes on one core, from file to file, for every contestant in the same way. What is
-timed begins with the first request and ends when the receiver has the file and the sender the last answer; starting
-processes and opening sockets is not in it. After each transfer the received bytes are compared. The goals are judged
-by the clock; the processor time of both ends together is shown beside it, for a machine that has other work. The files
-lie in memory where the system offers that: a disk that is made to sync says nothing about a protocol.
+Each transfer runs between two processes, on one core but for `apart`, from file to file, for every contestant in the
+same way. What is timed begins with the first request and ends when the receiver has the file and the sender the last
+answer; starting processes and opening sockets is not in it. After each transfer the received bytes are compared. The
+goals are judged by the clock; the processor time of both ends together is shown beside it, for a machine that has other
+work. The files lie in memory where the system offers that: a disk that is made to sync says nothing about a protocol.
 """
 
 import argparse
@@ -49,6 +51,7 @@ GROUPS: Final[dict[str, Group]] = {
     "memory": transfer_memory.run,
     "window": transfer_window.run,
     "schemes": transfer_schemes.run,
+    "apart": transfer_schemes.run_apart,
     "schemes-memory": transfer_schemes.run_memory,
     "sets": transfer_sets.run,
     "path": transfer_sets_path.run,
@@ -64,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=DEFAULT_SIZES,
         metavar="SIZE",
-        help="of `speed` and `schemes`, such as 64KiB or 1MiB (default: 64KiB 1MiB 8MiB 32MiB)",
+        help="of `speed`, `schemes` and `apart`, such as 64KiB or 1MiB (default: 64KiB 1MiB 8MiB 32MiB)",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw speed over size, as SVG")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import transfer_aiocoap, transfer_memory, transfer_ours
-from benchmarks.harness import Cost, Figure, alternate, at_least, at_most, median
+from benchmarks.harness import Cost, Figure, alternate, at_least, at_most, median, other_core, started_on
 from benchmarks.transfer_ours import pull_over
 from benchmarks.ways import Way, a_block, contestant, package_of, size_text
 
@@ -24,7 +24,7 @@ _SECURE_SIZE: Final = 8 << 20
 _OTHERS: Final = ("coaps", "coap+tcp", "http")
 
 AIOCOAP_GOALS: Final = {8 << 20: 2.0, 32 << 20: 4.0}
-"""How many times faster than aiocoap over TCP, by size."""
+"""How many times faster than aiocoap over TCP, by size; on one core, and with one for each end."""
 
 SECURE_GOAL: Final = 0.5
 """The share of the speed of coap that coaps has at 8 MiB."""
@@ -32,6 +32,7 @@ SECURE_GOAL: Final = 0.5
 GROWTH_GOAL: Final = 1.10
 """How much dearer a byte may be at 32 MiB than at 1 MiB."""
 
+TCP: Final = "coap+tcp"
 AIOCOAP: Final = "coap+tcp.aiocoap"
 CURL: Final = "http.curl"
 CURL_FILE: Final = "received.bin"
@@ -76,6 +77,39 @@ def run(options: argparse.Namespace, folder: Path) -> list[Figure]:
     return figures_of(costs)
 
 
+def run_apart(options: argparse.Namespace, folder: Path) -> list[Figure]:
+    """Measure coap+tcp with a core for each end, as a device and its server have; nothing where there is one core."""
+    core = other_core()
+    if core is None:
+        return []
+    with contextlib.ExitStack() as ends:
+        field: dict[tuple[str, int], Callable[[], Cost]] = {}
+        for size in options.size:
+            package = package_of(folder, size)
+            for name in (TCP, AIOCOAP):
+                with started_on(core):
+                    field[name, size] = contestant(WAYS[name], package, folder / f"{name}-{size}", ends)
+        costs = {key: median(each) for key, each in alternate(field, options.rounds).items()}
+    return apart_figures_of(costs)
+
+
+def apart_figures_of(costs: dict[tuple[str, int], Cost]) -> list[Figure]:
+    """What was measured with a core for each end, with the goals."""
+    figures: list[Figure] = []
+    for (way, size), cost in costs.items():
+        name = f"transfer.pull.{size_text(size)}.apart.{way}"
+        figures += a_block(name, cost, size)
+        if way == TCP:
+            figures.append(_over_aiocoap(name, costs[AIOCOAP, size].wall_s / cost.wall_s, size))
+    return figures
+
+
+def _over_aiocoap(name: str, ratio: float, size: int) -> Figure:
+    figure = Figure(name=f"{name}.over_aiocoap", value=ratio, unit="times")
+    goal, against = AIOCOAP_GOALS.get(size), f"aiocoap {version('aiocoap')} over TCP"
+    return figure if goal is None else at_least(figure, against, ratio, goal)
+
+
 def run_memory(_options: argparse.Namespace, folder: Path) -> list[Figure]:
     """Measure once how much both ends grow."""
     return transfer_memory.growth_of({f"pull.{scheme}": pull_over(scheme) for scheme in _OTHERS}, folder)
@@ -87,11 +121,8 @@ def figures_of(costs: dict[tuple[str, int], Cost]) -> list[Figure]:
     for (way, size), cost in costs.items():
         name = f"transfer.pull.{size_text(size)}.{way}"
         figures += a_block(name, cost, size)
-        if way == "coap+tcp" and (AIOCOAP, size) in costs:
-            ratio = costs[AIOCOAP, size].wall_s / cost.wall_s
-            figure = Figure(name=f"{name}.over_aiocoap", value=ratio, unit="times")
-            goal, against = AIOCOAP_GOALS.get(size), f"aiocoap {version('aiocoap')} over TCP"
-            figures.append(figure if goal is None else at_least(figure, against, ratio, goal))
+        if way == TCP and (AIOCOAP, size) in costs:
+            figures.append(_over_aiocoap(name, costs[AIOCOAP, size].wall_s / cost.wall_s, size))
         if way == "coaps" and ("coap", size) in costs:
             ratio = costs["coap", size].wall_s / cost.wall_s
             figure = Figure(name=f"{name}.over_coap", value=ratio, unit="times")

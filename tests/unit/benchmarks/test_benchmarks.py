@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -84,13 +85,42 @@ def test_the_other_schemes_have_goals_of_their_own(harness):
     }
 
 
+def test_over_tcp_the_goals_are_the_same_with_a_core_for_each_end(harness):
+    schemes = importlib.import_module("benchmarks.transfer_schemes")
+    times = {("coap+tcp", 8): 0.1, ("coap+tcp.aiocoap", 8): 0.19, ("coap+tcp", 32): 0.3, ("coap+tcp.aiocoap", 32): 1.2}
+    costs = {(way, mib << 20): harness.Cost(value, value) for (way, mib), value in times.items()}
+    found = {each.name: (each.ratio, each.goal, each.met) for each in schemes.apart_figures_of(costs) if each.ratio}
+    assert found == {
+        "transfer.pull.8MiB.apart.coap+tcp.over_aiocoap": (pytest.approx(1.9), ">= 2", False),
+        "transfer.pull.32MiB.apart.coap+tcp.over_aiocoap": (pytest.approx(4), ">= 4", True),
+    }
+
+
+def test_an_end_is_started_on_another_core(harness, monkeypatch):
+    if not harness.CORES:
+        pytest.skip("this system has no affinities")
+    own = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {max(own)})
+        assert harness.other_core() != max(own)
+        with harness.started_on(min(own)):
+            assert os.sched_getaffinity(0) == {min(own)}
+        assert os.sched_getaffinity(0) == {max(own)}
+        monkeypatch.setattr(harness, "CORES", frozenset({max(own)}))
+        assert harness.other_core() is None
+    finally:
+        os.sched_setaffinity(0, own)
+
+
 def test_packages_go_over_all_schemes(transfer, tmp_path):
     path = tmp_path / "figures.json"
-    done = transfer("--only", "schemes", "--size", "5000", "--rounds", "1", "--json", str(path))
+    done = transfer("--only", "schemes", "apart", "--size", "5000", "--rounds", "1", "--json", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     values = {figure["name"]: figure["value"] for figure in json.loads(path.read_text())}
     ways = ("coap", "coaps", "coap+tcp", "coap+tcp.aiocoap", "http")
     assert all(values[f"transfer.pull.5000B.{way}.rate"] > 0 for way in ways)
+    apart = [values.get(f"transfer.pull.5000B.apart.{way}.rate") for way in ("coap+tcp", "coap+tcp.aiocoap")]
+    assert apart == [None, None] if os.cpu_count() == 1 else all(apart)
 
 
 def test_sets_over_a_long_path_cost_a_round_trip_for_ten_blocks(harness, tmp_path):
