@@ -1,6 +1,7 @@
 """COSE messages as packages: an image that is authenticated, or an encrypted package."""
 
 import hashlib
+import tracemalloc
 
 import attrs
 import pytest
@@ -267,10 +268,33 @@ def test_what_is_held_is_limited_with_the_head(trust, messages, sealed):
         with pytest.raises(PackageError, match="max_held_bytes") as caught:
             verifier.feed(data[:60])
         assert caught.value.result == 3, name
+    data = messages["sign1 eddsa"]
+    verifier = PackageVerifier(trust, formats=default_formats().with_format(CoseFormat(max_held_bytes=len(IMAGE) - 1)))
     with pytest.raises(PackageError, match="max_held_bytes") as caught:
-        verify(trust, messages["sign1 eddsa"], max_held_bytes=len(IMAGE) - 1)
+        verifier.feed(data[: data.index(IMAGE) + 1])
     assert caught.value.result == 3
     assert verify(trust, messages["sign1"], max_held_bytes=0)
+
+
+def test_a_key_that_is_not_trusted_is_known_with_the_head(messages):
+    for name in ("sign1", "sign1 eddsa", "mac0"):
+        with pytest.raises(IntegrityError, match="untrusted key"):
+            PackageVerifier(TrustPolicy()).feed(messages[name][: messages[name].index(IMAGE) + 1])
+
+
+def test_an_image_with_many_signatures_is_held_once(trust, key_of):
+    image = bytes(1 << 20)
+    data = sign(image, [signer(key_of, KeyType.ED25519)] * 16)
+    formats = default_formats().with_format(CoseFormat(max_held_bytes=len(image)))
+    tracemalloc.start()
+    verifier = PackageVerifier(trust, formats=formats)
+    for at in range(0, len(data), 4096):
+        verifier.feed(memoryview(data)[at : at + 4096])
+    package = verifier.finish()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(package.signers) == 16
+    assert most < len(image) + (128 << 10)
 
 
 @pytest.mark.parametrize("step", [1, 1000])

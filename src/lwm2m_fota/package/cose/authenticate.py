@@ -18,7 +18,7 @@ from lwm2m_fota.package.cose.message import (
     Headers,
 )
 from lwm2m_fota.package.cose.names import KEY_WRAPS, MACS, SIGNATURES, Alg, Label, MacWay, SignatureWay, alg_name
-from lwm2m_fota.package.cose.proofs import Code, HashedSignature, HeldSignature, NoProof, Proof
+from lwm2m_fota.package.cose.proofs import Code, HashedSignature, HeldPayload, HeldSignature, NoProof, Proof
 from lwm2m_fota.package.cose.rules import CoseRules
 from lwm2m_fota.package.crypto import PublicKey, SecretKey
 from lwm2m_fota.package.crypto.secret import MAX_SECRET_BYTES
@@ -39,7 +39,7 @@ def authenticate(
     message: Authenticated,
     ring: KeyRing,
     *,
-    payload: Data | None = None,
+    payload: Data | HeldPayload | None = None,
     external_aad: bytes = b"",
     rules: CoseRules = CoseRules.STRICT,
 ) -> Authentication:
@@ -48,19 +48,27 @@ def authenticate(
     Args:
         message: the message.
         ring: the keys, at a time and under a policy.
-        payload: the content, if it is detached from the message.
+        payload: the content, if it is detached from the message; one that is held needs no further copy.
         external_aad: what was signed beside it.
         rules: how much is asked.
 
     Raises:
         IntegrityError: the payload is detached and was not given, or the other way round.
     """
-    content: Data | None = message.payload if payload is None else payload
+    content: Data | HeldPayload | None = message.payload if payload is None else payload
     if content is None or (payload is not None and message.payload is not None):
         where = "detached from the message and was not given" if content is None else "in the message and beside it"
         raise refusal_error(Refusal.MALFORMED, f"the payload is {where}")
     size = len(content)
-    proofs = _proofs(message, _Frame(ring, external_aad, size, rules, size))
+    frame = _Frame(ring, external_aad, size, rules, size)
+    if isinstance(content, HeldPayload):
+        frame.held = content
+        proofs = _proofs(message, frame)
+        content = content.payload
+    else:
+        proofs = _proofs(message, frame)
+        if frame.held is not None:
+            frame.held.update(content)
     for proof, _ in proofs:
         proof.update(content)
     return _outcome(proofs)
@@ -79,7 +87,7 @@ class PayloadCheck:
         max_held_bytes: the longest payload that is held for EdDSA; a longer one leaves a fault.
     """
 
-    __slots__ = ("_left", "_proofs")
+    __slots__ = ("_held", "_left", "_proofs")
 
     def __init__(
         self,
@@ -92,7 +100,16 @@ class PayloadCheck:
         max_held_bytes: int = DEFAULT_MAX_HELD_BYTES,
     ) -> None:
         self._left = payload_bytes
-        self._proofs = _proofs(message, _Frame(ring, external_aad, payload_bytes, rules, max_held_bytes))
+        frame = _Frame(ring, external_aad, payload_bytes, rules, max_held_bytes)
+        self._proofs = _proofs(message, frame)
+        self._held = frame.held
+
+    @property
+    def at_best(self) -> Authentication:
+        """What would come of it if everything held that may hold: what is not enough now will never be."""
+        signers = tuple(signer for proof, _ in self._proofs for signer in proof.candidates)
+        hopeless = (proof.faults for proof, _ in self._proofs if not proof.candidates)
+        return Authentication(signers, tuple(fault for faults in hopeless for fault in faults))
 
     def update(self, data: Data) -> None:
         """Take the next bytes of the payload.
@@ -103,6 +120,8 @@ class PayloadCheck:
         self._left -= len(data)
         if self._left < 0:
             raise UsageError("the payload is longer than was said")
+        if self._held is not None:
+            self._held.update(data)
         for proof, _ in self._proofs:
             proof.update(data)
 
@@ -156,9 +175,9 @@ def _proofs(message: Authenticated, frame: "_Frame") -> _Proofs:
 
 @final
 class _Frame:
-    """What all signatures and codes of one message have in common."""
+    """What all signatures and codes of one message have in common; `held` is the payload, if one of them needs that."""
 
-    __slots__ = ("external_aad", "is_strict", "max_held_bytes", "payload_bytes", "ring")
+    __slots__ = ("external_aad", "held", "is_strict", "max_held_bytes", "payload_bytes", "ring")
 
     def __init__(
         self, ring: KeyRing, external_aad: bytes, payload_bytes: int, rules: CoseRules, max_held_bytes: int
@@ -168,6 +187,7 @@ class _Frame:
         self.payload_bytes = payload_bytes
         self.is_strict = rules is _STRICT
         self.max_held_bytes = max_held_bytes
+        self.held: HeldPayload | None = None
 
     def one_of_several(self, body: bytes, headers: Headers) -> Proof:
         """Begin to check a signature of a COSE_Sign."""
@@ -188,7 +208,9 @@ class _Frame:
         if not way.is_pure:
             return HashedSignature(keys, faults, prefix, way)
         if self.payload_bytes <= self.max_held_bytes:
-            return HeldSignature(keys, faults, prefix, self.payload_bytes)
+            if self.held is None:
+                self.held = HeldPayload(self.payload_bytes, len(prefix))
+            return HeldSignature(keys, faults, prefix, self.held)
         detail = f"EdDSA over {self.payload_bytes} bytes, at most {self.max_held_bytes} are held (max_held_bytes)"
         return NoProof([*faults, Fault(Refusal.VERIFIER_MEMORY, detail)])
 

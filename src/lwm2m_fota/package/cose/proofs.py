@@ -37,14 +37,20 @@ class Proof(Protocol):
         """Why it does not hold, if it does not."""
         ...
 
+    @property
+    def candidates(self) -> Sequence[Signer]:
+        """Whose it may be; of none, nothing can come of it any more."""
+        ...
+
 
 @final
 class NoProof:
     """Nothing to be tried."""
 
-    __slots__ = ("faults",)
+    __slots__ = ("candidates", "faults")
 
     def __init__(self, faults: Sequence[Fault]) -> None:
+        self.candidates: Sequence[Signer] = ()
         self.faults = faults
 
     def update(self, data: Data) -> None:
@@ -71,6 +77,11 @@ class HashedSignature:
         """What is wrong with other keys, and that the signature does not hold with these."""
         return (*self._faults, _does_not_hold(self._keys))
 
+    @property
+    def candidates(self) -> Sequence[Signer]:
+        """The keys that are tried."""
+        return [signer for signer, _ in self._keys]
+
     def holds(self, value: bytes) -> Signer | None:
         """The first key whose signature this is."""
         digest = self._context.digest()
@@ -82,22 +93,31 @@ class HashedSignature:
 
 
 @final
-class HeldSignature:
-    """EdDSA: over the message, which is held whole."""
+class HeldPayload:
+    """A payload that is held whole, once for all signatures over it: in front is room for what each of them precedes.
 
-    __slots__ = ("_at", "_faults", "_held", "_keys")
+    Args:
+        payload_bytes: its length.
+        room_bytes: the room; `reserve` makes more of it.
+    """
 
-    def __init__(self, keys: PublicWays, faults: Sequence[Fault], prefix: bytes, payload_bytes: int) -> None:
-        self._keys = keys
-        self._held = bytearray(len(prefix) + payload_bytes)
-        self._held[: len(prefix)] = prefix
-        self._at = len(prefix)
-        self._faults = faults
+    __slots__ = ("_at", "_held", "_room")
 
-    @property
-    def faults(self) -> Sequence[Fault]:
-        """What is wrong with other keys, and that the signature does not hold with these."""
-        return (*self._faults, _does_not_hold(self._keys))
+    def __init__(self, payload_bytes: int, room_bytes: int) -> None:
+        self._room = self._at = room_bytes
+        self._held = bytearray(room_bytes + payload_bytes)
+
+    def __len__(self) -> int:
+        """The length of the payload."""
+        return len(self._held) - self._room
+
+    def reserve(self, room_bytes: int) -> None:
+        """Make room for something that precedes the payload; no view of it may be in use."""
+        missing = room_bytes - self._room
+        if missing > 0:
+            self._held[:0] = bytes(missing)
+            self._room += missing
+            self._at += missing
 
     def update(self, data: Data) -> None:
         """Hold the next bytes."""
@@ -105,9 +125,48 @@ class HeldSignature:
         self._held[self._at : end] = data
         self._at = end
 
+    @property
+    def payload(self) -> memoryview:
+        """The payload."""
+        return memoryview(self._held)[self._room :]
+
+    def behind(self, prefix: bytes) -> memoryview:
+        """The payload with something in front, for which there is room; until the next call."""
+        begin = self._room - len(prefix)
+        self._held[begin : self._room] = prefix
+        return memoryview(self._held)[begin:]
+
+
+@final
+class HeldSignature:
+    """EdDSA: over the message, which has to be there whole."""
+
+    __slots__ = ("_faults", "_held", "_keys", "_prefix")
+
+    def __init__(self, keys: PublicWays, faults: Sequence[Fault], prefix: bytes, held: HeldPayload) -> None:
+        self._keys = keys
+        self._prefix = prefix
+        self._held = held
+        self._faults = faults
+        held.reserve(len(prefix))
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """What is wrong with other keys, and that the signature does not hold with these."""
+        return (*self._faults, _does_not_hold(self._keys))
+
+    @property
+    def candidates(self) -> Sequence[Signer]:
+        """The keys that are tried."""
+        return [signer for signer, _ in self._keys]
+
+    def update(self, data: Data) -> None:
+        """The payload is held elsewhere."""
+
     def holds(self, value: bytes) -> Signer | None:
         """The first key whose signature this is."""
-        return next((signer for signer, key in self._keys if key.verify(value, self._held)), None)
+        message = self._held.behind(self._prefix)
+        return next((signer for signer, key in self._keys if key.verify(value, message)), None)
 
 
 @final
@@ -126,6 +185,11 @@ class Code:
     def faults(self) -> Sequence[Fault]:
         """What is wrong with other keys, and that the code does not hold with these."""
         return (*self._faults, _does_not_hold(self._keys))
+
+    @property
+    def candidates(self) -> Sequence[Signer]:
+        """Whose secrets are tried."""
+        return [signer for signer, _ in self._keys]
 
     def update(self, data: Data) -> None:
         """Take the next bytes."""

@@ -25,6 +25,7 @@ from lwm2m_fota.package.cose.message import (
     build_message,
 )
 from lwm2m_fota.package.cose.names import CoseTag
+from lwm2m_fota.package.cose.proofs import HeldPayload
 from lwm2m_fota.package.crypto.content import ContentCipher
 from lwm2m_fota.package.formats.base import InnerPackage, PackageContext, PackageParser
 from lwm2m_fota.package.formats.digests import MAX_DIGEST_BYTES, refuse_digest
@@ -53,6 +54,7 @@ _STARTS: Final[Mapping[bytes, CoseTag]] = MappingProxyType(
 """The first bytes of each kind."""
 
 _STEP_BYTES: Final = 8192
+_FRAME_BYTES: Final = 64
 _BYTES_MAJOR: Final = 2
 _INDEFINITE: Final = 0x5F
 _NULL: Final = 0xF6
@@ -195,7 +197,7 @@ class _CoseParser:
                         f"a content of {head.content_bytes} bytes with keys behind it, at most "
                         f"{self._limits.max_held_bytes} are held (max_held_bytes)",
                     )
-                return _Held(head, self._context)
+                return _Held(head, self._context, self._limits.max_tail_bytes)
 
 
 def _read_head(data: bytes) -> _Head | None:
@@ -275,6 +277,7 @@ class _Checked:
                 )
             case _:
                 raise AssertionError
+        context.trust.judge(self._check.at_best, context.ring.now)
 
     def take(self, data: memoryview) -> None:
         if len(self._start) < MAX_DIGEST_BYTES:
@@ -346,25 +349,21 @@ class _Opened:
 class _Held:
     """The content of a message whose keys are named behind it."""
 
-    __slots__ = ("_at", "_content", "_context", "_head")
+    __slots__ = ("_context", "_head", "_held", "take")
 
-    def __init__(self, head: _Head, context: PackageContext) -> None:
+    def __init__(self, head: _Head, context: PackageContext, max_tail_bytes: int) -> None:
         self._head = head
         self._context = context
-        self._content = bytearray(head.content_bytes)
-        self._at = 0
-
-    def take(self, data: memoryview) -> None:
-        end = self._at + len(data)
-        self._content[self._at : end] = data
-        self._at = end
+        # what is signed in front of the content: headers, and a word with a few lengths
+        self._held = HeldPayload(head.content_bytes, head.size_bytes + max_tail_bytes + _FRAME_BYTES)
+        self.take = self._held.update
 
     def finish(self, tail: list[object]) -> Verdict:
         message = self._head.message(self._context, *tail)
         if isinstance(message, CoseSign | CoseMac):
             rules = self._context.trust.cose_rules
-            authentication = authenticate(message, self._context.ring, payload=self._content, rules=rules)
-            return _image(self._head, authentication, self._content)
+            authentication = authenticate(message, self._context.ring, payload=self._held, rules=rules)
+            return _image(self._head, authentication, bytes(self._held.payload[:MAX_DIGEST_BYTES]))
         for cipher in _ciphers(message, self._context):
             if all(piece is not None for piece in self._pieces(cipher)):
                 inner = _open_inner(self._context)
@@ -375,7 +374,7 @@ class _Held:
 
     def _pieces(self, cipher: ContentCipher) -> Iterator[bytes | None]:
         """What is inside, in pieces, so that it is not held as a whole too; a last one of None if it does not hold."""
-        content, transform = memoryview(self._content), cipher.decryptor()
+        content, transform = self._held.payload, cipher.decryptor()
         for at in range(0, len(content), _STEP_BYTES):
             yield transform.update(content[at : at + _STEP_BYTES])
         yield transform.finish()

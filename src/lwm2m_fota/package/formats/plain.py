@@ -119,7 +119,8 @@ class PlainFormat:
 
         Raises:
             UnsupportedPackageError: the policy requires a signature, and none is there.
-            IntegrityError: the detached signature breaks the rules.
+            IntegrityError: the detached signature breaks the rules, or cannot be enough whatever the image is.
+            PackageError: the image is longer than what may be held for it.
         """
         if self.signature is None:
             if context.trust.requires_signature:
@@ -132,6 +133,7 @@ class PlainFormat:
             rules=context.trust.cose_rules,
             max_held_bytes=self.max_held_bytes,
         )
+        context.trust.judge(check.at_best, context.ring.now)
         return _SignedParser(check, self.signature.size_bytes)
 
 

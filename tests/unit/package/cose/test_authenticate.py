@@ -1,5 +1,7 @@
 """Who has signed a message, and why others have not."""
 
+import tracemalloc
+
 import attrs
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
@@ -9,6 +11,7 @@ from lwm2m_fota.errors import IntegrityError, UsageError
 from lwm2m_fota.package.cose.authenticate import PayloadCheck, authenticate
 from lwm2m_fota.package.cose.create import CoseSigner, DirectKey, WrappedKey, mac, mac0, sign, sign1
 from lwm2m_fota.package.cose.message import read_message
+from lwm2m_fota.package.cose.proofs import HeldPayload
 from lwm2m_fota.package.cose.rules import CoseRules
 from lwm2m_fota.package.crypto import Algorithm, Hash, KeyType, SecretKey
 from lwm2m_fota.package.crypto.keys import ecdsa_raw
@@ -331,3 +334,59 @@ def test_eddsa_holds_no_more_than_it_may(key_of, ring_of):
         found = check.finish()
         assert len(found.signers) == count
     assert [fault.refusal for fault in found.faults] == [Refusal.VERIFIER_MEMORY]
+
+
+def test_what_can_come_of_a_message_is_known_before_its_payload(key_of, ring_of, secret):
+    large, small = {"payload_bytes": 8, "max_held_bytes": 7}, {"payload_bytes": 8}
+    ed, ecdsa = (CoseSigner(key=key_of(kind), key_id=KID) for kind in (KeyType.ED25519, KeyType.P256))
+    both = read_message(sign(b"8 octets", [ed, ecdsa]))
+    ring = KeyRing(tuple(TrustedKey(each.key.public_key) for each in (ed, ecdsa)))
+    algorithms = [Algorithm.ED25519, Algorithm.ECDSA_P256]
+    for options, expected, refusals in ((small, algorithms, []), (large, algorithms[1:], [Refusal.VERIFIER_MEMORY])):
+        best = PayloadCheck(both, ring, **options).at_best
+        assert [each.algorithm for each in best.signers] == expected
+        assert [each.refusal for each in best.faults] == refusals
+    code = read_message(mac0(b"8 octets", DirectKey(key=secret, key_id=KID)))
+    assert [each.algorithm for each in PayloadCheck(code, ring_of(secret), **small).at_best.signers] == [MACS[5]]
+    assert not PayloadCheck(code, ring, **small).at_best.signers
+
+
+SIGNATURES_MOST = 16
+
+
+def signed_by_many(key_of, content, *, is_detached=False):
+    """A COSE_Sign with as many EdDSA signatures as a message may have, with headers of several lengths."""
+    curves = (KeyType.ED25519, KeyType.ED448)
+    signers = [
+        CoseSigner(key=key_of(curves[each % 2]), key_id=curves[each % 2].value.encode())
+        for each in range(SIGNATURES_MOST)
+    ]
+    trusted = [TrustedKey(key_of(each).public_key, key_id=each.value.encode()) for each in curves]
+    return read_message(sign(content, signers, is_detached=is_detached)), KeyRing(tuple(trusted))
+
+
+def test_the_payload_of_many_signatures_is_held_once(key_of):
+    content = bytes(1 << 20)
+    message, ring = signed_by_many(key_of, content, is_detached=True)
+    tracemalloc.start()
+    check = PayloadCheck(message, ring, payload_bytes=len(content), max_held_bytes=len(content))
+    for at in range(0, len(content), 4096):
+        check.update(memoryview(content)[at : at + 4096])
+    found = check.finish()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.signers) == SIGNATURES_MOST
+    assert most < len(content) + (64 << 10)
+
+
+@pytest.mark.parametrize("room", [0, 30, 1000])
+def test_a_payload_that_is_held_needs_no_further_copy(key_of, room):
+    message, ring = signed_by_many(key_of, PAYLOAD, is_detached=True)
+    for content, count in ((PAYLOAD, SIGNATURES_MOST), (bytes(len(PAYLOAD)), 0)):
+        held = HeldPayload(len(content), room)
+        for at in range(0, len(content), 100):
+            held.update(content[at : at + 100])
+        assert len(authenticate(message, ring, payload=held).signers) == count
+        assert held.payload == content
+    with pytest.raises(IntegrityError, match="in the message and beside it"):
+        authenticate(signed_by_many(key_of, PAYLOAD)[0], ring, payload=HeldPayload(5, 0))
