@@ -203,7 +203,7 @@ def verified_facts(found: VerifiedPackage) -> Facts:
         "components": [
             {"name": part.name, "version": part.version, "bytes": part.length_bytes} for part in found.components
         ],
-        "counters": {counter.name: counter.value for counter in found.counters},
+        "counters": [{"of": each.of.value, "name": each.name, "value": each.value} for each in found.counters],
         "dependencies": {needed.name: needed.minimum_version for needed in found.dependencies},
         "made_for": made_for,
         "checks": sorted(check.name.lower() for check in found.checks),

@@ -14,7 +14,7 @@ from lwm2m_fota.device.bay import Bay, BayListener
 from lwm2m_fota.device.bays import Bays
 from lwm2m_fota.device.contents import checked
 from lwm2m_fota.device.fetch import PackageFetcher
-from lwm2m_fota.device.floor import floor_after, floor_for
+from lwm2m_fota.device.floor import DeviceFloor
 from lwm2m_fota.device.installation import BOOT_OUTCOMES, Installation, InstallationListener
 from lwm2m_fota.device.installer import BatchInstaller, BatchReport, BootStatus, Part
 from lwm2m_fota.device.laws import Law
@@ -106,7 +106,7 @@ class Engine(BayListener, InstallationListener):
         self._state = around["state"]
         self._wall = around.get("wall_clock", time.time)
         self._finishes = settings.interrupted_install is InterruptedInstall.FINISH
-        self._floor = RollbackFloor()
+        self._floor = DeviceFloor()
         self._bays = Bays({area: bay(area, store) for area, store in images.items()})
         self._installation = Installation(installer, settings, offload, around["reboot"], self)
         self._deferral = WallAlarm(self._wall, self._deferral_due)
@@ -426,14 +426,14 @@ class Engine(BayListener, InstallationListener):
         return Part(instance=instance, version=version, package=package, image=image, component=component)
 
     def _floor_in(self, area: int) -> RollbackFloor:
-        return floor_for(self._floor, self._bays.instance_in(area))
+        return self._floor.of(self._bays.instance_in(area))
 
     def _raise_floor(self, package: VerifiedPackage, instance: int) -> None:
         """What was verified before another package was installed may be too old by now."""
-        problem = floor_for(self._floor, instance).problem(package.counters)
+        problem = self._floor.of(instance).problem(package.counters)
         if problem is not None:
             raise refusal_error(Refusal.ROLLBACK, problem)
-        before, self._floor = self._floor, floor_after(self._floor, package, instance)
+        before, self._floor = self._floor, self._floor.after(package.counters, instance)
         try:
             self._save()
         except StorageError:

@@ -1,26 +1,108 @@
 """The rollback floor of a device, which has one for each of its components and for each name that packages count by."""
 
-from lwm2m_fota.package.rollback import RollbackFloor
-from lwm2m_fota.package.types import WHOLE_PACKAGE, VerifiedPackage
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, Self, TypeAlias, final
+
+import attrs
+
+from lwm2m_fota.errors import SnapshotError, UsageError
+from lwm2m_fota.package.rollback import Counted, Counter, RollbackFloor
+
+_Own: TypeAlias = tuple[tuple[int, int], ...]
+
+_INSTANCE: Final = "instance"
+_EVERY: Final = "every"
+_KINDS: Final = {each.value: each for each in Counted}
+_OLD_WHOLE: Final = "image"
+_OLD_INSTANCE: Final = re.compile(_OLD_WHOLE + "/(0|[1-9][0-9]{0,4})", re.ASCII)
 
 
-def _kept_name(name: str, instance: int) -> str:
-    """Packages that name no component count for the one that receives them; other names mean the same everywhere."""
-    return f"{WHOLE_PACKAGE}/{instance}" if name == WHOLE_PACKAGE else name
+def _highest(own: Iterable[tuple[int, int]]) -> _Own:
+    found: dict[int, int] = {}
+    for instance, value in own:
+        found[instance] = max(found.get(instance, 0), value)
+    return tuple(sorted(found.items()))
 
 
-def floor_for(floor: RollbackFloor, instance: int) -> RollbackFloor:
-    """The part of a device's floor that a package for one component has to meet."""
-    mine, prefix = _kept_name(WHOLE_PACKAGE, instance), f"{WHOLE_PACKAGE}/"
-    marks = ((WHOLE_PACKAGE if name == mine else name, value) for name, value in floor.marks)
-    return RollbackFloor(tuple(mark for mark in marks if not mark[0].startswith(prefix)))
+@final
+@attrs.frozen
+class DeviceFloor:
+    """What packages must not be older than.
 
-
-def floor_after(floor: RollbackFloor, package: VerifiedPackage, instance: int) -> RollbackFloor:
-    """A device's floor once a package is installed in a component.
-
-    Raises:
-        UsageError: the names are more than a floor may have.
+    Attributes:
+        named: the marks of names, which mean the same whichever component receives the package.
+        own: the lowest counter of packages that name no component, by the instance that receives them.
     """
-    marks = ((_kept_name(counter.name, instance), counter.value) for counter in package.counters)
-    return floor.joined(RollbackFloor(tuple(marks)))
+
+    named: RollbackFloor = attrs.field(factory=RollbackFloor)
+    own: _Own = attrs.field(default=(), converter=_highest)
+
+    def of(self, instance: int) -> RollbackFloor:
+        """The part of it that a package for one component has to meet."""
+        return self.named.raised(Counter(None, value) for each, value in self.own if each == instance)
+
+    def after(self, counters: Iterable[Counter], instance: int) -> Self:
+        """The floor once a package with these counters is installed in a component.
+
+        Raises:
+            UsageError: the names are more than a floor may have.
+        """
+        counters = tuple(counters)
+        own = [(instance, each.value) for each in counters if each.name is None]
+        return type(self)(self.named.raised(each for each in counters if each.name is not None), (*self.own, *own))
+
+    def to_plain(self) -> list[list[object]]:
+        """What JSON can hold: each mark as its kind, its instance or name, and its value."""
+        every = self.named.every
+        marks: list[list[object]] = [[_INSTANCE, instance, value] for instance, value in self.own]
+        marks += [[mark.of.value, mark.name, mark.value] for mark in self.named.marks]
+        return marks if every is None else [*marks, [_EVERY, None, every]]
+
+    @classmethod
+    def from_plain(cls, plain: object) -> Self:
+        """What `to_plain` gave, or gave when marks had names alone.
+
+        Raises:
+            SnapshotError: it is something else.
+        """
+        marks = _from_names(plain) if isinstance(plain, Mapping) else plain
+        if not isinstance(marks, list):
+            raise SnapshotError("a rollback floor is damaged")
+        own, named, every = list[tuple[int, int]](), list[Counter](), None
+        for mark in marks:
+            match mark:
+                case [str(kind), str(name), int(value)] if kind in _KINDS and type(value) is int:
+                    named.append(Counter(name, value, _KINDS[kind]))
+                case [str(kind), int(instance), int(value)] if kind == _INSTANCE and _are_counts(instance, value):
+                    own.append((instance, value))
+                case [str(kind), None, int(value)] if kind == _EVERY and type(value) is int:
+                    every = value
+                case _:
+                    raise SnapshotError("a rollback floor is damaged")
+        try:
+            return cls(RollbackFloor(tuple(named), every=every), tuple(own))
+        except UsageError as error:
+            raise SnapshotError(f"a rollback floor is damaged: {error}") from error
+
+
+def _are_counts(*numbers: int) -> bool:
+    return all(type(each) is int and each >= 0 for each in numbers)
+
+
+def _from_names(plain: Mapping[object, object]) -> list[list[object]]:
+    """Marks as they were kept before they had kinds.
+
+    "image/1" was the mark of packages that name no component, in instance 1, and of a component of that name too; and a
+    component that is called "image" counted as one without a name. Such a mark counts for all that it may have meant.
+    """
+    marks: list[list[object]] = []
+    for name, value in plain.items():
+        if name == "":
+            marks.append([_EVERY, None, value])
+            continue
+        marks.append([Counted.COMPONENT.value, name, value])
+        own = _OLD_INSTANCE.fullmatch(name) if isinstance(name, str) else None
+        if own is not None:
+            marks += [[_INSTANCE, int(own[1]), value], [Counted.COMPONENT.value, _OLD_WHOLE, value]]
+    return marks

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final, NamedTuple, final
 
+from lwm2m_fota.device.floor import DeviceFloor
 from lwm2m_fota.errors import SnapshotError
 from lwm2m_fota.machines import coordinator_snapshot
 from lwm2m_fota.machines.component_profile import AdvancedProfile
@@ -12,7 +13,6 @@ from lwm2m_fota.machines.download_words import Checkpoint
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.snapshot import restore, snapshot
 from lwm2m_fota.machines.state import FirmwareMachine
-from lwm2m_fota.package.rollback import RollbackFloor
 
 SCHEMA: Final = 1
 
@@ -44,10 +44,10 @@ class Kept(NamedTuple):
 
     group: ComponentGroup
     places: tuple[Place, ...] = ()
-    floor: RollbackFloor = RollbackFloor()
+    floor: DeviceFloor = DeviceFloor()
 
 
-def encode(machine: FirmwareMachine, checkpoint: Checkpoint | None, floor: RollbackFloor) -> bytes:
+def encode(machine: FirmwareMachine, checkpoint: Checkpoint | None, floor: DeviceFloor) -> bytes:
     """The bytes to store for Object 5."""
     plain = {
         "schema": SCHEMA,
@@ -58,7 +58,7 @@ def encode(machine: FirmwareMachine, checkpoint: Checkpoint | None, floor: Rollb
     return json.dumps(plain).encode()
 
 
-def decode(data: bytes, profile: FirmwareProfile) -> tuple[FirmwareMachine, Checkpoint | None, RollbackFloor]:
+def decode(data: bytes, profile: FirmwareProfile) -> tuple[FirmwareMachine, Checkpoint | None, DeviceFloor]:
     """What `encode` was given, in the object version that the device has now.
 
     Raises:
@@ -97,9 +97,9 @@ def decode_group(data: bytes, profile: AdvancedProfile) -> Kept:
             raise SnapshotError("the stored state is damaged: parts are missing")
 
 
-def _floor(parsed: Mapping[str, object]) -> RollbackFloor:
+def _floor(parsed: Mapping[str, object]) -> DeviceFloor:
     """Records that were stored before there was a floor have none."""
-    return RollbackFloor.from_plain(parsed.get("floor", {}))
+    return DeviceFloor.from_plain(parsed.get("floor", []))
 
 
 def _place(plain: object) -> Place:

@@ -1,15 +1,23 @@
 """No way back to what was superseded: counters of packages, and the floor under them that a device keeps."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
+from enum import Enum
 from typing import Final, Self, final
 
 import attrs
 
-from lwm2m_fota.errors import SnapshotError, UsageError
+from lwm2m_fota.errors import UsageError
 
-EVERY_NAME: Final = ""
-MAX_NAMES: Final = 64
-"""How many names a floor may have; a device that installs packages of more has been given someone else's."""
+MAX_MARKS: Final = 128
+"""How many marks a floor may have; a device that installs packages of more has been given someone else's."""
+
+
+@final
+class Counted(Enum):
+    """What a counter is of; names of one kind have nothing to do with those of another."""
+
+    COMPONENT = "component"
+    MANIFEST = "manifest"
 
 
 @final
@@ -18,16 +26,32 @@ class Counter:
     """A number that grows with every release that must not be gone back behind.
 
     Attributes:
-        name: of what it counts; one device may have several.
+        name: of what it counts; None for a package that names no component, which counts for the one that receives it.
         value: 0 or more.
+        of: what has that name.
     """
 
-    name: str
+    name: str | None
     value: int
+    of: Counted = Counted.COMPONENT
+
+    @property
+    def key(self) -> tuple[str, bool, str]:
+        """What it counts: equal for two counters that are to be compared, and in an order."""
+        return self.of.value, self.name is not None, self.name or ""
+
+    @property
+    def label(self) -> str:
+        """What it counts, for people."""
+        return "the package" if self.name is None else f"{self.of.value} {self.name}"
 
 
-def _marks(marks: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(dict(marks).items()))
+def _marks(marks: Iterable[Counter]) -> tuple[Counter, ...]:
+    highest: dict[tuple[str, bool, str], Counter] = {}
+    for mark in marks:
+        if mark.key not in highest or highest[mark.key].value < mark.value:
+            highest[mark.key] = mark
+    return tuple(highest[key] for key in sorted(highest))
 
 
 @final
@@ -35,22 +59,24 @@ def _marks(marks: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
 class RollbackFloor:
     """The lowest counters that are taken.
 
-    A floor with any mark takes only packages that have a counter, each at least as high as the mark of its name and as
-    the mark of every name.
+    A floor that is not empty takes only packages that have a counter, each at least as high as the mark of the same
+    name and kind, and as that of every counter.
 
     Attributes:
-        marks: pairs of name and lowest value; the name "" is for every name.
+        marks: the lowest value for each name; of several the highest.
+        every: the lowest value of every counter, whatever its name; None for any.
 
     Raises:
-        UsageError: a negative value, or more than 64 names.
+        UsageError: a negative value, or more than 128 marks.
     """
 
-    marks: tuple[tuple[str, int], ...] = attrs.field(default=(), converter=_marks)
+    marks: tuple[Counter, ...] = attrs.field(default=(), converter=_marks)
+    every: int | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if len(self.marks) > MAX_NAMES:
-            raise UsageError(f"a rollback floor has at most {MAX_NAMES} names")
-        if any(value < 0 for _, value in self.marks):
+        if len(self.marks) > MAX_MARKS:
+            raise UsageError(f"a rollback floor has at most {MAX_MARKS} marks")
+        if any(mark.value < 0 for mark in self.marks) or (self.every is not None and self.every < 0):
             raise UsageError("a counter is not negative")
 
     @classmethod
@@ -60,61 +86,41 @@ class RollbackFloor:
         Raises:
             UsageError: it is negative.
         """
-        return cls(((EVERY_NAME, value),))
+        return cls(every=value)
 
-    def lowest(self, name: str) -> int:
-        """The lowest value that is taken for a name."""
-        marks = dict(self.marks)
-        return max(marks.get(EVERY_NAME, 0), marks.get(name, 0))
+    @property
+    def is_empty(self) -> bool:
+        """Whether it takes every package, and those without a counter too."""
+        return not self.marks and self.every is None
+
+    def lowest(self, counter: Counter) -> int:
+        """The lowest value that is taken where a counter counts."""
+        mine = (mark.value for mark in self.marks if mark.key == counter.key)
+        return max(self.every or 0, *mine, 0)
 
     def problem(self, counters: Collection[Counter]) -> str | None:
         """Why a package with these counters is not taken; None if it is."""
-        if self.marks and not counters:
+        if not self.is_empty and not counters:
             return "it has no counter that could be compared"
         for counter in counters:
-            lowest = self.lowest(counter.name)
+            lowest = self.lowest(counter)
             if counter.value < lowest:
-                return f"counter {counter.value} of {counter.name}, at least {lowest}"
+                return f"counter {counter.value} of {counter.label}, at least {lowest}"
         return None
 
     def raised(self, counters: Iterable[Counter]) -> Self:
         """The floor after a package with these counters was installed.
 
         Raises:
-            UsageError: the names are more than 64.
+            UsageError: the marks are more than 128.
         """
-        return self.joined(type(self)(tuple((counter.name, counter.value) for counter in counters)))
+        return type(self)((*self.marks, *counters), every=self.every)
 
     def joined(self, other: Self) -> Self:
         """The higher mark of both, for each name.
 
         Raises:
-            UsageError: the names are more than 64.
+            UsageError: the marks are more than 128.
         """
-        marks = dict(self.marks)
-        for name, value in other.marks:
-            marks[name] = max(marks.get(name, 0), value)
-        return type(self)(tuple(marks.items()))
-
-    def to_plain(self) -> dict[str, int]:
-        """What JSON can hold."""
-        return dict(self.marks)
-
-    @classmethod
-    def from_plain(cls, plain: object) -> Self:
-        """What `to_plain` gave.
-
-        Raises:
-            SnapshotError: it is something else.
-        """
-        if not isinstance(plain, Mapping):
-            raise SnapshotError("a rollback floor is damaged")
-        marks = []
-        for name, value in plain.items():
-            if not isinstance(name, str) or type(value) is not int:
-                raise SnapshotError("a rollback floor is damaged")
-            marks.append((name, value))
-        try:
-            return cls(tuple(marks))
-        except UsageError as error:
-            raise SnapshotError(f"a rollback floor is damaged: {error}") from error
+        every = [each.every for each in (self, other) if each.every is not None]
+        return type(self)(self.marks + other.marks, every=max(every, default=None))

@@ -182,7 +182,7 @@ class PackageVerifier:
         found = {
             Check.FILE_DIGEST: self._trust.expected_sha256 is not None,
             Check.SIGNATURE: bool(signers),
-            Check.ROLLBACK: bool(self._trust.rollback_floor.marks),
+            Check.ROLLBACK: not self._trust.rollback_floor.is_empty,
             Check.VENDOR: made_for.vendor_id is not None,
             Check.CLASS: made_for.class_id is not None,
             Check.DEVICE: made_for.device_id is not None,

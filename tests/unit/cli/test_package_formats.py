@@ -107,7 +107,7 @@ def test_an_image_says_for_whom_it_is_and_others_refuse(bench):
     bench.create("--key", bench.key, "--new-key", *options)
     told = ("verify", bench.package, "--trust", bench.public)
     found = bench.facts(*told, "--vendor", "example.com", "--class", "lamp", "--minimum-counter", "7")
-    assert found["counters"] == {"image": 7}
+    assert found["counters"] == [{"of": "component", "name": None, "value": 7}]
     assert set(found["made_for"]) == {"vendor_id", "class_id"}
     # The same in UUIDs, as RFC 9562 makes version 5 of names.
     vendor, class_ = "cfbff0d1-9375-5685-968c-48ce8b15ae17", "7fd968df-da31-5a19-b454-35f5cb2264c7"

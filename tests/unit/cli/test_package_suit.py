@@ -95,7 +95,7 @@ def test_one_component_is_made_and_verified(bench):
     found = bench.facts(*told, "--minimum-counter", "7")
     assert (found["format"], found["version"]) == ("suit", "1.2.3")
     assert found["components"] == [{"name": "0x00", "version": "1.2.3", "bytes": 800}]
-    assert bench.is_refused(*told, "--minimum-counter", "8").startswith("rollback: counter 7 of 0x00")
+    assert bench.is_refused(*told, "--minimum-counter", "8").startswith("rollback: counter 7 of component 0x00")
     assert bench.facts("inspect", bench.package)["install"] == ["set(uri=#0x00)", "fetch", "image_match?"]
 
 

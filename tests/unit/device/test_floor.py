@@ -2,18 +2,19 @@
 
 import asyncio
 import hashlib
+import json
 
 import pytest
 
 from lwm2m_fota.device import record
-from lwm2m_fota.device.floor import floor_after, floor_for
+from lwm2m_fota.device.floor import DeviceFloor
 from lwm2m_fota.errors import IntegrityError, SnapshotError
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageVersion
 from lwm2m_fota.package.formats.registry import FormatRegistry
-from lwm2m_fota.package.rollback import Counter, RollbackFloor
+from lwm2m_fota.package.rollback import Counted, Counter, RollbackFloor
 from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Component, Verdict
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -37,14 +38,33 @@ async def installed(board, kit, data, *, healthy=True):
         board.device.healthy()
 
 
+def floor_of(*named, own=(), every=None):
+    return DeviceFloor(RollbackFloor([Counter(*each) for each in named], every=every), own)
+
+
+def marks(floor):
+    return [(mark.of.value, mark.name, mark.value) for mark in floor.marks]
+
+
 def test_the_floor_of_each_component_is_its_own():
-    floor = RollbackFloor([("image/0", 5), ("image/1", 7), ("app", 3)])
-    assert floor_for(floor, 0).marks == (("app", 3), ("image", 5))
-    assert floor_for(floor, 1).marks == (("app", 3), ("image", 7))
-    assert floor_for(floor, 2).marks == (("app", 3),)
+    floor = floor_of(("app", 3), own=[(0, 5), (1, 7)])
+    assert marks(floor.of(0)) == [("component", None, 5), ("component", "app", 3)]
+    assert marks(floor.of(1)) == [("component", None, 7), ("component", "app", 3)]
+    assert marks(floor.of(2)) == [("component", "app", 3)]
 
 
-class Counted:
+@pytest.mark.parametrize("name", ["image", "image/0", "image/1", "image/app", "", "0"])
+def test_names_of_components_are_not_those_of_instances(name):
+    """A component may be called as anything: its mark is its own, and nobody else's."""
+    floor = floor_of(own=[(1, 7)]).after([Counter(name, 5)], 0)
+    for instance in (0, 1, 2):
+        assert floor.of(instance).problem([Counter(name, 4)]) is not None
+        assert floor.of(instance).problem([Counter(name, 5)]) is None
+        assert floor.of(instance).problem([Counter("other", 0)]) is None
+        assert (floor.of(instance).problem([Counter(None, 6)]) is None) is (instance != 1)
+
+
+class WithCounters:
     """Any bytes, with these counters."""
 
     name, prefix_bytes = "counted", 0
@@ -67,12 +87,13 @@ class Counted:
 
 
 def test_what_is_installed_raises_the_floor_of_its_component():
-    verifier = PackageVerifier(UnsafeTrustPolicy(), formats=FormatRegistry((Counted(("image", 6), ("app", 2)),)))
+    verifier = PackageVerifier(UnsafeTrustPolicy(), formats=FormatRegistry((WithCounters((None, 6), ("app", 2)),)))
     verifier.feed(b"x")
     package = verifier.finish()
-    floor = RollbackFloor([("image/0", 5), ("app", 3)])
-    assert floor_after(floor, package, 0).marks == (("app", 3), ("image/0", 6))
-    assert floor_after(floor, package, 1).marks == (("app", 3), ("image/0", 5), ("image/1", 6))
+    floor = floor_of(("app", 3), own=[(0, 5)])
+    assert floor.after(package.counters, 0) == floor_of(("app", 3), own=[(0, 6)])
+    assert floor.after(package.counters, 1) == floor_of(("app", 3), own=[(0, 5), (1, 6)])
+    assert floor_of(own=[(0, 9)]).after(package.counters, 0).own == ((0, 9),)
 
 
 def test_an_older_package_is_refused_from_then_on(kit, tmp_path):
@@ -125,14 +146,14 @@ def test_the_floor_is_saved_before_the_installer_runs(kit):
         write = board.slots.write
 
         def witnessed(*arguments):
-            seen.append(record.decode(board.memory[0].load(), PROFILE)[2].marks)
+            seen.append(record.decode(board.memory[0].load(), PROFILE)[2])
             write(*arguments)
 
         board.slots.write = witnessed
         kit.execute(board.device)
-        assert record.decode(board.memory[0].load(), PROFILE)[2].marks == ()
+        assert record.decode(board.memory[0].load(), PROFILE)[2] == DeviceFloor()
         await asyncio.sleep(1.0)
-        assert seen == [(("image/0", 5),)]
+        assert seen == [floor_of(own=[(0, 5)])]
 
     run(main())
 
@@ -149,11 +170,11 @@ def test_a_floor_that_cannot_be_saved_stops_the_installation(kit):
         assert faults.fired == "save"
         assert board.installer_calls == []
         assert board.shows[1] == 8
-        assert record.decode(board.memory[0].load(), PROFILE)[2].marks == ()
+        assert record.decode(board.memory[0].load(), PROFILE)[2] == DeviceFloor()
         kit.execute(board.device)
         await asyncio.sleep(1.0)
         assert board.installer_calls == ["write", "apply"]
-        assert record.decode(board.memory[0].load(), PROFILE)[2].marks == (("image/0", 5),)
+        assert record.decode(board.memory[0].load(), PROFILE)[2] == floor_of(own=[(0, 5)])
 
     run(main())
 
@@ -180,7 +201,7 @@ def test_what_was_verified_before_another_was_installed_may_be_too_old(kit):
     async def main():
         newer, older = kit.signed(version="2.0.0"), kit.signed(version="3.0.0")
 
-        class ByDigest(Counted):
+        class ByDigest(WithCounters):
             prefix_bytes = 64
 
             def open(self, context):
@@ -209,8 +230,100 @@ def test_what_was_verified_before_another_was_installed_may_be_too_old(kit):
     run(main())
 
 
+def test_a_component_keeps_its_floor_whatever_it_is_called(kit, tmp_path):
+    async def main():
+        known = WithCounters(("image/app", 6))
+        board = kit.Board(tmp_path, trust=UnsafeTrustPolicy(), formats=FormatRegistry((known,)))
+        await board.on()
+        await installed(board, kit, b"x")
+        assert board.shows == (0, 1)
+        await board.again()
+        known.verdict = WithCounters(("image/app", 5)).verdict
+        with pytest.raises(IntegrityError, match="rollback: counter 5 of component image/app, at least 6"):
+            await kit.push(board.device, b"y")
+
+    run(main())
+
+
+def stored(floor):
+    """A record of Object 5 with this as its floor."""
+    return json.dumps({**json.loads(record.encode(FirmwareMachine(), None, DeviceFloor())), "floor": floor}).encode()
+
+
+@pytest.mark.parametrize(
+    ("floor", "plain"),
+    [
+        (floor_of(), []),
+        (floor_of(own=[(0, 5), (65534, 0)]), [["instance", 0, 5], ["instance", 65534, 0]]),
+        (
+            floor_of(("image/1", 2**40), ("app", 1, Counted.MANIFEST), every=3),
+            [["component", "image/1", 2**40], ["manifest", "app", 1], ["every", None, 3]],
+        ),
+    ],
+)
+def test_it_is_stored_and_read_again(floor, plain):
+    assert json.loads(record.encode(FirmwareMachine(), None, floor))["floor"] == plain
+    assert record.decode(stored(plain), PROFILE)[2] == floor
+
+
 def test_records_from_before_there_was_a_floor_have_none():
-    data = record.encode(FirmwareMachine(), None, RollbackFloor())
-    assert record.decode(data.replace(b', "floor": {}', b""), PROFILE)[2] == RollbackFloor()
-    with pytest.raises(SnapshotError, match="floor"):
-        record.decode(data.replace(b'"floor": {}', b'"floor": {"a": "5"}'), PROFILE)
+    data = record.encode(FirmwareMachine(), None, DeviceFloor())
+    assert record.decode(data.replace(b', "floor": []', b""), PROFILE)[2] == DeviceFloor()
+
+
+@pytest.mark.parametrize(
+    ("old", "floor"),
+    [
+        ({}, floor_of()),
+        ({"app": 3, "image/app": 4}, floor_of(("app", 3), ("image/app", 4))),
+        ({"": 3}, floor_of(every=3)),
+        ({"image": 3}, floor_of(("image", 3))),
+        (
+            {"image/0": 5, "image/12": 4},
+            floor_of(("image", 5), ("image/0", 5), ("image/12", 4), own=[(0, 5), (12, 4)]),
+        ),
+        ({"image/01": 5, "image/": 1}, floor_of(("image/01", 5), ("image/", 1))),
+    ],
+)
+def test_a_mark_that_was_kept_by_name_alone_counts_for_all_that_it_may_have_meant(old, floor):
+    assert record.decode(stored(old), PROFILE)[2] == floor
+
+
+def test_as_many_marks_as_ever_were_kept_can_be_read():
+    old = {f"image/{number}": number for number in range(64)}
+    floor = record.decode(stored(old), PROFILE)[2]
+    assert (len(floor.own), len(floor.named.marks)) == (64, 65)
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [
+        None,
+        5,
+        "a",
+        {"a": "5"},
+        {"a": True},
+        {"a": 1.0},
+        {"a": -1},
+        {"image/0": None},
+        {"": "x"},
+        ["app"],
+        [["app", 5]],
+        [["component", 5, 5]],
+        [["component", None, 5]],
+        [["component", "a", True]],
+        [["component", "a", -1]],
+        [["other", "a", 5]],
+        [["instance", "0", 5]],
+        [["instance", -1, 5]],
+        [["instance", 0, -5]],
+        [["instance", False, 5]],
+        [["every", None, -1]],
+        [["every", "", 1]],
+        [["every", None, True]],
+        [["component", str(number), 0] for number in range(129)],
+    ],
+)
+def test_a_floor_that_is_damaged_is_refused(floor):
+    with pytest.raises(SnapshotError, match="a rollback floor is damaged"):
+        record.decode(stored(floor), PROFILE)

@@ -76,7 +76,7 @@ def test_what_is_made_verifies(key_of, kind, body):
     )
     package = verify(TrustPolicy(keys=(key.public_key,)), [made])
     assert package.version == "1.2.3+4"
-    assert package.counters == (Counter("image", 0),)
+    assert package.counters == (Counter(None, 0),)
     assert package.signed_by == (key.public_key.key_hash,)
     assert package.dependencies == (
         Dependency(name="0", minimum_version="1.2.3+4"),

@@ -1,74 +1,89 @@
 """The floor under counters."""
 
-import json
-
 import pytest
 
-from lwm2m_fota.errors import SnapshotError, UsageError
-from lwm2m_fota.package.rollback import Counter, RollbackFloor
+from lwm2m_fota.errors import UsageError
+from lwm2m_fota.package.rollback import Counted, Counter, RollbackFloor
+
+
+def counters(*pairs):
+    return tuple(Counter(*each) for each in pairs)
+
+
+def floor_of(*pairs, every=None):
+    return RollbackFloor(counters(*pairs), every=every)
 
 
 def test_without_marks_everything_passes():
     floor = RollbackFloor()
+    assert floor.is_empty
     assert floor.problem([]) is None
     assert floor.problem([Counter("a", 0)]) is None
-    assert floor.lowest("a") == 0
+    assert floor.lowest(Counter("a", 0)) == 0
 
 
 @pytest.mark.parametrize(
-    ("marks", "counters", "passes"),
+    ("floor", "found", "passes"),
     [
-        ([("a", 5)], [("a", 5)], True),
-        ([("a", 5)], [("a", 4)], False),
-        ([("a", 5)], [], False),
-        ([("a", 0)], [], False),
-        ([("a", 0)], [("a", 0)], True),
-        ([("a", 5)], [("b", 0)], True),
-        ([("a", 5)], [("b", 0), ("a", 4)], False),
-        ([("", 5)], [("b", 4)], False),
-        ([("", 5)], [("b", 5), ("a", 6)], True),
-        ([("", 5), ("a", 7)], [("a", 6)], False),
-        ([("", 7), ("a", 5)], [("a", 6)], False),
+        (floor_of(("a", 5)), [("a", 5)], True),
+        (floor_of(("a", 5)), [("a", 4)], False),
+        (floor_of(("a", 5)), [], False),
+        (floor_of(("a", 0)), [], False),
+        (floor_of(("a", 0)), [("a", 0)], True),
+        (floor_of(("a", 5)), [("b", 0)], True),
+        (floor_of(("a", 5)), [("b", 0), ("a", 4)], False),
+        (floor_of(every=0), [], False),
+        (floor_of(every=5), [("b", 4)], False),
+        (floor_of(every=5), [(None, 4)], False),
+        (floor_of(every=5), [("b", 5), ("a", 6)], True),
+        (floor_of(("a", 7), every=5), [("a", 6)], False),
+        (floor_of(("a", 5), every=7), [("a", 6)], False),
+        (floor_of((None, 5)), [(None, 4)], False),
+        (floor_of((None, 5)), [("", 4)], True),
+        (floor_of(("", 5)), [("a", 4)], True),
+        (floor_of(("a", 5)), [("a", 4, Counted.MANIFEST)], True),
+        (floor_of(("a", 5, Counted.MANIFEST)), [("a", 4)], True),
+        (floor_of(("a", 5, Counted.MANIFEST)), [("a", 4, Counted.MANIFEST)], False),
     ],
 )
-def test_marks(marks, counters, passes):
-    problem = RollbackFloor(marks).problem([Counter(*each) for each in counters])
-    assert (problem is None) is passes
+def test_marks(floor, found, passes):
+    assert (floor.problem(counters(*found)) is None) is passes
+
+
+def test_what_is_too_old_is_named():
+    floor = floor_of((None, 2), ("app", 3), ("app", 4, Counted.MANIFEST))
+    assert floor.problem([Counter(None, 1)]) == "counter 1 of the package, at least 2"
+    assert floor.problem([Counter("app", 1)]) == "counter 1 of component app, at least 3"
+    assert floor.problem([Counter("app", 1, Counted.MANIFEST)]) == "counter 1 of manifest app, at least 4"
 
 
 def test_at_least_is_for_every_name():
-    assert RollbackFloor.at_least(3).marks == (("", 3),)
-    assert RollbackFloor.at_least(3).lowest("any") == 3
+    assert RollbackFloor.at_least(3) == floor_of(every=3)
+    assert RollbackFloor.at_least(3).lowest(Counter("any", 0)) == 3
 
 
 def test_it_is_raised_to_what_is_installed_and_never_lowered():
-    floor = RollbackFloor([("a", 5), ("b", 1)])
-    assert floor.raised([Counter("a", 4), Counter("b", 2), Counter("c", 3)]).marks == (("a", 5), ("b", 2), ("c", 3))
+    floor = floor_of(("a", 5), ("b", 1), every=1)
+    assert floor.raised(counters(("a", 4), ("b", 2), ("c", 3))) == floor_of(("a", 5), ("b", 2), ("c", 3), every=1)
     assert floor.raised([]) == floor
 
 
+def test_of_two_floors_the_higher_marks_count():
+    low, high = floor_of(("a", 5), ("b", 1), every=2), floor_of(("a", 4), ("b", 2), every=3)
+    assert low.joined(high) == high.joined(low) == floor_of(("a", 5), ("b", 2), every=3)
+    assert floor_of().joined(low).every == low.joined(floor_of()).every == 2
+    assert floor_of(("a", 1)).joined(floor_of()).every is None
+
+
 def test_the_order_of_marks_does_not_matter():
-    assert RollbackFloor([("b", 1), ("a", 2)]) == RollbackFloor([("a", 2), ("b", 1)])
+    assert floor_of(("b", 1), ("a", 2), (None, 3)) == floor_of((None, 3), ("a", 2), ("b", 1))
 
 
 def test_it_is_bounded():
-    full = RollbackFloor([(str(number), 0) for number in range(64)])
-    with pytest.raises(UsageError, match="at most 64"):
+    full = floor_of(*((str(number), 0) for number in range(128)))
+    with pytest.raises(UsageError, match="at most 128"):
         full.raised([Counter("one more", 1)])
-    assert full.raised([Counter("5", 1)]).lowest("5") == 1
-    with pytest.raises(UsageError, match="negative"):
-        RollbackFloor([("a", -1)])
-
-
-@pytest.mark.parametrize("marks", [[], [("a", 5)], [("", 0), ("x", 2**40)]])
-def test_it_is_stored_and_read_again(marks):
-    floor = RollbackFloor(marks)
-    assert RollbackFloor.from_plain(json.loads(json.dumps(floor.to_plain()))) == floor
-
-
-@pytest.mark.parametrize(
-    "plain", [None, [], "a", {"a": "5"}, {"a": True}, {"a": 1.0}, {5: 5}, {"a": -1}, {str(n): 0 for n in range(65)}]
-)
-def test_what_is_damaged_is_refused(plain):
-    with pytest.raises(SnapshotError, match="damaged"):
-        RollbackFloor.from_plain(plain)
+    assert full.raised([Counter("5", 1)]).lowest(Counter("5", 0)) == 1
+    for wrong in ({"marks": (Counter("a", -1),)}, {"every": -1}):
+        with pytest.raises(UsageError, match="negative"):
+            RollbackFloor(**wrong)

@@ -138,12 +138,12 @@ def test_a_limit_is_positive(limit):
 
 
 def test_the_floor_is_raised_and_never_lowered():
-    policy = TrustPolicy(keys=KEYS, rollback_floor=RollbackFloor((("a", 5), ("b", 1))))
-    raised = policy.with_floor(RollbackFloor((("a", 3), ("b", 2), ("c", 9))))
-    assert raised.rollback_floor.marks == (("a", 5), ("b", 2), ("c", 9))
+    policy = TrustPolicy(keys=KEYS, rollback_floor=RollbackFloor((Counter("a", 5), Counter("b", 1))))
+    raised = policy.with_floor(RollbackFloor((Counter("a", 3), Counter("b", 2), Counter("c", 9))))
+    assert raised.rollback_floor.marks == (Counter("a", 5), Counter("b", 2), Counter("c", 9))
     assert (raised.keys, type(raised)) == (policy.keys, TrustPolicy)
     raised.check_counters([Counter("a", 5)])
-    with pytest.raises(IntegrityError, match="rollback: counter 4 of a, at least 5"):
+    with pytest.raises(IntegrityError, match="rollback: counter 4 of component a, at least 5"):
         raised.check_counters([Counter("a", 4)])
     assert type(UnsafeTrustPolicy().with_floor(RollbackFloor())) is UnsafeTrustPolicy
 

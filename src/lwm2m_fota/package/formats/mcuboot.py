@@ -157,7 +157,7 @@ class _Judgement:
         digest = self._digest(is_required=not is_pure)
         version = str(image.header.version)
         whole = Component(name=WHOLE_PACKAGE, version=version, offset_bytes=0, length_bytes=image.image_bytes)
-        counters = (Counter(WHOLE_PACKAGE, decode_counter(value)) for value in self._at_most_one(TlvType.SEC_CNT))
+        counters = (Counter(None, decode_counter(value)) for value in self._at_most_one(TlvType.SEC_CNT))
         return Verdict(
             components=(whole,),
             version=version,

@@ -252,10 +252,10 @@ def test_with_any_bit_flipped_it_is_refused(record_property):
 
 
 def test_the_sequence_number_is_a_rollback_floor_for_each_component():
-    floor = RollbackFloor((("app", 7),))
+    floor = RollbackFloor((Counter("app", 7),))
     trust = TrustPolicy(keys=TRUST.keys, rollback_floor=floor)
     assert verify(one(number=7), trust).checks == {Check.DIGEST, Check.SIGNATURE, Check.ROLLBACK}
-    with pytest.raises(IntegrityError, match="rollback: counter 6 of app, at least 7"):
+    with pytest.raises(IntegrityError, match="rollback: counter 6 of component app, at least 7"):
         verify(one(number=6), trust)
 
 

@@ -20,6 +20,7 @@ from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.reading import (
     ComponentId,
     component_id,
+    id_prefix,
     id_text,
     load_map,
     malformed,
@@ -190,6 +191,6 @@ def _prefix(item: object) -> ComponentId:
         case dict() if not item:
             return ()
         case dict() if list(item) == [DEPENDENCY_PREFIX]:
-            return component_id(item[DEPENDENCY_PREFIX])
+            return id_prefix(item[DEPENDENCY_PREFIX])
         case _:
             raise malformed("what is said of a dependency is not its prefix")

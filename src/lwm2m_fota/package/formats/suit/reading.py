@@ -95,6 +95,19 @@ def component_id(item: object) -> ComponentId:
 
     Raises:
         IntegrityError: it is not an array of byte strings.
+        UnsupportedPackageError: it is empty, so that nothing could be told by its name.
+    """
+    found = id_prefix(item)
+    if not found:
+        raise unsupported("a component whose id is empty: it has no name")
+    return found
+
+
+def id_prefix(item: object) -> ComponentId:
+    """Read what goes before the ids of components, which may be nothing.
+
+    Raises:
+        IntegrityError: it is not an array of byte strings.
     """
     if isinstance(item, (list, tuple)) and _BYTES.issuperset(map(type, item)):
         return tuple(item)
