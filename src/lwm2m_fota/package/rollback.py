@@ -14,10 +14,15 @@ MAX_MARKS: Final = 128
 
 @final
 class Counted(Enum):
-    """What a counter is of; names of one kind have nothing to do with those of another."""
+    """What a counter is of; names of one kind have nothing to do with those of another.
+
+    COMPONENT is of what is installed in the component of that name, MANIFEST of the manifest that is called so. ROOT is
+    of a first manifest that is called nothing, and leaves it to others to install the component of that name.
+    """
 
     COMPONENT = "component"
     MANIFEST = "manifest"
+    ROOT = "root"
 
 
 @final
@@ -43,7 +48,14 @@ class Counter:
     @property
     def label(self) -> str:
         """What it counts, for people."""
-        return "the package" if self.name is None else f"{self.of.value} {self.name}"
+        return "the package" if self.name is None else f"{_TITLES[self.of]} {self.name}"
+
+
+_TITLES: Final = {
+    Counted.COMPONENT: "component",
+    Counted.MANIFEST: "manifest",
+    Counted.ROOT: "the first manifest for component",
+}
 
 
 def _marks(marks: Iterable[Counter]) -> tuple[Counter, ...]:

@@ -8,7 +8,7 @@ from lwm2m_fota.package.crypto import KeyType, PrivateKey
 from lwm2m_fota.package.formats.registry import FormatRegistry
 from lwm2m_fota.package.formats.suit.format import SuitFormat
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
-from lwm2m_fota.package.rollback import Counter
+from lwm2m_fota.package.rollback import Counted, Counter
 from lwm2m_fota.package.trust import TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.types import component_pieces
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -73,7 +73,7 @@ def test_a_dependency_is_installed_with_its_own_payload(step):
     found = verify(data)
     assert [each.name for each in found.components] == ["radio", "app"]
     assert [each.version for each in found.components] == ["2", None]
-    assert found.counters == (Counter("radio", 3), Counter("app", 9))
+    assert found.counters == (Counter("radio", 3), Counter("app", 9), Counter("radio", 9, Counted.ROOT))
 
 
 def test_the_published_example_with_an_integrated_dependency_is_installed(examples, published):
@@ -175,6 +175,43 @@ def test_dependencies_have_dependencies():
     without = envelope(middle, payloads={"#app": APP})
     with pytest.raises(IntegrityError, match="malformed: envelope #d is not there"):
         verify(envelope(first, payloads={"#m": without}))
+
+
+def around(number, manifest_id=None, inner=RADIO_MANIFEST):
+    """A package whose first manifest installs nothing itself."""
+    members = {} if manifest_id is None else {"m5": [manifest_id]}
+    resolution, install = bstr([*resolve(inner, index=0), 11, 0]), bstr([11, 0])
+    first = manifest((), dependencies={0: {}}, number=number, m15=resolution, m20=install, **members)
+    return envelope(first, payloads={"#d": envelope(inner, payloads={"#r": RADIO})})
+
+
+@pytest.mark.parametrize(
+    ("manifest_id", "key"), [(b"root", ("root", Counted.MANIFEST)), (None, ("radio", Counted.ROOT))]
+)
+def test_a_manifest_that_only_depends_on_others_is_not_older_than_the_last_one(manifest_id, key):
+    package = verify(around(5, manifest_id))
+    name, of = key
+    assert package.counters == (Counter("radio", 3), Counter(name, 5, of))
+    later = TRUST.with_floor(TRUST.rollback_floor.raised(package.counters))
+    assert verify(around(5, manifest_id), later)
+    assert verify(around(6, manifest_id), later)
+    with pytest.raises(IntegrityError, match=f"rollback: counter 4 of .* {name}, at least 5"):
+        verify(around(4, manifest_id), later)
+
+
+def test_a_manifest_counts_under_its_own_name_wherever_it_stands():
+    inner = manifest(((b"radio",),), number=3, m5=[b"root"], m20=bstr(image(RADIO, "#r")))
+    assert verify(around(5, inner=inner)).counters == (
+        Counter("radio", 3),
+        Counter("root", 3, Counted.MANIFEST),
+        Counter("radio", 5, Counted.ROOT),
+    )
+    first = root(resolve(inner), prefix=[b"modem"], m5=[b"modem", b"root"])
+    assert verify(package(first, envelope(inner, payloads={"#r": RADIO}))).counters == (
+        Counter("modem/radio", 3),
+        Counter("app", 9),
+        Counter("modem/root", 9, Counted.MANIFEST),
+    )
 
 
 def test_sections_that_a_dependency_does_not_have_are_nothing():

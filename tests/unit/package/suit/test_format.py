@@ -15,7 +15,7 @@ from lwm2m_fota.package.formats.suit.format import SuitFormat
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.identity import DeviceIdentity
 from lwm2m_fota.package.keyring import DecryptionKey, TrustedKey
-from lwm2m_fota.package.rollback import Counter, RollbackFloor
+from lwm2m_fota.package.rollback import Counted, Counter, RollbackFloor
 from lwm2m_fota.package.trust import TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Check, component_pieces
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -69,7 +69,7 @@ def test_an_integrated_payload_is_verified_as_it_streams(step):
     data = one(number=7, m5=[b"root"], m23=bstr({"en": {(b"app",): {6: "1.2.3"}}}))
     package = verify(data, step=step, told=len(data))
     assert (package.format, package.version, package.name) == ("suit", "1.2.3", "root")
-    assert package.counters == (Counter("app", 7),)
+    assert package.counters == (Counter("app", 7), Counter("root", 7, Counted.MANIFEST))
     assert package.checks == {Check.DIGEST, Check.SIGNATURE}
     assert package.limits["max_manifest_bytes"] == 65536
     assert contents(package, data) == {"app": IMAGE}

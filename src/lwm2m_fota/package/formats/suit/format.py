@@ -23,13 +23,14 @@ from lwm2m_fota.package.formats.suit.envelope import (
 )
 from lwm2m_fota.package.formats.suit.limits import DEFAULT_LIMITS, SuitLimits
 from lwm2m_fota.package.formats.suit.machine import Surroundings
+from lwm2m_fota.package.formats.suit.manifest import Manifest
 from lwm2m_fota.package.formats.suit.members import Intake, Opened, judge_of
 from lwm2m_fota.package.formats.suit.payloads import Opener, PayloadCheck, check_written
 from lwm2m_fota.package.formats.suit.plan import Place, Plan, make_plan
 from lwm2m_fota.package.formats.suit.reading import id_text, malformed, too_much, unsupported
 from lwm2m_fota.package.formats.suit.resolution import Resolution, Resolved, is_inner
 from lwm2m_fota.package.formats.suit.text import version_of
-from lwm2m_fota.package.rollback import Counter
+from lwm2m_fota.package.rollback import Counted, Counter
 from lwm2m_fota.package.trust import UnsafeChoice
 from lwm2m_fota.package.types import Check, Component, Envelope, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
@@ -260,14 +261,14 @@ class _SuitParser:
     def _verdict(self, update: _Update) -> Verdict:
         if self._opened is None:
             raise AssertionError
-        manifest, installs, origins = self._opened.manifest, update.plan.installs, update.resolved.origins
-        components = tuple(self._component(update, name, content) for name, content in installs.items())
+        manifest = self._opened.manifest
+        components = tuple(self._component(update, name, content) for name, content in update.plan.installs.items())
         is_decrypted = any(isinstance(each, Decrypted) for each in update.plan.contents)
         return Verdict(
             components=components,
             version=components[0].version if len(components) == 1 else None,
             name=None if manifest.component_id is None else id_text(manifest.component_id),
-            counters=tuple(Counter(name, origins[name].manifest.sequence_number) for name in installs),
+            counters=_counters(update, manifest),
             made_for=update.resolved.state.made_for,
             authentication=self._opened.authentication,
             checks={Check.DIGEST, Check.DECRYPTION} if is_decrypted else {Check.DIGEST},
@@ -298,6 +299,17 @@ class _SuitParser:
         if self._resolution is None:
             raise AssertionError
         return self._resolution.find(content.data), len(content.data)
+
+
+def _counters(update: _Update, first: Manifest) -> tuple[Counter, ...]:
+    """Every sequence number that tells whether this is older than something else, the first manifest's in any case."""
+    origins = {name: update.resolved.origins[name].manifest for name in update.plan.installs}
+    found = [Counter(name, origin.sequence_number) for name, origin in origins.items()]
+    found += [Counter(name, number, Counted.MANIFEST) for name, number in update.resolved.numbers.items()]
+    if first.component_id is None:
+        others = (name for name, origin in origins.items() if origin is not first)
+        found += [Counter(name, first.sequence_number, Counted.ROOT) for name in others]
+    return tuple(found)
 
 
 def _precedes(uri: str, other: str) -> bool:

@@ -77,9 +77,10 @@ class Run:
 
     Attributes:
         origins: where each component is from, by its name; those of manifests that others depend on come first.
+        numbers: the sequence numbers of manifests that have names of their own, by these.
     """
 
-    __slots__ = ("_commands_left", "limits", "manifests", "origins", "surroundings")
+    __slots__ = ("_commands_left", "limits", "manifests", "numbers", "origins", "surroundings")
 
     def __init__(
         self, surroundings: Surroundings, limits: SuitLimits, manifests: Mapping[Fetched, Opened] = _NO_MANIFESTS
@@ -88,6 +89,7 @@ class Run:
         self.limits = limits
         self.manifests = manifests
         self.origins: dict[str, Origin] = {}
+        self.numbers: dict[str, int] = {}
         self._commands_left = limits.max_commands
 
     def count(self, commands: int) -> None:
@@ -138,7 +140,7 @@ class Processor:
         state = MachineState(selected=())
         for key in UPDATE:
             state = self.section(key, state)
-        self._run.origins |= self._origins()
+        self._leave()
         return state
 
     def section(self, key: Key, state: MachineState) -> MachineState:
@@ -160,13 +162,15 @@ class Processor:
             raise failed.error from failed
         return attrs.evolve(state, selected=selected)
 
-    def _origins(self) -> dict[str, Origin]:
-        common = self._manifest.common
-        return {
-            self.name_of(index): Origin(self._manifest, each)
-            for index, each in enumerate(common.components)
-            if index not in common.dependencies
-        }
+    def _leave(self) -> None:
+        """Leave to the run what this manifest is called, and where its components are from."""
+        manifest, numbers = self._manifest, self._run.numbers
+        for index, each in enumerate(manifest.common.components):
+            if index not in manifest.common.dependencies:
+                self._run.origins[self.name_of(index)] = Origin(manifest, each)
+        if manifest.component_id is not None:
+            name = id_text((*self._prefix, *manifest.component_id))
+            numbers[name] = max(manifest.sequence_number, numbers.get(name, 0))
 
     def _sequence(self, commands: Commands, state: MachineState, *, is_soft: bool) -> MachineState:
         """Run a sequence; `is_soft` is how its failures are until it sets that itself."""
@@ -302,7 +306,7 @@ class Processor:
             depth=self._depth + 1,
         )
         state = inner.section(self._key, state)
-        self._run.origins |= inner._origins()
+        inner._leave()
         return state
 
 

@@ -30,10 +30,12 @@ class Resolved:
     Attributes:
         state: where the processors ended.
         origins: where each component is from, by its name, in the order in which they are told.
+        numbers: the sequence numbers of manifests that have names of their own, by these.
     """
 
     state: MachineState
     origins: Mapping[str, Origin]
+    numbers: Mapping[str, int]
 
 
 @final
@@ -86,7 +88,7 @@ class Resolution:
                     return missing.content
                 self._adopt_inner(missing.content)
             else:
-                return Resolved(state, run.origins)
+                return Resolved(state, run.origins, run.numbers)
 
     def adopt(self, content: Fetched, data: bytes, offset_bytes: int) -> None:
         """Take an envelope that was missing.
