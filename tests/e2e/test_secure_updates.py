@@ -13,12 +13,14 @@ from lwm2m_fota.credentials.secret import Secret
 from lwm2m_fota.credentials.store import MemoryCredentialStore, PskEntry
 from lwm2m_fota.credentials.values import Certificate, CredentialKind, PreSharedKey
 from lwm2m_fota.errors import TransportError
+from lwm2m_fota.lwm2m.registry import RegistryLimits, SameName
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.update_outcome import Failed, Succeeded
 from lwm2m_fota.model.enums import ProtocolSupport
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.runtime.entropy import SeededEntropy
 from lwm2m_fota.runtime.pump import Pump
+from lwm2m_fota.server.lwm2m import ServerSettings
 from lwm2m_fota.sim import loop
 from lwm2m_fota.sim.devices import DeviceModel, SimulatedDevice
 from lwm2m_fota.sim.network import LossyNetwork
@@ -41,7 +43,7 @@ def psk(name, key=KEY):
 class World:
     """A server over DTLS on a network, and devices with keys; `plain` adds a listener of plain CoAP."""
 
-    def __init__(self, *, network=None, entries=None, certificate=None, plain=False):
+    def __init__(self, *, network=None, entries=None, certificate=None, plain=False, registry=None):
         self.network = network or LossyNetwork(1, latency_s=0.01)
         self.store = MemoryCredentialStore([PskEntry(psk("device"))] if entries is None else entries)
         transport = DtlsTransport(
@@ -51,7 +53,8 @@ class World:
             token=SeededEntropy(1).token,
         )
         more = (self.network.transport(HOST, 5683),) if plain else ()
-        self.server = Lwm2mServer([transport, *more], pump=Pump(transport, entropy=SeededEntropy(2)))
+        settings = ServerSettings(registry=registry or RegistryLimits())
+        self.server = Lwm2mServer([transport, *more], settings, pump=Pump(transport, entropy=SeededEntropy(2)))
         self.updater = Updater(self.server, self.server.packages)
 
     async def __aenter__(self):
@@ -317,6 +320,34 @@ def test_a_registration_can_be_ended_or_moved_by_its_own_identity_alone():
 
 
 # -- sessions and registrations
+
+
+def test_a_name_is_kept_from_other_identities_but_not_from_a_new_session_of_the_same_one():
+    keys = [PskEntry(psk("device")), PskEntry(psk("other"), ("device",))]
+
+    async def test(world):
+        async with world.device(psk("device")) as device:
+            former = await world.server.registered("device")
+            device.power_cut(off_s=5.0)  # its registration outlives it
+            await asyncio.sleep(30.0)
+            present = await world.server.registered("device")
+            assert present.id != former.id
+            assert (present.peer is former.peer, present.peer.identity) == (False, former.peer.identity)
+            other = SimulatedDevice(
+                world.network,
+                SERVER,
+                "device",
+                MODEL,
+                host="203.0.113.66",
+                over=lambda under: DtlsTransport(under, keyring=Keyring([Held(ORIGIN, psk("other"))])),
+            )
+            await other.start()
+            await asyncio.sleep(30.0)
+            assert not other.is_registered
+            assert (await world.server.registered("device")).id == present.id
+            await other.stop()
+
+    run(test, entries=keys, registry=RegistryLimits(same_name=SameName.REFUSED))
 
 
 def test_a_session_lives_as_long_as_its_registration():

@@ -72,8 +72,9 @@ class RegistryLimits:
         same_name: see `SameName`.
         other_version: see `OtherVersion`.
         moved: see `Moved`.
-        same_device: whether two peers are one device for `same_name`; by default only equal ones are. Over UDP the host
-            alone may decide: a device that restarts has another port.
+        same_device: whether two peers are one device for `same_name`; None leaves it to whoever names the peers (see
+            `ServerSettings.registry`), and takes only equal ones for one. Over UDP the host alone may decide: a device
+            that restarts has another port.
     """
 
     max_registrations: int = 100_000
@@ -81,7 +82,7 @@ class RegistryLimits:
     same_name: SameName = SameName.REPLACES
     other_version: OtherVersion = OtherVersion.REFUSED
     moved: Moved = Moved.FOLLOWED
-    same_device: Callable[[Hashable, Hashable], bool] = operator.eq
+    same_device: Callable[[Hashable, Hashable], bool] | None = None
 
 
 @final
@@ -268,7 +269,8 @@ class Registry:
             return RegistryAnswer(Code.CONFLICT, diagnostic="profiles are not known here: send the list of objects")
         if former is None and len(self._by_id) >= limits.max_registrations:
             return RegistryAnswer(Code.SERVICE_UNAVAILABLE, diagnostic="too many registrations")
-        if former is not None and limits.same_name is SameName.REFUSED and not limits.same_device(former.peer, peer):
+        same_device = limits.same_device or operator.eq
+        if former is not None and limits.same_name is SameName.REFUSED and not same_device(former.peer, peer):
             return RegistryAnswer(Code.FORBIDDEN, diagnostic="this name is registered from elsewhere")
         return None
 

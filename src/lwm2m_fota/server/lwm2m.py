@@ -21,7 +21,7 @@ from lwm2m_fota.server.operations import DeviceOperations
 from lwm2m_fota.server.packages import PackageServerLimits
 from lwm2m_fota.server.ports import EntriesListener, PresenceListener, Subscription
 from lwm2m_fota.server.publications import BlockServed
-from lwm2m_fota.server.reach import Holds, Names, Reached
+from lwm2m_fota.server.reach import Holds, Names, Reached, same_device
 from lwm2m_fota.server.site import DEFAULT_ROOT, ServerSite
 from lwm2m_fota.server.turns import QueueSettings
 from lwm2m_fota.transport.base import DatagramTransport
@@ -42,7 +42,8 @@ class ServerSettings:
             the server listens on all addresses (0.0.0.0 or ::), since no device can fetch from there. None takes the
             listening address.
         root: the path of the registration interface.
-        registry: bounds of the registry.
+        registry: bounds of the registry. Where it leaves `same_device` open, equal identities are one device, over
+            whichever session; those who have proven none are told apart by their addresses.
         packages: bounds of the package server.
         bodies: bounds of request bodies that come in blocks: lists of objects, and what devices send.
         definitions: of the objects whose values are to be understood.
@@ -102,7 +103,7 @@ class Lwm2mServer(DeviceOperations):
         self._site = ServerSite(
             self._base_uris(),
             root=settings.root,
-            registry=settings.registry,
+            registry=attrs.evolve(settings.registry, same_device=settings.registry.same_device or same_device),
             packages=settings.packages,
             bodies=settings.bodies,
             definitions=settings.definitions,

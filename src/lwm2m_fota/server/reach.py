@@ -45,6 +45,14 @@ def reached(peer: Peer) -> Reached:
     return cast("Reached", peer)
 
 
+def same_device(one: Peer, other: Peer) -> bool:
+    """Whether two peers of a server are one device: by what both have proven, or where neither has, by the address."""
+    first, second = reached(one), reached(other)
+    if first.identity is None and second.identity is None:
+        return first.pump is second.pump and first.address == second.address
+    return first.identity == second.identity
+
+
 @final
 class Names:
     """Who may use which endpoint name, given the credential stores of all endpoints of a server.

@@ -2,7 +2,7 @@
 
 from lwm2m_fota.credentials.values import Identity
 from lwm2m_fota.runtime.pump import Pump
-from lwm2m_fota.server.reach import Holds, Names, Reached
+from lwm2m_fota.server.reach import Holds, Names, Reached, same_device
 from lwm2m_fota.transport.memory import MemoryNetwork
 from lwm2m_fota.transport.sessions import SessionPeer
 
@@ -62,6 +62,23 @@ def test_a_name_that_somebody_has_proven_is_not_given_to_one_who_proves_nothing(
     assert not names.permit(plain, "device", proven)
     assert names.permit(plain, "device", Reached(pump, "c"))
     assert names.permit(proven, "device", plain)
+
+
+def test_one_device_is_whoever_has_proven_the_same_or_has_the_same_address_without_a_proof():
+    pump, device, other = FakePump(), Identity.of_psk("device"), Identity.of_psk("other")
+
+    def session(address, identity):
+        return Reached(pump, SessionPeer(address, identity))
+
+    assert same_device(session("a", device), session("b", device))
+    assert not same_device(session("a", device), session("a", other))
+    assert not same_device(session("a", device), session("a", None))
+    assert not same_device(session("a", None), session("a", device))
+    assert same_device(session("a", None), session("a", None))
+    assert not same_device(session("a", None), session("b", None))
+    assert same_device(Reached(pump, ("h", 1)), Reached(pump, ("h", 1)))
+    assert not same_device(Reached(pump, ("h", 1)), Reached(pump, ("h", 2)))
+    assert not same_device(Reached(pump, "a"), Reached(FakePump(), "a"))
 
 
 def test_without_stores_every_name_is_free():
