@@ -128,7 +128,9 @@ class Dispatcher:
     - POST on a streamed resource is a Write: an early specification has it so in an example.
     - Values for resources that are not here are left out of a write to an instance (LwM2M Core 1.2, 6.3.3); a write
       that has no others is answered 4.04. Write-Composite is all or nothing, and refuses them.
-    - Object instances are neither created nor deleted, and nor are resource instances (4.05).
+    - Object instances are neither created nor deleted (4.05).
+    - Resource instances come with a partial update of their resource (POST, or Write-Composite), and come and go with
+      its replacement (PUT). One that is written by itself has to be there (4.04), and none is deleted by itself (4.05).
     """
 
     __slots__ = (
@@ -309,7 +311,7 @@ class Dispatcher:
 
     def _put(self, message: Message, peer: Hashable, path: Path, now: float) -> Response:
         if message.first(_URI_QUERY) is not None:
-            return self._write_attributes(message, peer, path)
+            return self._write_attributes(message, peer, path, now)
         if len(path.ids) < _INSTANCE_IDS:
             raise RefusedError("only instances and resources are written")
         return self._write(message, peer, path, WriteMode.REPLACE, now)
@@ -330,10 +332,10 @@ class Dispatcher:
             raise RefusedError("instances are neither created nor deleted here")
         return self._write(message, peer, path, WriteMode.UPDATE, now)
 
-    def _write_attributes(self, message: Message, peer: Hashable, path: Path) -> Response:
+    def _write_attributes(self, message: Message, peer: Hashable, path: Path, now: float) -> Response:
         if message.payload:
             raise ContentError("Write-Attributes has no payload")
-        self._notifier.write_attributes(peer, path, message.queries())
+        self._notifier.write_attributes(peer, path, message.queries(), now)
         return Response(Code.CHANGED)
 
     def _execute(self, message: Message, path: Path, now: float) -> Response:

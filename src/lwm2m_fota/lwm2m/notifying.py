@@ -24,7 +24,7 @@ from lwm2m_fota.lwm2m.reading import ObjectReader
 from lwm2m_fota.lwm2m.responses import content_format_option, cut, error_response
 from lwm2m_fota.lwm2m.watching import Rules
 from lwm2m_fota.model.codes import is_success
-from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.paths import MAX_PARTS, Path
 from lwm2m_fota.model.registry import Definitions
 from lwm2m_fota.model.resources import Operations
 
@@ -91,15 +91,18 @@ class Notifier:
 
     # -- attributes
 
-    def write_attributes(self, peer: Hashable, path: Path, queries: tuple[str, ...]) -> None:
+    def write_attributes(self, peer: Hashable, path: Path, queries: tuple[str, ...], now: float) -> None:
         """Attach attributes to a path, or take them off.
 
         Raises:
             ContentError: they are not known, not for this path, or contradict each other; nothing has changed.
-            RefusedError: the server may not read it, or has attached to too many paths.
+            RefusedError: the server may not read it, or has attached to too many paths; 4.04 for a resource instance
+                that is not there.
         """
         server = self._server_of(peer)
         self._reader.permit(server, path, Operations.READ)
+        if len(path.ids) == MAX_PARTS:
+            self._reader.entries(path, now)
         changes = parse_changes(queries)
         check_place(changes, path, self._definitions.resource(path))
         self.attributes.write(server, path, changes)

@@ -13,7 +13,7 @@ from lwm2m_fota.lwm2m.objects import Lwm2mObject
 from lwm2m_fota.lwm2m.operations import Read
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.formats import ContentFormat
-from lwm2m_fota.model.paths import Path
+from lwm2m_fota.model.paths import MAX_PARTS, Path
 from lwm2m_fota.model.registry import Definitions
 from lwm2m_fota.model.resources import Operations, Value
 
@@ -53,7 +53,7 @@ class ObjectReader:
         self._policies = policies
 
     def check(self, path: Path) -> Path:
-        """A path that leads to something.
+        """A path that leads to something; whether a resource instance is there, its object tells alone.
 
         Raises:
             RefusedError: 4.01 for an object that is no server's business, 4.04 for what is not there.
@@ -67,6 +67,9 @@ class ObjectReader:
             raise RefusedError("no such instance", code=Code.NOT_FOUND)
         if path.resource_id is not None and path.resource_id not in each.resources(path.instance_id or 0):
             raise RefusedError("no such resource", code=Code.NOT_FOUND)
+        resource = self._definitions.resource(path)
+        if len(path.ids) == MAX_PARTS and resource is not None and not resource.multiple:
+            raise RefusedError("the resource has no instances", code=Code.NOT_FOUND)
         return path
 
     def permit(self, server: Hashable, path: Path, operation: Operations) -> Sequence[Path]:

@@ -164,8 +164,15 @@ class ValueObject:
         return targets
 
     def _kept(self, operation: Write, resource_id: int) -> dict[int, Value]:
-        """The instances of a multiple resource that a write leaves as they are (LwM2M Core 1.2, 6.3.3)."""
-        if operation.mode is WriteMode.REPLACE and len(operation.path.ids) < MAX_PARTS:
+        """The instances of a multiple resource that a write leaves as they are (LwM2M Core 1.2, 6.3.3).
+
+        They come and go with a write of their resource: one that is written itself has to be there.
+        """
+        is_element = len(operation.path.ids) == MAX_PARTS
+        if operation.mode is WriteMode.REPLACE and not is_element:
             return {}
         values = self.readers[resource_id]() if resource_id in self.readers else {}
-        return dict(values) if isinstance(values, Mapping) else {}
+        kept = dict(values) if isinstance(values, Mapping) else {}
+        if is_element and operation.path.ids[-1] not in kept:
+            raise RefusedError("no such resource instance", code=Code.NOT_FOUND)
+        return kept

@@ -49,6 +49,11 @@ def test_what_may_be_attached(device, path, queries, code):
     assert device.attach(path, *queries).code == code
 
 
+@pytest.mark.parametrize(("path", "code"), [("/3/0/11/1", 0x44), ("/3/0/11/9", 0x84), ("/3/0/2/0", 0x84)])
+def test_nothing_is_attached_to_an_element_that_is_not_there(device, path, code):
+    assert device.attach(path, "pmin=10").code == code
+
+
 def test_a_value_and_attributes_at_once_are_refused(device):
     assert device.ask(3, "/5/0/11", b"2", options=[(15, b"pmin=1")]).code == BAD_REQUEST
     assert device.get("/5/0/11").payload == b"1"

@@ -177,13 +177,23 @@ def write_errors(bench, path, values, mode, number=11):
         ((3, 0), {5: 7}, WriteMode.REPLACE, {5: 7}),
         ((3, 0), {5: 7}, WriteMode.UPDATE, {0: 1, 1: 2, 5: 7}),
         ((3, 0, 11, 1), {1: 8}, WriteMode.REPLACE, {0: 1, 1: 8}),
-        ((3, 0, 11, 5), {5: 7}, WriteMode.REPLACE, {0: 1, 1: 2, 5: 7}),
     ],
 )
 def test_an_array_is_replaced_or_added_to(bench, path, values, mode, errors):
     assert write_errors(bench, path, values, mode) == CHANGED
     assert bench.errors == errors
     assert bench.heard == [[Path.of(3, 0, 11)]]
+
+
+@pytest.mark.parametrize(("number", "index"), [(11, 5), (12, 0)])
+def test_an_element_that_is_not_there_is_not_written(bench, number, index):
+    """LwM2M Core 1.2, 6.3.3: elements come and go with a Write of their resource."""
+    path = Path.of(3, 0, number, index)
+    write = Write(path, [(path, 7)])
+    for ask in (bench.object.check, bench.object.handle):
+        with pytest.raises(FotaError) as caught:
+            ask(write, 0.0)
+        assert (caught.value.code, bench.errors, bench.calls) == (0x84, {1: 2, 0: 1}, [])
 
 
 def test_an_array_without_a_reader_begins_empty(bench):
