@@ -4,6 +4,7 @@ Each server attaches its own, by Write-Attributes, to objects, instances, resour
 attached to a path counts for everything below it, unless something nearer says otherwise.
 """
 
+import math
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
@@ -28,9 +29,17 @@ _NAMES: Final = (*_PERIODS, *_THRESHOLDS, "con")
 _NUMERIC: Final = frozenset({ValueType.INTEGER, ValueType.UNSIGNED, ValueType.FLOAT, ValueType.TIME})
 _RESOURCE_IDS: Final = 3
 
+_FLAGS: Final = ("con", "edge")
+_UNHEEDED: Final = ("edge", "hqmax")
+"""Of LwM2M 1.2, not heeded here; other devices may."""
+
+_WRITTEN: Final = frozenset({*_NAMES, *_UNHEEDED})
 _SECONDS: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+_FLAG: Final = re.compile(r"[01]", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?", re.ASCII)
 """The table of LwM2M has neither sign nor exponent, and negative thresholds could not be written; peers send them."""
+
+_PLAIN: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
 
 Changes = Mapping[str, Number | None]
 """Attributes to set by name; None takes one off."""
@@ -86,7 +95,7 @@ class Attributes:
 
     def links(self) -> LinkAttributes:
         """As attributes of a link."""
-        return tuple((name, format(Decimal(repr(value)), "f")) for name, value in self._items() if value is not None)
+        return tuple((name, _plain(value)) for name, value in self._items() if value is not None)
 
     def _items(self) -> Iterable[tuple[str, Number | None]]:
         return ((name, getattr(self, name)) for name in _NAMES)
@@ -110,6 +119,41 @@ def parse_changes(queries: Iterable[str]) -> Changes:
     return changes
 
 
+def format_changes(changes: Changes) -> tuple[str, ...]:
+    """Write what `parse_changes` reads, in the grammar of LwM2M Core 1.2, 7.3.2, with a sign where a threshold has one.
+
+    Args:
+        changes: also `edge` and `hqmax`; True and False stand for the 1 and 0 of `con` and `edge`.
+
+    Raises:
+        ContentError: none, a name that is not known, or a value that is not one.
+    """
+    if not changes:
+        raise ContentError("no attribute to write")
+    return tuple(name if value is None else f"{name}={_written(name, value)}" for name, value in _known(changes))
+
+
+def _known(changes: Changes) -> Iterable[tuple[str, Number | None]]:
+    for name, value in changes.items():
+        if name not in _WRITTEN:
+            raise ContentError(f"not an attribute: {name[:16]!r}")
+        yield name, value
+
+
+def _written(name: str, value: Number) -> str:
+    if math.isfinite(value) and isinstance(value, bool) <= (name in _FLAGS):
+        text = _plain(value)
+        form = _PLAIN if name in _THRESHOLDS else _FLAG if name in _FLAGS else _SECONDS
+        if form.fullmatch(text):
+            return text
+    raise ContentError(f"{name}={str(value)[:16]!r} is out of range")
+
+
+def _plain(value: Number) -> str:
+    """In digits, without an exponent, and without a decimal part where it is a whole number."""
+    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
+
+
 def is_attribute(query: str) -> bool:
     """True for a query parameter that `parse_changes` knows."""
     return query.partition("=")[0] in _NAMES
@@ -117,11 +161,11 @@ def is_attribute(query: str) -> bool:
 
 def _number(name: str, text: str) -> Number:
     if name in _THRESHOLDS and _DECIMAL.fullmatch(text):
-        value = float(text)
-        return int(value) if value.is_integer() else value
+        value = int(text) if text.lstrip("-").isdigit() else float(text)
+        return int(value) if value == int(value) else value
     if name in _PERIODS and _SECONDS.fullmatch(text):
         return int(text)
-    if name == "con" and text in {"0", "1"}:
+    if name == "con" and _FLAG.fullmatch(text):
         return int(text)
     raise ContentError(f"{name}={text[:16]!r} is out of range")
 

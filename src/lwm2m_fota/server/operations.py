@@ -14,6 +14,7 @@ from lwm2m_fota.content.codec import decode, encode, encode_paths
 from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.content.values import Entries
 from lwm2m_fota.errors import FotaError, MalformedError, ResponseError, TransportError
+from lwm2m_fota.lwm2m.attributes import format_changes
 from lwm2m_fota.lwm2m.operations import WriteMode
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, Removed, Updated
 from lwm2m_fota.model.codes import Code, is_success
@@ -202,15 +203,20 @@ class DeviceOperations:
         raise refusal
 
     async def write_attributes(self, endpoint: str, path: Path, **attributes: float | None) -> None:
-        """Attach notification attributes to a path (`pmin`, `pmax`, `gt`, `lt`, `st`, `epmin`, `epmax`, `con`).
+        """Attach notification attributes to a path.
+
+        Those are `pmin`, `pmax`, `gt`, `lt`, `st`, `epmin`, `epmax`, `con`, and of LwM2M 1.2 `edge` and `hqmax`.
 
         Args:
             endpoint: the device.
             path: an object, an instance, a resource or a resource instance.
-            attributes: by name; None takes one off.
+            attributes: by name, one at least; None takes one off.
+
+        Raises:
+            ContentError: a name that is not known, or a value that its attribute cannot have.
         """
-        queries = (name if value is None else f"{name}={value}" for name, value in attributes.items())
-        await self._exchange(endpoint, path, Code.PUT, *((int(Option.URI_QUERY), each.encode()) for each in queries))
+        queries = ((int(Option.URI_QUERY), each.encode()) for each in format_changes(attributes))
+        await self._exchange(endpoint, path, Code.PUT, *queries)
 
     async def push(self, endpoint: str, path: Path, source: PackageSource, progress: ProgressListener) -> None:
         """Replace one opaque resource with a streamed body; `progress` hears the bytes acknowledged.

@@ -8,6 +8,7 @@ from lwm2m_fota.lwm2m.attributes import (
     Attributes,
     AttributeTable,
     check_place,
+    format_changes,
     is_attribute,
     parse_changes,
 )
@@ -27,6 +28,7 @@ DEFINITIONS = standard_definitions()
         (("pmin=",), {"pmin": None}),
         (("gt=25", "lt=-3.5", "st=0.5"), {"gt": 25, "lt": -3.5, "st": 0.5}),
         (("gt=1e3", "st=2.0"), {"gt": 1000, "st": 2}),
+        (("gt=9007199254740993", "lt=-9007199254740993"), {"gt": 9007199254740993, "lt": -9007199254740993}),
         (("epmin=1", "epmax=4294967295", "con=1"), {"epmin": 1, "epmax": 4294967295, "con": 1}),
         (("con=0",), {"con": 0}),
     ],
@@ -192,6 +194,48 @@ def test_the_table_is_bounded():
     assert table._attached["a"] == {OBJECT: Attributes(pmin=2), INSTANCE: Attributes(pmin=3)}
     table.write("d", STATE, {"pmin": None})
     assert set(table._attached) == {"a", "c"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "queries"),
+    [
+        ({"pmin": 10, "pmax": 60.0, "con": None}, ("pmin=10", "pmax=60", "con")),
+        ({"gt": 10.0, "lt": -2.5, "st": 1e-05}, ("gt=10", "lt=-2.5", "st=0.00001")),
+        ({"gt": 1e20, "lt": -0.0, "st": 0.1}, ("gt=100000000000000000000", "lt=0", "st=0.1")),
+        ({"gt": 9007199254740993}, ("gt=9007199254740993",)),
+        ({"con": True, "edge": False}, ("con=1", "edge=0")),
+        ({"con": 0, "hqmax": 8, "epmin": 0, "epmax": 4294967295}, ("con=0", "hqmax=8", "epmin=0", "epmax=4294967295")),
+    ],
+)
+def test_how_they_are_written(changes, queries):
+    """LwM2M Core 1.2, 7.3.2: digits, for thresholds with a decimal part, and nothing else."""
+    assert format_changes(changes) == queries
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "no attribute"),
+        ({"pmin": True}, "pmin"),
+        ({"gt": False}, "gt"),
+        ({"pmin": 1.5}, "pmin"),
+        ({"pmax": -1}, "pmax"),
+        ({"pmax": 10**10}, "pmax"),
+        ({"con": 2}, "con"),
+        ({"edge": -1}, "edge"),
+        ({"hqmax": 0.5}, "hqmax"),
+        ({"gt": float("nan")}, "gt"),
+        ({"lt": float("inf")}, "lt"),
+        ({"pmin": float("-inf")}, "pmin"),
+        ({"st": 1e-40}, "st"),
+        ({"gt": 10**30}, "gt"),
+        ({"other": 1}, "other"),
+        ({"other": None}, "other"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(changes, why):
+    with pytest.raises(ContentError, match=why):
+        format_changes(changes)
 
 
 def test_as_attributes_of_a_link():

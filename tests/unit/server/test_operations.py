@@ -345,6 +345,18 @@ def test_attributes_are_attached_and_taken_off(world_of):
     run_with(world_of, check)
 
 
+def test_attributes_are_written_as_their_grammar_has_them(world_of):
+    async def check(server, peer):
+        peer.answers[PUT, "/5/0/3"] = Response(CHANGED)
+        await server.write_attributes("dev", STATE, pmin=10.0, gt=1e-05, con=True)
+        for wrong in ({"pmin": True}, {"gt": float("nan")}, {"pmax": 0.5}, {"shape": 1}, {}):
+            with pytest.raises(ContentError):
+                await server.write_attributes("dev", STATE, **wrong)
+        assert [message.queries() for message in peer.asked] == [("pmin=10", "gt=0.00001", "con=1")]
+
+    run_with(world_of, check)
+
+
 def test_discover_as_deep_as_asked(world_of):
     async def check(server, peer):
         peer.answers[GET, "/5"] = content(b"</5>;ver=1.1,</5/0>;pmin=10", b"\x28")
