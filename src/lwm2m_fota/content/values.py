@@ -78,21 +78,26 @@ def adopt(value: object, kind: ValueType | None) -> Value:
 
     Args:
         value: what the format held.
-        kind: the type of the resource; None if it is not known, which takes any value as it is, and a tagged time as
-            seconds.
+        kind: the type of the resource; None if it is not known, which takes any value as it is that some type of LwM2M
+            has, and a tagged time as seconds.
 
     Raises:
         ContentError: the value does not fit the type.
     """
     if kind is None:
         value = _time(value) if isinstance(value, Tag) else value
-        if isinstance(value, str | int | float | bytes | ObjectLink):
+        if isinstance(value, str | int | float | bytes | ObjectLink) and _is_some_type(value):
             return value
-        raise ContentError(f"a value cannot be {type(value).__name__}")
+        raise ContentError(f"a value cannot be {type(value).__name__}, or is out of its range")
     adopted = _converted(value, kind)
     if fits_type(adopted, kind):
         return adopted  # type: ignore[return-value] # fits_type has seen that it is a Value
     raise ContentError(f"{type(value).__name__} is no {kind.value or 'value of an executable resource'}")
+
+
+def _is_some_type(value: Value) -> bool:
+    """Finite, of 64 bits, or UTF-8: an unknown resource has one of the known types."""
+    return fits_type(value, natural_type(value)) or fits_type(value, ValueType.UNSIGNED)
 
 
 def _converted(value: object, kind: ValueType) -> object:

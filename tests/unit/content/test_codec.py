@@ -20,6 +20,16 @@ DEFINITIONS = standard_definitions()
 TEXT, LINK, OPAQUE, CBOR, SENML_JSON, SENML, TLV, OMA_JSON = 0, 40, 42, 60, 110, 112, 11542, 11543
 ETCH_JSON, ETCH_CBOR, LWM2M_CBOR = 320, 322, 11544
 STATE = Path.of(5, 0, 3)
+SENSOR = ObjectDefinition(
+    id=3303,
+    name="Temperature",
+    version="1.0",
+    urn="urn:oma:lwm2m:ext:3303",
+    lwm2m_version="1.0",
+    multiple=True,
+    mandatory=False,
+    resources=(ResourceDefinition(id=5700, name="Value", operations=Operations.READ, type=ValueType.FLOAT),),
+)
 
 
 @pytest.mark.parametrize(("content_format", "payload"), [(TEXT, b"2"), (TLV, b"\xc1\x03\x02")])
@@ -86,6 +96,43 @@ def test_a_value_of_another_type_is_not_written(content_format, path, value):
     parsed = Path.parse(path)
     with pytest.raises(ContentError):
         encode([(parsed, value)], content_format, parsed, DEFINITIONS)
+
+
+@pytest.mark.parametrize("path", ["/3303/0/5700", "/30000/0/1"])
+@pytest.mark.parametrize("number", ["f97e00", "f97c00", "f9fc00", "fa7f800000", "fb7ff8000000000000"])
+@pytest.mark.parametrize("content_format", [CBOR, SENML, LWM2M_CBOR])
+def test_what_is_not_finite_is_no_value_whether_its_resource_is_known_or_not(content_format, number, path):
+    """RFC 8428 section 4.2: a value is a number of JSON, which has neither infinity nor NaN; so in every format."""
+    parsed = Path.parse(path)
+    definitions = Definitions([SENSOR])
+    head = {
+        CBOR: b"",
+        SENML: bytes.fromhex(f"81a200{0x60 + len(path):x}") + path.encode() + b"\x02",
+        LWM2M_CBOR: b"\xa1\x83" + b"".join(b"\x19" + each.to_bytes(2, "big") for each in parsed.ids),
+    }
+    assert decode(head[content_format] + bytes.fromhex("f93e00"), content_format, parsed, definitions) == [
+        (parsed, 1.5)
+    ]
+    with pytest.raises(ContentError):
+        decode(head[content_format] + bytes.fromhex(number), content_format, parsed, definitions)
+
+
+@pytest.mark.parametrize(
+    ("content_format", "payload"),
+    [
+        (TEXT, b"inf"),
+        (TEXT, b"nan"),
+        (TEXT, b"1e999"),
+        (TLV, b"\xe4\x16\x44\x7f\x80\x00\x00"),
+        (TLV, b"\xe8\x16\x44\x08\x7f\xf8" + bytes(6)),
+        (SENML_JSON, b'[{"n":"/3303/0/5700","v":1e999}]'),
+        (SENML_JSON, b'[{"n":"/3303/0/5700","v":NaN}]'),
+        (OMA_JSON, b'{"e":[{"v":1e999}]}'),
+    ],
+)
+def test_what_is_not_finite_is_no_value_in_the_other_formats(content_format, payload):
+    with pytest.raises(ContentError):
+        decode(payload, content_format, Path.of(3303, 0, 5700), Definitions([SENSOR]))
 
 
 def test_ranges_are_not_checked_here():
