@@ -230,16 +230,20 @@ def encode_paths(paths: Iterable[Path], content_format: int) -> bytes:
     """Write the paths that a Read-Composite or Observe-Composite asks for (LwM2M Transport 1.2, table 6.4.4-1).
 
     Args:
-        paths: of objects, instances, resources and resource instances, or the root.
+        paths: of objects, instances, resources and resource instances, or the root; one at least.
         content_format: SenML or SenML-ETCH, in JSON or CBOR.
 
     Raises:
         NotAcceptableError: another content format.
+        UsageError: no path.
     """
     write = _WRITE_PATHS.get(content_format)
     if write is None:
         raise NotAcceptableError(f"content format {content_format} carries no paths")
-    return write(paths)
+    asked = tuple(paths)
+    if not asked:
+        raise UsageError("no path is asked for")
+    return write(asked)
 
 
 def decode_paths(payload: bytes, content_format: int) -> tuple[Path, ...]:
@@ -247,7 +251,7 @@ def decode_paths(payload: bytes, content_format: int) -> tuple[Path, ...]:
 
     Raises:
         UnsupportedContentFormatError: neither SenML nor SenML-ETCH.
-        ContentError: the payload is not valid in its format, or has values.
+        ContentError: the payload is not valid in its format, has values, or no path.
         CborError: the payload is not CBOR where it ought to be.
     """
     read = _READ_PATHS.get(content_format)

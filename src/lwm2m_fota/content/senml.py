@@ -195,8 +195,10 @@ def paths_of(records: Collection[Record]) -> tuple[Path, ...]:
     """The paths of records without values.
 
     Raises:
-        ContentError: a record has a value.
+        ContentError: a record has a value, or there is none.
     """
+    if not records:
+        raise ContentError("there is no path")
     if any(record.value is not None for record in records):
         raise ContentError("a record has a value where a path alone is expected")
     return tuple(record.path for record in records)
@@ -208,10 +210,7 @@ def read_fetch(pack: object, dialect: Dialect) -> tuple[Path, ...]:
     Raises:
         ContentError: no record, one without a name, or one with a field that does not belong there.
     """
-    records = _records(pack)
-    if not records:
-        raise ContentError("a Fetch Pack has a record at least")
-    for fields in records:
+    for fields in _records(pack):
         if not fields.keys() <= dialect.fetch or fields.keys().isdisjoint({dialect.name, dialect.base_name}):
             raise ContentError("a record of a Fetch Pack has a name, and neither value nor anything unknown")
     return paths_of(read(pack, dialect))

@@ -59,7 +59,7 @@ def decode_paths(payload: bytes) -> tuple[Path, ...]:
     """Read paths without values.
 
     Raises:
-        ContentError: not SenML, or a record with a value.
+        ContentError: not SenML, no record, or one with a value.
         CborError: not CBOR.
     """
     return senml.paths_of(decode_records(payload))

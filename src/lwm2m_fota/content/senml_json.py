@@ -55,7 +55,7 @@ def decode_paths(payload: bytes) -> tuple[Path, ...]:
     """Read paths without values.
 
     Raises:
-        ContentError: not SenML, or a record with a value.
+        ContentError: not SenML, no record, or one with a value.
     """
     return senml.paths_of(senml.read(strict_json.loads(payload), DIALECT))
 

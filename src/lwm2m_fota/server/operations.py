@@ -13,7 +13,7 @@ from lwm2m_fota.coap.qblock import QBlock
 from lwm2m_fota.content.codec import decode, encode, encode_paths
 from lwm2m_fota.content.link import Link, parse_links
 from lwm2m_fota.content.values import Entries
-from lwm2m_fota.errors import FotaError, MalformedError, ResponseError, TransportError
+from lwm2m_fota.errors import FotaError, MalformedError, ResponseError, TransportError, UsageError
 from lwm2m_fota.lwm2m.attributes import format_changes
 from lwm2m_fota.lwm2m.operations import WriteMode
 from lwm2m_fota.lwm2m.registry import Registration, RegistryEvent, Removed, Updated
@@ -184,7 +184,10 @@ class DeviceOperations:
 
         Raises:
             ContentError: a value does not fit its resource.
+            UsageError: there is none.
         """
+        if not entries:
+            raise UsageError("nothing is written")
         await self._write_in(self._composite_formats(endpoint), endpoint, _ROOT, Code.IPATCH, entries)
 
     async def _write_in(self, formats: tuple[int, ...], endpoint: str, path: Path, code: Code, entries: Entries) -> int:

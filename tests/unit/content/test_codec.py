@@ -301,6 +301,12 @@ def test_the_paths_of_a_composite_request(content_format, payload):
     assert decode_paths(payload, content_format) == paths
 
 
+@pytest.mark.parametrize("content_format", [SENML_JSON, SENML, ETCH_JSON, ETCH_CBOR])
+def test_a_request_for_no_path_is_not_written(content_format):
+    with pytest.raises(UsageError):
+        encode_paths(iter(()), content_format)
+
+
 @pytest.mark.parametrize("content_format", [TEXT, OPAQUE, CBOR, TLV, OMA_JSON, LWM2M_CBOR, 1543])
 def test_formats_without_paths(content_format):
     with pytest.raises(NotAcceptableError):

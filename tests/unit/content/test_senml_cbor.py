@@ -190,6 +190,7 @@ def test_paths_alone():
         Path.of(3, 0, 3),
         Path(()),
     )
-    assert senml_cbor.decode_paths(b"\x80") == ()
+    with pytest.raises(ContentError, match="no path"):
+        senml_cbor.decode_paths(b"\x80")
     with pytest.raises(ContentError, match="a value"):
         senml_cbor.decode_paths(cbor.dumps([{N: "/5/0/3", V: 2}]))

@@ -100,10 +100,14 @@ def test_where_nothing_can_be_read_the_first_reason_is_told(device, only, code):
     assert device.fetch(paths(only, "/77/0/1")).code == code
 
 
-def test_nothing_asked_for_is_nothing_answered(device):
-    answer = device.fetch(b"\x80")
-    assert (answer.code, answer.payload) == (CONTENT, b"\x80")
-    assert device.fetch(b"\x80", content_format=ETCH_CBOR).code == BAD_REQUEST
+@pytest.mark.parametrize(
+    ("content_format", "payload"),
+    [(SENML_CBOR, b"\x80"), (SENML_CBOR, b"\x9f\xff"), (SENML_JSON, b"[]"), (ETCH_CBOR, b"\x80"), (ETCH_JSON, b"[ ]")],
+)
+@pytest.mark.parametrize("more", [{}, {"observe": 0}, {"observe": 1}])
+def test_who_asks_for_nothing_is_refused(device, content_format, payload, more):
+    assert device.fetch(payload, content_format=content_format, **more).code == BAD_REQUEST
+    assert len(device.dispatcher.observers) == 0
 
 
 @pytest.mark.parametrize("accept", [TEXT, CBOR, TLV, 40, ETCH_CBOR, 11543])

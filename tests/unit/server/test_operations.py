@@ -331,6 +331,23 @@ def test_values_of_several_objects(world_of):
     run_with(world_of, check)
 
 
+def test_nothing_is_asked_for_without_a_path_or_value(world_of):
+    """A device would refuse that, and be taken for one that knows no composite operations."""
+
+    async def check(server, peer):
+        with pytest.raises(UsageError):
+            await server.read_composite("dev", [])
+        with pytest.raises(UsageError):
+            await server.observe_composite("dev", [], lambda _: None)
+        with pytest.raises(UsageError):
+            await server.write_composite("dev", [])
+        assert peer.asked == []
+        peer.answers[FETCH, "/"] = content(ANSWER_CBOR, SENML)
+        assert dict(await server.read_composite("dev", PATHS)) == VALUES
+
+    run_with(world_of, check)
+
+
 # -- attributes
 
 
