@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,10 @@ ANY_TIME = (HealthCheck.too_slow,)
 settings.register_profile("slice", deadline=None, derandomize=True, suppress_health_check=ANY_TIME)
 settings.register_profile("full", deadline=None, max_examples=2_000, suppress_health_check=ANY_TIME)
 settings.load_profile("full" if FULL else "slice")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Run in the background of a shell, the tests ignore what they send to the programs that they start, which inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:
