@@ -12,6 +12,7 @@ from lwm2m_fota.coap.message import Message, sort_options
 from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.errors import BusyError, UsageError
 from lwm2m_fota.lwm2m.places import TransferLimits
+from lwm2m_fota.lwm2m.responses import repeated
 from lwm2m_fota.lwm2m.transfers import Transfer, TransferTable
 from lwm2m_fota.model.codes import Code
 
@@ -74,7 +75,7 @@ class RequestBodies:
             transfer = Transfer(Block1Receiver(self._max_body_bytes), (message.code, None), streamed=False)
         accepted = transfer.receiver.accept(block, message.payload, message.uint(Option.SIZE1), message.blocks)
         if not isinstance(accepted, Accepted) and transfer.answer is not None:
-            return transfer.answer
+            return repeated(transfer.answer, _control(value))
         self._table.heard(peer, key, transfer, now)
         if isinstance(accepted, Accepted):
             self._gather(peer, key, transfer, accepted.payload)

@@ -36,7 +36,14 @@ from lwm2m_fota.lwm2m.operations import CHANGED, Answer, Execute, Operation, Wri
 from lwm2m_fota.lwm2m.options import ADDRESSING, check_options
 from lwm2m_fota.lwm2m.places import TransferLimits
 from lwm2m_fota.lwm2m.reading import ObjectReader
-from lwm2m_fota.lwm2m.responses import block_option, content_format_option, cut, diagnostic_payload, error_response
+from lwm2m_fota.lwm2m.responses import (
+    block_option,
+    content_format_option,
+    cut,
+    diagnostic_payload,
+    error_response,
+    repeated,
+)
 from lwm2m_fota.lwm2m.transfers import Transfer, TransferTable
 from lwm2m_fota.lwm2m.writing import whole_block, write_operation
 from lwm2m_fota.model.codes import Code, is_success
@@ -276,7 +283,8 @@ class Dispatcher:
         options: Options = (content_format_option(content_format),)
         if message.uint(Option.OBSERVE) == _OBSERVE and (block is None or block.num == 0):
             own = self._notifier.own_attributes(observer.paths, message.queries())
-            if self._notifier.observe(attrs.evolve(observer, own=own), now):
+            szx = None if block is None else block.szx
+            if self._notifier.observe(attrs.evolve(observer, own=own, szx=szx), now):
                 options = (self._notifier.sequence_option(), *options)
         return cut(message, body, options, self._settings.max_szx)
 
@@ -342,7 +350,8 @@ class Dispatcher:
         block = block_option(message, _BLOCK1)
         if block is not None and (block.more or block.num):
             raise RefusedError("arguments come in one message", code=Code.BAD_OPTION)
-        return _response(self._object(path).handle(Execute(path, message.payload), now))
+        control = () if block is None else ((_BLOCK1, block.encode()),)
+        return _response(self._object(path).handle(Execute(path, message.payload), now), control)
 
     def _write(self, message: Message, peer: Hashable, path: Path, mode: WriteMode, now: float) -> Response:
         each = self._object(path)
@@ -368,7 +377,7 @@ class Dispatcher:
         accepted = transfer.receiver.accept(block, message.payload, message.uint(_SIZE1), message.blocks)
         control = ((_BLOCK1, transfer.receiver.response_block(block)),)
         if not isinstance(accepted, Accepted) and transfer.answer is not None:
-            return transfer.answer
+            return repeated(transfer.answer, *control)
         self._transfers.heard(peer, path, transfer, now)
         if not isinstance(accepted, Accepted):
             return Response(_CONTINUE, control)

@@ -158,7 +158,8 @@ class Notifier:
                 else self._reader.render(server, observer.paths[0], observer.accept, now)
             )
             options = (self.sequence_option(), content_format_option(content_format))
-            response = cut(None, body, options, self._max_szx)
+            szx = self._max_szx if observer.szx is None else min(observer.szx, self._max_szx)
+            response = cut(None, body, options, szx)
         except FotaError as error:
             response = error_response(error)
         if not is_success(response.code):

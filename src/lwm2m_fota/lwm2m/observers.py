@@ -33,6 +33,7 @@ class Observer:
         accept: the content format that it asked for, or None.
         composite: whether it came by Observe-Composite.
         own: attributes that came with the request, for this observation alone (LwM2M Core 1.2, 6.4.1).
+        szx: the largest block that it asked for, as exponent (RFC 7959 section 2.4); None if it asked for none.
     """
 
     peer: Hashable
@@ -41,6 +42,7 @@ class Observer:
     accept: int | None = None
     composite: bool = attrs.field(default=False, kw_only=True)
     own: Changes = attrs.field(factory=_no_changes, kw_only=True, hash=False)
+    szx: int | None = attrs.field(default=None, kw_only=True)
 
     def concerns(self, changed: Path) -> bool:
         """A change of this path is a change of what is observed."""

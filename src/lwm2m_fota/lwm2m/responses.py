@@ -38,6 +38,13 @@ def error_response(error: FotaError) -> Response:
     return Response(code, options, diagnostic_payload(str(error)))
 
 
+def repeated(answer: Response, block1: tuple[int, bytes]) -> Response:
+    """An answer once more, to a block that came again: it may have been given to several blocks together."""
+    number, _ = block1
+    options = tuple(block1 if each[0] == number else each for each in answer.options)
+    return Response(answer.code, options, answer.payload)
+
+
 def retry_option(wait_s: float = RETRY_AFTER_S) -> tuple[int, bytes]:
     """Max-Age of a 5.03: when to ask again, whole seconds (RFC 7252 section 5.9.3.4)."""
     return int(Option.MAX_AGE), pack_uint(max(math.ceil(wait_s), 1))

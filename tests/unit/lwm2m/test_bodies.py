@@ -20,6 +20,14 @@ def take(bodies, payload, block1=None, *, peer="p", now=0.0, **more):
     return bodies.take(ask(block1, **more)(payload), peer, now)
 
 
+def test_an_answer_to_blocks_together_names_the_one_that_comes_again():
+    bodies = RequestBodies(BodyLimits())
+    whole = Message(0, POST, 1, b"", ((11, b"rd"), (27, b"")), b"a" * 16 + b"b", 2)
+    assert bodies.take(whole, "p", 0.0) == b"a" * 16 + b"b"
+    assert bodies.answered(whole, "p", Response(CREATED)).options == ((27, b""),)
+    assert take(bodies, b"b", 0x10) == Response(CREATED, ((27, b"\x10"),))
+
+
 def test_a_body_is_gathered_and_its_answer_kept():
     bodies = RequestBodies(BodyLimits())
     assert take(bodies, b"a" * 16, 0x08) == Response(CONTINUE, ((27, b"\x08"),))

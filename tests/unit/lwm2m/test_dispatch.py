@@ -2,6 +2,7 @@
 
 import pytest
 
+from lwm2m_fota.coap.message import Message
 from lwm2m_fota.content.codec import decode as read_content
 from lwm2m_fota.content.policies import ContentPolicies, PathKeys, TimeForm
 from lwm2m_fota.errors import UsageError
@@ -522,6 +523,27 @@ def test_arrays_and_their_elements(make_device, method, path, content_format, pa
     device.dispatcher = Dispatcher((sensors.object,))
     assert device.ask(method, path, bytes.fromhex(payload), content_format=content_format).code == code
     assert sensors.limits == limits
+
+
+def test_an_answer_to_blocks_together_names_the_one_that_comes_again(device):
+    """RFC 7959 section 2.3: Block1 of an answer has the number of the block that is answered."""
+    body = b'[{"bn":"/5/0/","n":"11","v":2},{"n":"13","v":3600}]'  # 51 bytes
+
+    def post(num, more, part, blocks=1):
+        block = num << 4 | more << 3
+        options = ((11, b"5"), (11, b"0"), (12, b"\x6e"), (27, bytes((block,) if block else ())))
+        return device.dispatcher.handle(Message(0, 2, 1, b"t", options, part, blocks), "server", 0.0)
+
+    assert post(0, 1, body[:32], blocks=2).code == 0x5F
+    assert post(2, 0, body[32:], blocks=2).code == CHANGED
+    again = post(3, 0, body[48:])
+    assert (again.code, dict(again.options)[27]) == (CHANGED, b"\x30")
+    assert device.get("/5/0/13").payload == b"3600"
+
+
+def test_arguments_in_a_single_block(device):
+    answer = device.post("/1/0/8", block1=2)
+    assert (answer.code, answer.options) == (CHANGED, ((27, b"\x02"),))
 
 
 def test_a_partial_update_sets_severity_and_defer_period_together(device):

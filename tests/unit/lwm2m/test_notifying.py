@@ -191,6 +191,18 @@ def test_a_multiple_resource_is_told_whenever_it_changes(device):
     assert len(device.dispatcher.notifications(0.0)) == 1
 
 
+@pytest.mark.parametrize(("szx", "length"), [(1, 32), (2, 64), (6, None), (None, None)])
+def test_notifications_come_in_blocks_as_small_as_those_of_the_request(device, szx, length):
+    """RFC 7959 section 2.4: the size that was asked for counts for what follows."""
+    more = {} if szx is None else {"block2": szx}
+    assert device.get("/5/0", observe=0, accept=SENML, **more).code == CONTENT
+    device.put("/5/0/11", b"2")
+    ((_, answer),) = device.notified
+    assert len(answer.payload) == length if length else 23 not in dict(answer.options)
+    if length:
+        assert dict(answer.options)[23] == bytes((8 | szx,))
+
+
 def test_an_observation_of_what_can_no_longer_be_read_ends_with_an_error(device):
     device.get("/1/0/1", observe=0)
     device.lifetime = "never"
