@@ -273,6 +273,10 @@ class MessageLayer:
         if len(state.noted) > self._limits.noted_notifications_per_peer:
             state.noted.popitem(last=False)
 
+    def silence(self, state: PeerState, token: bytes) -> None:
+        """Send no notification that waits for its turn: the peer has cancelled, and would reject it."""
+        _drop_notifications(state, token)
+
     def pump(self, state: PeerState, now: float) -> None:
         """Send what waits, as far as NSTART and message ids allow."""
         while state.queue and self._launch(state, state.queue[0], now):

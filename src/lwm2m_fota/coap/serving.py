@@ -29,6 +29,10 @@ from lwm2m_fota.errors import BlockwiseError, UsageError
 from lwm2m_fota.model.codes import Code, describe_code, is_response
 
 _BLOCK1: Final = int(Option.BLOCK1)
+_OBSERVE: Final = int(Option.OBSERVE)
+_CANCEL: Final = b"\x01"
+"""Of Observe (RFC 7641 section 2)."""
+
 _BLOCK2: Final = int(Option.BLOCK2)
 _CONTINUE: Final = int(Code.CONTINUE)
 
@@ -135,6 +139,8 @@ class Serving:
         asked: Asked | None = None,
     ) -> Exchange:
         """Report a request, and wait for its response."""
+        if message.first(_OBSERVE) == _CANCEL:
+            self.messages.silence(state, message.token)
         limits = self._limits
         self._last_exchange = number = self._last_exchange + 1
         exchange = Exchange(number, state, message, entry, lane, asked)

@@ -248,6 +248,18 @@ def test_a_refused_non_confirmable_notification_loses_the_observer_once(coap):
     assert coap.feed(endpoint, "70001000 70001000") == [ObserverLost("peer", b"\xb0", FailureReason.RESET)]
 
 
+@pytest.mark.parametrize(("observe", "left"), [("6101", ["41451001b16106ff31"]), ("60", ["41451001b06106ff31"])])
+def test_a_cancelled_observation_gets_none_that_waits_for_its_turn(coap, observe, left):
+    """RFC 7641 section 3.6: what is under way already cannot be called back, and another observation goes on."""
+    endpoint = coap.make(mid=0x1000)
+    for token in (b"\xb0", b"\xb0", b"\xb1"):
+        endpoint.notify("peer", token, CONTENT, 0.0, confirmable=True)
+    assert coap.sent(endpoint) == ["41451000b06106ff31"]
+    assert isinstance(only(coap.feed(endpoint, f"41010001b0{observe}513501300133", 0.1)), RequestReceived)
+    assert coap.feed(endpoint, "60001000", 0.2) == []
+    assert coap.sent(endpoint) == left
+
+
 def test_noted_notifications_are_bounded(coap):
     endpoint = coap.make(mid=1, limits=EndpointLimits(noted_notifications_per_peer=2))
     for token in (b"\x01", b"\x02", b"\x03"):
