@@ -88,7 +88,10 @@ class CredentialStore(Protocol):
     """What transports and registrations ask of a store."""
 
     def key(self, identity: str) -> Secret | None:
-        """The key of a PSK identity; None if there is none, or no longer."""
+        """The key of a PSK identity; None if there is none, or no longer.
+
+        Asked when a handshake needs it, and again at its end: a key that was rotated in between proves nothing.
+        """
         ...
 
     def accepts(self, identity: Identity) -> bool:

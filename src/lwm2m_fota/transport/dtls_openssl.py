@@ -51,6 +51,7 @@ _PSK_SERVER: Final = "unsigned int(SSL *, const char *, unsigned char *, unsigne
 _PSK_CLIENT: Final = "unsigned int(SSL *, const char *, char *, unsigned int, unsigned char *, unsigned int)"
 
 KeyLookup = Callable[[str], Secret | None]
+Offered = tuple[str, Secret]
 CookieMaker = Callable[[bytes], bytes]
 CookieJudge = Callable[[bytes, bytes], bool]
 
@@ -154,7 +155,7 @@ class ServerContext:
         self._context = context
         self.shortcuts = Shortcuts(_lib, _ffi)
         self._key_of = key_of
-        self._offered: str | None = None
+        self._offered: Offered | None = None
         self._callback = _ffi.callback(_PSK_SERVER, self._psk)
         _lib.SSL_CTX_set_psk_server_callback(_raw(context), self._callback)
 
@@ -169,12 +170,12 @@ class ServerContext:
             return 0
         if key is None or not 0 < len(key) <= size:
             return 0
-        self._offered = identity
+        self._offered = identity, key
         _ffi.memmove(out, key.reveal(), len(key))
         return len(key)
 
-    def take_offered(self) -> str | None:
-        """The PSK identity whose key was given out since this was asked last."""
+    def take_offered(self) -> Offered | None:
+        """The PSK identity whose key was given out since this was asked last, and that key."""
         offered, self._offered = self._offered, None
         return offered
 
@@ -271,7 +272,7 @@ class DtlsConnection:
         self._raw = raw
         self._mtu_bytes = mtu_bytes
         self._context = context
-        self._offered: str | None = None
+        self._offered: Offered | None = None
         self._shortcut = context.shortcuts.of(raw)
         raw.set_ciphertext_mtu(mtu_bytes)
 
@@ -421,4 +422,8 @@ class DtlsConnection:
                 return identity_of(certificate)
             except MalformedError as error:
                 raise DtlsError(str(error)) from error
-        return None if self._offered is None else Identity.of_psk(self._offered)
+        return None if self._offered is None else Identity.of_psk(self._offered[0])
+
+    def key(self) -> Secret | None:
+        """The pre-shared key that the handshake rests on; None on a client, with certificates, or if it was resumed."""
+        return None if self._offered is None else self._offered[1]

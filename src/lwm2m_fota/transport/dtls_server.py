@@ -152,6 +152,9 @@ class Acceptor:
             raise DtlsError("a session that no longer counts was to be resumed" if resumed else "nothing was proven")
         if not self._store.accepts(identity):
             raise DtlsError(f"{identity} is revoked")
+        key = connection.key()
+        if key is not None and key != self._store.key(identity.name):
+            raise DtlsError(f"the key of {identity} was rotated while the handshake was under way")
         self._resumable.remember(fingerprint, identity, now)
         return identity
 

@@ -4,6 +4,7 @@ import ssl
 from typing import Final, TypeAlias, cast, final
 
 from lwm2m_fota.credentials.keyring import Keyring, Origin
+from lwm2m_fota.credentials.secret import Secret
 from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Certificate, Credential, CredentialKind, Identity, PreSharedKey
 from lwm2m_fota.errors import MalformedError, TransportError, UsageError
@@ -95,15 +96,16 @@ class ClientSecurity:
 class Admission:
     """One connection on its way in: its context, and who it will have proven to be."""
 
-    __slots__ = ("context", "offered")
+    __slots__ = ("context", "key", "offered")
 
     def __init__(self) -> None:
         self.context: ssl.SSLContext | None = None
         self.offered: str | None = None
+        self.key: Secret | None = None
 
-    def offer(self, identity: str) -> None:
-        """A key was given out for this identity."""
-        self.offered = identity
+    def offer(self, identity: str, key: Secret) -> None:
+        """This key was given out for this identity."""
+        self.offered, self.key = identity, key
 
 
 @final
@@ -144,4 +146,6 @@ class ServerSecurity:
             raise TransportError("nothing was proven")
         if not self._store.accepts(identity):
             raise TransportError(f"{identity} is revoked")
+        if offered is not None and admission.key != self._store.key(offered):
+            raise TransportError(f"the key of {identity} was rotated while the handshake was under way")
         return identity

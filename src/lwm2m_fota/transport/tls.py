@@ -108,13 +108,13 @@ def psk_client_context(psk: PreSharedKey, protocols: Sequence[str]) -> ssl.SSLCo
 
 
 def psk_server_context(
-    key_of: Callable[[str], Secret | None], proven: Callable[[str], None], protocols: Sequence[str]
+    key_of: Callable[[str], Secret | None], proven: Callable[[str, Secret], None], protocols: Sequence[str]
 ) -> ssl.SSLContext:
     """The context of one connection of a server that knows its clients by pre-shared keys; Python 3.13 and later.
 
     Args:
         key_of: the key of an identity; None refuses it, and so does an exception.
-        proven: told the identity whose key was given out: if the handshake ends well, the client has it.
+        proven: told the identity whose key was given out, and that key: if the handshake ends well, the client has it.
         protocols: to be agreed on, for ALPN.
 
     Raises:
@@ -129,7 +129,7 @@ def psk_server_context(
             key = None
         if identity is None or key is None:
             return b""
-        proven(identity)
+        proven(identity, key)
         return key.reveal()
 
     context: Any = _psk_context(ssl.PROTOCOL_TLS_SERVER, protocols)

@@ -835,6 +835,43 @@ def test_sessions_end_with_their_credential(dtls, change):
     assert wire.say(b"data", "other")
 
 
+@pytest.mark.parametrize("change", ["rotate", "revoke", "replace"])
+def test_a_handshake_under_way_is_judged_by_what_counts_at_its_end(dtls, change):
+    store = MemoryCredentialStore([PskEntry(dtls.psk())])
+    wire = dtls.Wire(dtls.Side(store=store))
+    store.listen(wire.server.endpoint.credential_ended)
+    held = []
+
+    def hold_the_end(number, data):
+        """Let the key exchange through, and keep what proves the key: the records from the ChangeCipherSpec on."""
+        if wire.sent[-1][0] == "server" or data[:1] != b"\x16" or data[13] != 16:
+            return False
+        records = cut(data)
+        held.append(b"".join(records[1:]))
+        wire.server.receive(records[0], "client", wire.now)
+        return True
+
+    wire.lose = hold_the_end
+    wire.connect()
+    assert held
+    if change == "rotate":
+        store.rotate("device-1", Secret(b"new key"))
+    else:
+        store.revoke(PSK, "device-1")
+    if change == "replace":
+        store.add(PskEntry(dtls.psk(key=Secret(b"new key"))))
+    wire.lose = lambda number, data: False
+    wire.server.receive(held[0], "client", wire.now)
+    wire.settle()
+    assert wire.server.peers == []
+    said = "psk 'device-1' is revoked"
+    rotated = "the key of psk 'device-1' was rotated while the handshake was under way"
+    assert wire.server.reasons == [said if change == "revoke" else rotated]
+    assert len(wire.server.endpoint) == 0
+    wire.connect()  # and nothing is resumed from it
+    assert wire.server.peers == []
+
+
 def test_a_revoked_certificate_is_let_in_no_more(with_certificates):
     store = MemoryCredentialStore()
     wire = with_certificates(store=store)

@@ -20,7 +20,7 @@ from lwm2m_fota.credentials.values import Certificate, CredentialKind, PreShared
 from lwm2m_fota.errors import MissingCredentialError, TransportError, UsageError
 from lwm2m_fota.testing.sessions import SessionConformance
 from lwm2m_fota.testing.transports import Ends, Recorder
-from lwm2m_fota.transport.tcp import TcpLimits, TcpTransport
+from lwm2m_fota.transport.tcp import TcpLimits, TcpTransport, _Gate
 from lwm2m_fota.transport.tcp_link import Link
 from lwm2m_fota.transport.tls import HAS_PSK
 
@@ -310,6 +310,37 @@ def test_a_wrong_key_is_not_let_in(caplog, psk):
     refused(caplog, "no session", "no session with ('127.0.0.1'", server=server, client=tls_client(psk))
     assert "sixteen" not in caplog.text
     assert "another key" not in caplog.text
+
+
+@needs_psk
+def test_a_key_that_is_rotated_while_the_handshake_is_under_way_proves_nothing(caplog):
+    class Rotating(MemoryCredentialStore):
+        given = 0
+
+        def key(self, identity):
+            key = super().key(identity)
+            self.given += 1
+            if self.given == 1:
+                self.rotate(identity, Secret(b"new key"))
+            return key
+
+    server = tls_server(Rotating([PskEntry(PSK)]))
+    refused(caplog, "no session", "was rotated while the handshake", server=server, client=tls_client(PSK))
+
+
+def test_a_certificate_that_is_revoked_while_the_handshake_is_under_way_proves_nothing(
+    caplog, server_shows, device_shows
+):
+    store = MemoryCredentialStore()
+
+    class Revoking(_Gate):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            store.revoke(CredentialKind.CERTIFICATE, "device-1")
+
+    server = tls_server(store, server_shows)
+    server._new_protocol = lambda: Revoking(server._enter)
+    refused(caplog, "no session", "is revoked", server=server, client=tls_client(device_shows))
 
 
 @needs_psk
