@@ -5,7 +5,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, final
 
 from lwm2m_fota.coap.batch import Batch, Pace
-from lwm2m_fota.coap.block import BERT_SZX, MAX_SZX, pack_block
+from lwm2m_fota.coap.block import BERT_SZX, MAX_SZX, pack_block, size_of
 from lwm2m_fota.coap.block1 import Block1Sender
 from lwm2m_fota.coap.block2 import Block2Receiver
 from lwm2m_fota.coap.calls import Collect, Request, Shrink, Stream
@@ -133,7 +133,7 @@ class Call:
         body: Collect | Stream,
         limits: EndpointLimits,
         ahead_pace: Pace,
-        units: int = 1,
+        units: tuple[int, int] = (1, 1),
         *,
         bert: bool = False,
     ) -> None:
@@ -145,12 +145,12 @@ class Call:
         self.token: bytes | None = None
         self.outgoing: Outgoing | None = None
         self.expires = inf
-        self.upload = _upload(request, limits.body_restarts, units)
+        self.upload = _upload(request, limits.body_restarts, units[0])
         self.ahead = request.payload
         self.ahead_at = 0
         self.ahead_pace = ahead_pace
         self.wanted_bytes = self.wanted_at = 0
-        self.download = _download(body, limits.body_restarts, units, bert=bert)
+        self.download = _download(body, limits.body_restarts, units[1], bert=bert)
         self.head: Message | None = None
         self.parts: list[bytes] = []
         self.batch = Batch(limits.batch_bytes, limits.batch_s)
@@ -225,6 +225,7 @@ def checked(request: Request, body: Collect | Stream) -> Request:
         raise UsageError("sets of blocks are fetched with a request that has no body")
     if request.observe and request.q_block is not None:
         raise UsageError("an observation is no transfer by sets of blocks")
+    size_of(request.szx)
     options = sort_options(request.options)
     encode_options(bytearray(), options)
     return Request(

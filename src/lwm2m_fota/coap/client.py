@@ -100,9 +100,11 @@ class Client:
 
     def _new_call(self, number: int, state: PeerState, request: Request, body: Collect | Stream) -> Call:
         messages = self.messages
-        if request.source_bytes or request.payload:
-            messages.check_body(state.address, request.source_bytes or len(request.payload))
-        units = messages.units(state.address)
+        size_bytes = len(request.payload) if request.source_bytes is None else request.source_bytes
+        steps = messages.steps(state.address, request.options, size_bytes)
+        if steps.szx < request.szx:
+            request = attrs.evolve(request, szx=steps.szx)
+        units = (steps.units, messages.units(state.address))
         return Call(number, state, request, body, self.limits, self.ahead_pace(), units, bert=messages.is_reliable)
 
     def ahead_pace(self) -> Pace:

@@ -6,10 +6,12 @@ Datagrams come in and `Arrival`s go out, for the request layer above to act on; 
 from enum import Enum
 from typing import ClassVar, Final, TypeAlias, final
 
+from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.dedup import Entry
 from lwm2m_fota.coap.events import Peer
+from lwm2m_fota.coap.fitting import ONE_BLOCK, Steps
 from lwm2m_fota.coap.limits import EndpointLimits
-from lwm2m_fota.coap.message import HEADER_BYTES, Message, decode
+from lwm2m_fota.coap.message import HEADER_BYTES, Message, Options, decode
 from lwm2m_fota.coap.numbers import ACK, CON, RST, Option
 from lwm2m_fota.coap.params import TransmissionParameters
 from lwm2m_fota.coap.peers import PeerState, PeerTable
@@ -122,8 +124,15 @@ class MessageLayer:
         del peer
         return 1
 
-    def check_body(self, peer: Peer, size_bytes: int) -> None:
-        """Make sure that a body can go to a peer: over datagrams any can, in blocks."""
+    def steps(self, peer: Peer, options: Options, size_bytes: int) -> Steps:
+        """How much of the body of a request with these options goes to a peer in a message: over datagrams a block."""
+        del peer, options, size_bytes
+        return ONE_BLOCK
+
+    def fit(self, peer: Peer, asked: Message | None, response: Response) -> Response:
+        """What a peer can take of a response: over datagrams all of it."""
+        del peer, asked
+        return response
 
     # -- incoming
 

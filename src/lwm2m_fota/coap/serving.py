@@ -244,7 +244,7 @@ class Serving:
             lane = _Widening(self, exchange, answer)
             self._events.append(BodyWanted(lane, answer.body, answer.offset, answer.length))
         else:
-            self.answer(exchange, answer, now)
+            self.answer(exchange, self.messages.fit(exchange.state.address, exchange.streamed, answer), now)
 
     def _lead_on(self, exchange: Exchange, response: Response, now: float) -> None:
         """Take the hot path for the blocks that follow, where they can be known beforehand."""
@@ -301,6 +301,7 @@ class Serving:
         """Send a notification; see `Endpoint.notify`."""
         if not is_response(response.code):
             raise UsageError(f"{describe_code(response.code)} is not a response code")
+        response = self.messages.fit(peer, None, response)
         outgoing = _outgoing(response, token, Purpose.NOTIFICATION, confirmable=confirmable)
         self._last_notification += 1
         state = self.messages.peers.admit(peer, now)
@@ -367,7 +368,7 @@ class _Widening:
     def give(self, given: bytes | Response, now: float) -> None:
         serving, exchange = self._serving, self._exchange
         if isinstance(given, Response):
-            serving.answer(exchange, given, now)
+            serving.answer(exchange, serving.messages.fit(exchange.state.address, exchange.streamed, given), now)
             return
         response, token = self._widened.head(given), exchange.message.token
         head = frame(NON, response.code, token, sort_options(response.options), b"")

@@ -24,6 +24,9 @@ _DIAGNOSTIC_BYTES: Final = 200
 BASE_MESSAGE_BYTES: Final = 1152
 """What an end can take that has not said otherwise (section 5.3.1)."""
 
+SMALLEST_MESSAGE_BYTES: Final = 64
+"""An end that takes less is not spoken to: a block of 16 bytes and what an answer says of it would not fit."""
+
 OPTION_ROOM_BYTES: Final = 256
 """What is left for head, token and options of a message that carries a block."""
 
@@ -48,15 +51,10 @@ class Capabilities:
     block_wise: bool = False
 
     @property
-    def room_bytes(self) -> int:
-        """How large a payload certainly fits."""
-        return max(self.max_message_bytes - OPTION_ROOM_BYTES, 0)
-
-    @property
     def units(self) -> int:
         """How many units of 1024 bytes one message may carry: above 1 with BERT alone."""
-        bert = self.block_wise and self.max_message_bytes > BASE_MESSAGE_BYTES
-        return min(max(self.room_bytes // UNIT_BYTES, 1), MAX_UNITS) if bert else 1
+        room = self.max_message_bytes - OPTION_ROOM_BYTES if self.block_wise else 0
+        return min(max(room // UNIT_BYTES, 1), MAX_UNITS)
 
 
 BASE: Final = Capabilities()
@@ -88,13 +86,15 @@ def learn(known: Capabilities, message: Message) -> Capabilities:
     """What is known of the other end after a CSM of it: options count on until they are given anew (section 5.3).
 
     Raises:
-        MessageFormatError: an option that has to be understood, or a size that is none.
+        MessageFormatError: a size that is none, or too small to speak to.
     """
     for number, value in message.options:
         if number == _MAX_MESSAGE_SIZE:
             if len(value) > _MAX_UINT_BYTES:
                 raise MessageFormatError("Max-Message-Size has at most 4 bytes")
             known = attrs.evolve(known, max_message_bytes=int.from_bytes(value, "big"))
+            if known.max_message_bytes < SMALLEST_MESSAGE_BYTES:
+                raise MessageFormatError(f"Max-Message-Size is at least {SMALLEST_MESSAGE_BYTES} here")
         elif number == _BLOCK_WISE:
             known = attrs.evolve(known, block_wise=True)
     return known

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, final
 
+from lwm2m_fota.coap.calls import Response
 from lwm2m_fota.coap.dedup import Entry
 from lwm2m_fota.coap.events import Peer
+from lwm2m_fota.coap.fitting import Steps, fitted, steps_of
 from lwm2m_fota.coap.limits import EndpointLimits
-from lwm2m_fota.coap.message import Message, decode
+from lwm2m_fota.coap.message import Message, Options, decode
 from lwm2m_fota.coap.messaging import Arrival, ArrivalKind, MessageLayer
 from lwm2m_fota.coap.numbers import NON, Option
 from lwm2m_fota.coap.params import TransmissionParameters
@@ -18,7 +20,7 @@ from lwm2m_fota.coap.peers import PeerState
 from lwm2m_fota.coap.reliability import Entropy, Outgoing, frame
 from lwm2m_fota.coap.stream_frames import Parted
 from lwm2m_fota.coap.stream_signals import Capabilities
-from lwm2m_fota.errors import BlockwiseError, MessageFormatError
+from lwm2m_fota.errors import MessageFormatError
 from lwm2m_fota.model.codes import Code, is_request, is_response
 
 _BUSY: Final = int(Code.SERVICE_UNAVAILABLE)
@@ -91,15 +93,14 @@ class StreamLayer(MessageLayer):
         """How many blocks of 1024 bytes a message to this peer may carry."""
         return self._capabilities(peer).units
 
-    def check_body(self, peer: Peer, size_bytes: int) -> None:
-        """Make sure that a body can go to this peer.
+    def steps(self, peer: Peer, options: Options, size_bytes: int) -> Steps:
+        """How much of a body goes to this peer in a message.
 
         Raises:
-            BlockwiseError: the peer takes no blocks, and the body is too large for a message (4.13).
+            BlockwiseError: it cannot go there (4.13).
         """
-        capabilities = self._capabilities(peer)
-        if not capabilities.block_wise and size_bytes > capabilities.room_bytes:
-            raise BlockwiseError(
-                f"the peer takes no blocks, and messages of {capabilities.max_message_bytes} bytes at most",
-                code=Code.REQUEST_ENTITY_TOO_LARGE,
-            )
+        return steps_of(self._capabilities(peer), options, size_bytes)
+
+    def fit(self, peer: Peer, asked: Message | None, response: Response) -> Response:
+        """What this peer can take of a response."""
+        return fitted(self._capabilities(peer), asked, response)

@@ -90,6 +90,14 @@ def test_how_many_units_a_message_may_carry(size, block_wise, units):
     assert Capabilities(size, block_wise).units == units
 
 
+@pytest.mark.parametrize(("csm", "takes"), [("20e1213f", False), ("20e12140", True), ("10e120", False)])
+def test_an_end_that_takes_next_to_nothing_is_not_spoken_to(csm, takes):
+    end = connection()
+    feed(end, csm)  # Max-Message-Size 63, 64 and 0
+    assert end.has_ended() is not takes
+    assert takes or "Max-Message-Size is at least 64 here" in end.over
+
+
 @pytest.mark.parametrize("first", [GET, "0000", "01e242", "00e3", "00e4", "00e5", "00e6", "00ff"])
 def test_what_comes_before_the_csm_ends_the_connection(first):
     end = connection()

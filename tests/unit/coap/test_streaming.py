@@ -573,3 +573,150 @@ def test_an_error_needs_no_block(coap):
     assert request.message.blocks == 3
     server.respond(request.exchange, Response(0x84), 0.0)
     assert sent(server) == ["0184a1"]
+
+
+# -- ends that take little (RFC 8323 section 5.3.1)
+
+
+class Measuring:
+    """Both ends of a pair, and the largest frame that each has sent."""
+
+    def __init__(self):
+        self.largest = {}
+
+    def pair(self, coap, client, server, serve):
+        measuring = self
+
+        class Pair(coap.Pair):
+            def _carry(self, source, target, name):
+                class Weighed(Reframed):
+                    def receive(self, data, peer, now):
+                        measuring.largest[name] = max(measuring.largest.get(name, 0), len(frame_of(data)))
+                        super().receive(data, peer, now)
+
+                return super()._carry(source, Weighed(target), name)
+
+        return Pair(client, server, serve)
+
+
+LITTLE = (64, 80, 100, 128, 200, 300, 600, 1000, 1040, 1060, 1152, 1153, 1279)
+
+
+@pytest.mark.parametrize("most", LITTLE)
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 1000, 1024, 1025, 3000])
+def test_no_message_is_larger_than_the_other_end_takes(coap, most, size):
+    """Both ways: a body up, and the same one down."""
+    little = Capabilities(most, block_wise=True)
+    body, store, measuring = body_of(size), Store(), Measuring()
+    client = make(coap, can=little)
+    pair = measuring.pair(coap, client, make(coap, can=little), store)
+    done = []
+    client.request("server", Request(3, FIRMWARE, body), 0.0)
+    pair.run(done.append, lambda: done)
+    assert (only(done).message.code, bytes(store.body)) == (0x44, body)
+    done.clear()
+    client.request("server", Request(1, FIRMWARE), 0.0, body=Collect(1 << 20))
+    pair.run(done.append, lambda: done)
+    assert only(done).message.payload == body
+    assert len(measuring.largest) == 2
+    assert max(measuring.largest.values()) <= most
+
+
+@pytest.mark.parametrize("most", LITTLE)
+def test_a_pull_by_who_takes_little(coap, most):
+    body, measuring = body_of(3000), Measuring()
+    client = make(coap)
+    pair = measuring.pair(coap, client, make(coap, can=Capabilities(most, block_wise=True)), Store(body))
+    got = bytearray()
+    call = client.request("server", Request(1, FIRMWARE), 0.0, body=Stream())
+
+    def react(event):
+        if isinstance(event, BlockArrived):
+            got.extend(event.payload)
+            if not event.last:
+                client.proceed(call, pair.now)
+
+    pair.run(react, lambda: len(got) == len(body))
+    assert got == body
+    assert max(measuring.largest.values()) <= most
+
+
+@pytest.mark.parametrize("most", [64, 100, 700])
+def test_an_answer_that_knows_no_blocks_goes_in_blocks(coap, most):
+    body, measuring = body_of(900), Measuring()
+
+    def serve(endpoint, event, now):
+        endpoint.respond(event.exchange, Response(0x45, ((12, b"\x2a"),), body), now)
+
+    client = make(coap)
+    pair = measuring.pair(coap, client, make(coap, can=Capabilities(most, block_wise=True)), serve)
+    done = []
+    client.request("server", Request(1, FIRMWARE), 0.0, body=Collect(1 << 20))
+    pair.run(done.append, lambda: done)
+    assert only(done).message.payload == body
+    assert max(measuring.largest.values()) <= most
+
+
+def answer_to(coap, asked, response, can):
+    server = make(coap, can=can)
+    request = only(feed(server, asked))
+    server.respond(request.exchange, response, 0.0)
+    (frame,) = sent(server)
+    return frame
+
+
+def test_a_block_that_is_not_there_of_an_answer_that_knows_no_blocks(coap):
+    """Block2 number 4 of 16 bytes, of a body of 60: bytes 64 and on."""
+    asked = "510142b26677" + "c140"
+    little = Capabilities(64, block_wise=True)
+    assert answer_to(coap, asked, Response(0x45, (), bytes(60)), little) == "018042"
+    asked = "510142b26677" + "c130"  # number 3: bytes 48 to 59, the last ones
+    assert (
+        answer_to(coap, asked, Response(0x45, (), bytes(60)), little) == "d10345" + "42" + "d10a30" + "ff" + "00" * 12
+    )
+
+
+def test_a_question_whose_size_of_blocks_is_none_is_answered_from_the_beginning(coap):
+    asked = "810142b26677" + "c4" + "01020304"
+    frame = answer_to(coap, asked, Response(0x45, (), bytes(60)), Capabilities(64, block_wise=True))
+    assert frame == "d11745" + "42" + "d10a09" + "ff" + "00" * 32
+
+
+def test_what_is_said_to_people_is_cut(coap):
+    frame = answer_to(coap, "310142b26677", Response(0x84, (), b"x" * 200), Capabilities(64, block_wise=True))
+    assert bytes.fromhex(frame).count(b"x") == 64 - 15
+    frame = answer_to(coap, "310142b26677", Response(0x84, ((12, bytes(60)),), b"x"), Capabilities(64))
+    assert b"x" not in bytes.fromhex(frame)
+
+
+@pytest.mark.parametrize("can", [Capabilities(64), Capabilities(64, block_wise=True)])
+def test_an_answer_of_which_no_block_fits_is_an_error(coap, can):
+    options = ((4, b"12345678"), (12, bytes(20)))
+    assert answer_to(coap, "310142b26677", Response(0x45, options, bytes(60)), can) == "01a042"
+
+
+def test_a_notification_begins_with_a_block_that_fits(coap):
+    server = make(coap, can=Capabilities(100, block_wise=True))
+    request = only(feed(server, "4101b060526677"))
+    server.respond(request.exchange, Response(0x45, ((6, b"\x01"),), b"0"), 0.0)
+    sent(server)
+    server.notify("peer", b"\xb0", Response(0x45, ((6, b"\x02"),), bytes(900)), 0.0, confirmable=True)
+    (frame,) = sent(server)
+    assert frame == "d13945" + "b0" + "6102" + "d1040a" + "ff" + "00" * 64
+
+
+def test_a_request_of_which_no_block_fits_is_refused_here(coap):
+    endpoint = make(coap, "a1", can=Capabilities(64, block_wise=True))
+    with pytest.raises(BlockwiseError) as caught:
+        endpoint.request("peer", Request(3, ((11, bytes(20)),), bytes(100)), 0.0)
+    assert caught.value.code == 0x8D
+    with pytest.raises(BlockwiseError):
+        endpoint.request("peer", Request(1, ((11, bytes(60)),)), 0.0)
+    assert sent(endpoint) == []
+
+
+def test_a_peer_without_blocks_gets_none(coap):
+    endpoint = make(coap, "a1", can=Capabilities(4096))
+    endpoint.request("peer", Request(3, FIRMWARE, bytes(2000)), 0.0)
+    (frame,) = sent(endpoint)
+    assert bytes.fromhex(frame).endswith(b"\xb2fw\xff" + bytes(2000))
