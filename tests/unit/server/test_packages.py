@@ -277,7 +277,7 @@ def test_only_get(code):
         ([(IF_NONE_MATCH, b"")], BAD_OPTION),
         ([(BLOCK1, b"\x06")], BAD_OPTION),
         ([(Q_BLOCK2, b"\x06")], BAD_OPTION),
-        ([(PROXY_URI, b"coap://x/")], BAD_OPTION),
+        ([(PROXY_URI, b"coap://x/")], 0xA5),  # RFC 7252 section 5.10.2
         ([(2049, b"")], BAD_OPTION),
         ([(BLOCK2, b"\x06"), (BLOCK2, b"\x16")], BAD_OPTION),
     ],
