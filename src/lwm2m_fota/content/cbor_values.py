@@ -12,7 +12,9 @@ from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
 from lwm2m_fota.model.resources import ObjectLink, Value, ValueType
 
-_MAX_DEPTH: Final = 2
+_MAX_DEPTH: Final = 3
+"""A tag, and the array of a decimal fraction with its numbers."""
+
 _MAX_ITEMS: Final = 1024
 """Chunks of a string of indefinite length are not counted; a tag and what it is put on are two."""
 

@@ -16,8 +16,8 @@ from lwm2m_fota.errors import ContentError, UsageError
 from lwm2m_fota.model.paths import MAX_PARTS, Path
 from lwm2m_fota.model.registry import Definitions
 
-_MAX_DEPTH: Final = MAX_PARTS + 2
-"""A map for each id, a value, and a tag around it; the ids of a folded key lie no deeper."""
+_MAX_DEPTH: Final = MAX_PARTS + 3
+"""A map for each id, and a decimal fraction: a tag, an array, numbers; the ids of a folded key lie no deeper."""
 
 _MAX_ITEMS: Final = MAX_RECORDS * 12
 

@@ -10,7 +10,9 @@ from lwm2m_fota.content.values import Entries
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
 
-_MAX_DEPTH: Final = 4
+_MAX_DEPTH: Final = 5
+"""An array of maps, and a decimal fraction: a tag, an array, numbers."""
+
 _MAX_ITEMS: Final = MAX_RECORDS * 20
 
 DIALECT: Final = Dialect(

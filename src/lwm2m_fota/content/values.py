@@ -22,7 +22,14 @@ TAG_DATE: Final = 0
 TAG_EPOCH: Final = 1
 """Tag of seconds since 1970 (RFC 8949 section 3.4.2)."""
 
+TAG_DECIMAL: Final = 4
+"""Tag of a decimal fraction (RFC 8949 section 3.4.4)."""
+
 _MAX_DOUBLE_INT: Final = 2**53
+_MAX_EXPONENT: Final = 400
+"""Of a decimal fraction: beyond it a double is infinite, or 0."""
+
+_MAX_INT_EXPONENT: Final = 19
 
 
 def validate(resource: ResourceDefinition, value: Value | Mapping[int, Value]) -> None:
@@ -73,8 +80,9 @@ def natural_type(value: Value) -> ValueType:
 def adopt(value: object, kind: ValueType | None) -> Value:
     """Take a value from a format that names its own types, as a value of the resource's type.
 
-    A float that is a whole number is taken for an integer and an integer for a float, text for an object link, and
-    for Time also tags 0 and 1 and a date in text: specifications and clients disagree on the form of Time.
+    A float that is a whole number is taken for an integer and an integer for a float, a decimal fraction for either,
+    text for an object link, and for Time also tags 0 and 1 and a date in text: specifications and clients disagree on
+    the form of Time.
 
     Args:
         value: what the format held.
@@ -84,6 +92,7 @@ def adopt(value: object, kind: ValueType | None) -> Value:
     Raises:
         ContentError: the value does not fit the type.
     """
+    value = _undivided(value)
     if kind is None:
         value = _time(value) if isinstance(value, Tag) else value
         if isinstance(value, str | int | float | bytes | ObjectLink) and _is_some_type(value):
@@ -93,6 +102,17 @@ def adopt(value: object, kind: ValueType | None) -> Value:
     if fits_type(adopted, kind):
         return adopted  # type: ignore[return-value] # fits_type has seen that it is a Value
     raise ContentError(f"{type(value).__name__} is no {kind.value or 'value of an executable resource'}")
+
+
+def _undivided(value: object) -> object:
+    """A decimal fraction as the number that it is."""
+    if not isinstance(value, Tag) or value.number != TAG_DECIMAL:
+        return value
+    parts = value.value if isinstance(value.value, list) else []
+    if [type(part) for part in parts] != [int, int] or abs(parts[0]) > _MAX_EXPONENT:
+        raise ContentError("not a decimal fraction")
+    exponent, mantissa = parts
+    return mantissa * 10**exponent if 0 <= exponent <= _MAX_INT_EXPONENT else float(f"{mantissa}e{exponent}")
 
 
 def _is_some_type(value: Value) -> bool:

@@ -92,6 +92,7 @@ def test_what_is_read_beyond_what_is_written(path, payload, value):
         ("/33629/0/16/0", "6178"),
         ("/5/0/12", "c2420100"),
         ("/5/0/12", "c06178"),
+        ("/5/0/12", "c1c102"),  # a tag on a tag
     ],
 )
 def test_a_value_of_another_type(path, payload):
@@ -99,7 +100,7 @@ def test_a_value_of_another_type(path, payload):
         read(path, payload)
 
 
-@pytest.mark.parametrize("payload", ["", "18", "0200", "02ff", "c1", "c1c102", "ff", "f7", "5f4100"])
+@pytest.mark.parametrize("payload", ["", "18", "0200", "02ff", "c1", "c1c1c102", "ff", "f7", "5f4100"])
 def test_what_is_not_one_item(payload):
     with pytest.raises(CborError):
         read("/5/0/3", payload)

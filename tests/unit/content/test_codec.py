@@ -118,6 +118,24 @@ def test_what_is_not_finite_is_no_value_whether_its_resource_is_known_or_not(con
 
 
 @pytest.mark.parametrize(
+    ("content_format", "path", "head"),
+    [
+        (CBOR, "/3303/0/5700", ""),
+        (CBOR, "/30000/0/1", ""),
+        (SENML, "/3303/0/5700", "81a2006c2f333330332f302f3537303002"),
+        (SENML, "/30000/0/1", "81a2006a2f33303030302f302f3102"),
+        (LWM2M_CBOR, "/3303/0/5700", "a1190ce7a100a1191644"),
+        (LWM2M_CBOR, "/30000/0/1", "a1197530a100a101"),
+    ],
+)
+def test_a_decimal_fraction_is_a_number_in_cbor(content_format, path, head):
+    """RFC 8428 section 6."""
+    parsed = Path.parse(path)
+    payload = bytes.fromhex(head + "c48221196ab3")
+    assert decode(payload, content_format, parsed, Definitions([SENSOR])) == [(parsed, 273.15)]
+
+
+@pytest.mark.parametrize(
     ("content_format", "payload"),
     [
         (TEXT, b"inf"),
