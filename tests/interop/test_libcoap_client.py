@@ -140,6 +140,11 @@ def test_it_discovers_our_objects(run, board, coap_client, met):
         (("-m", "put", "-e", "1"), STATE, "4.05"),
         (("-m", "put", "-e", "x", "-t", "50"), PACKAGE_URI, "4.15"),
         (("-O", "65001,x"), STATE, "4.02"),  # a critical option that nobody knows
+        (("-O", "17,0x000000"), STATE, "4.02"),  # Accept has two bytes at most
+        (("-O", "35,coap://192.0.2.1/"), STATE, "5.05"),
+        (("-m", "put"), "/5/0/8/7?pmin=1", "4.04"),
+        (("-m", "fetch", "-e", "[]", "-t", "110"), "/", "4.00"),
+        (("-m", "ipatch", "-e", "%5b%7b%22n%22:%22/5/0/2%22,%22v%22:1%7d%5d", "-t", "110"), "/", "4.05"),
     ],
 )
 def test_it_hears_what_is_wrong(run, board, coap_client, arguments, path, code, met):

@@ -17,7 +17,7 @@ from lwm2m_fota.content import (
 )
 from lwm2m_fota.content.link import parse_links
 from lwm2m_fota.content.policies import DEFAULT_POLICIES, ContentPolicies
-from lwm2m_fota.content.values import Entries, is_single, natural_type, type_of
+from lwm2m_fota.content.values import Entries, is_single, natural_type, type_of, unfit
 from lwm2m_fota.errors import ContentError, NotAcceptableError, UnsupportedContentFormatError, UsageError
 from lwm2m_fota.model.formats import ContentFormat
 from lwm2m_fota.model.paths import MAX_PARTS, Path
@@ -126,7 +126,7 @@ def encode(
         _check_shape(path, definitions)
         kind = type_of(path, definitions) or natural_type(value)
         if not fits_type(value, kind):
-            raise ContentError(f"{path}: {type(value).__name__} is no {kind.value or 'value of what is executed'}")
+            raise unfit(f"{path}: {type(value).__name__}", kind)
         _check_links(value, kind)
     return chosen.encode(entries, base, definitions, policies)
 

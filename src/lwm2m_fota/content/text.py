@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lwm2m_fota.content.values import Entries, is_single, parse_link_value
+from lwm2m_fota.content.values import Entries, is_single, parse_link_value, unfit
 from lwm2m_fota.errors import ContentError, NotAcceptableError, UnsupportedContentFormatError
 from lwm2m_fota.model.paths import Path
 from lwm2m_fota.model.registry import Definitions
@@ -71,7 +71,7 @@ def parse_text(payload: bytes, kind: ValueType) -> Value:
         raise ContentError("text is not UTF-8") from error
     value = _PARSERS[kind](text)
     if value is None or not fits_type(value, kind):
-        raise ContentError(f"not a value of type {kind.value or 'none: it is executed'}: {text[:32]!r}")
+        raise unfit(repr(text[:32]), kind)
     return value
 
 

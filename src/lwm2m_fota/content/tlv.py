@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from lwm2m_fota.content.values import Entries, type_of
+from lwm2m_fota.content.values import Entries, type_of, unfit
 from lwm2m_fota.errors import ContentError, UsageError
 from lwm2m_fota.model.paths import MAX_PARTS, Path
 from lwm2m_fota.model.registry import Definitions
@@ -185,7 +185,7 @@ def _collect(entries: Entries, kind: int, path: Path, content: bytes, definition
 def _value(path: Path, content: bytes, kind: ValueType) -> Value:
     value = _READERS[kind](content)
     if value is None or not fits_type(value, kind):
-        raise ContentError(f"{path}: {len(content)} bytes are no {kind.value or 'value of an executable resource'}")
+        raise unfit(f"{path}: a value of {len(content)} bytes", kind)
     return value
 
 

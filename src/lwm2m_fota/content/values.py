@@ -7,6 +7,7 @@ from typing import Final
 from lwm2m_fota.cbor import Tag
 from lwm2m_fota.content.dates import parse_date
 from lwm2m_fota.errors import ContentError
+from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import MAX_PARTS, Path
 from lwm2m_fota.model.registry import Definitions
 from lwm2m_fota.model.resources import ObjectLink, ResourceDefinition, Value, ValueType, fits_type
@@ -77,6 +78,16 @@ def natural_type(value: Value) -> ValueType:
             return ValueType.OBJLNK
 
 
+def unfit(what: str, kind: ValueType) -> ContentError:
+    """The error that something is no value of a type; nothing is one of what is executed, and a Write is not allowed.
+
+    That is 4.05 (LwM2M Core 1.2, 6.3.3), since another payload would not mend it.
+    """
+    if kind is ValueType.NONE:
+        return ContentError("a resource that is executed has no value", code=Code.METHOD_NOT_ALLOWED)
+    return ContentError(f"{what} is no {kind.value}")
+
+
 def adopt(value: object, kind: ValueType | None) -> Value:
     """Take a value from a format that names its own types, as a value of the resource's type.
 
@@ -101,7 +112,7 @@ def adopt(value: object, kind: ValueType | None) -> Value:
     adopted = _converted(value, kind)
     if fits_type(adopted, kind):
         return adopted  # type: ignore[return-value] # fits_type has seen that it is a Value
-    raise ContentError(f"{type(value).__name__} is no {kind.value or 'value of an executable resource'}")
+    raise unfit(type(value).__name__, kind)
 
 
 def _undivided(value: object) -> object:

@@ -153,6 +153,27 @@ def test_what_is_not_finite_is_no_value_in_the_other_formats(content_format, pay
         decode(payload, content_format, Path.of(3303, 0, 5700), Definitions([SENSOR]))
 
 
+@pytest.mark.parametrize(
+    ("content_format", "base", "payload"),
+    [
+        (TEXT, "/5/0/2", b""),
+        (CBOR, "/5/0/2", b"\x01"),
+        (TLV, "/5/0", b"\xc1\x02\x01"),
+        (TLV, "/5/0/2", b"\xc0\x02"),
+        (SENML_JSON, "/5/0", b'[{"n":"/5/0/2","v":1}]'),
+        (SENML, "/5/0/2", bytes.fromhex("81a200662f352f302f320201")),
+        (LWM2M_CBOR, "/5/0", bytes.fromhex("a18305000201")),
+        (OMA_JSON, "/5/0", b'{"e":[{"n":"2","v":1}]}'),
+        (ETCH_JSON, "/", b'[{"n":"/5/0/2","v":1}]'),
+    ],
+)
+def test_a_value_for_what_is_executed_is_not_allowed(content_format, base, payload):
+    """LwM2M Core 1.2, 6.3.3: the target of a Write allows Write; that is no fault of the payload."""
+    with pytest.raises(ContentError, match="executed") as caught:
+        decode(payload, content_format, Path.parse(base), DEFINITIONS)
+    assert caught.value.code == 0x85
+
+
 def test_ranges_are_not_checked_here():
     payload = encode([(STATE, 7)], TLV, STATE, DEFINITIONS)
     assert decode(payload, TLV, STATE, DEFINITIONS) == [(STATE, 7)]

@@ -301,7 +301,7 @@ def test_several_objects_are_written_at_once(device, content_format, payload):
         ([("/1/0/1", 300), ("/3/0/2", "43")], NOT_ALLOWED),
         ([("/1/0/1", 300), ("/5/0/11", 3)], BAD_REQUEST),
         ([("/1/0/1", 300), ("/5/0/0", b"image"), ("/5/0/11", 2)], BAD_REQUEST),
-        ([("/1/0/1", 300), ("/5/0/2", 1)], BAD_REQUEST),  # executable: no value fits
+        ([("/1/0/1", 300), ("/5/0/2", 1)], NOT_ALLOWED),  # it is executed
         ([], BAD_REQUEST),
     ],
 )
