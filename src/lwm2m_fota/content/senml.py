@@ -11,7 +11,8 @@ from typing import Any, Final, final
 
 import attrs
 
-from lwm2m_fota.content.values import Entries, adopt, parse_link_value, type_of
+from lwm2m_fota.cbor import Tag
+from lwm2m_fota.content.values import TAG_EPOCH, Entries, adopt, parse_link_value, type_of, undivided
 from lwm2m_fota.errors import ContentError
 from lwm2m_fota.model.codes import Code
 from lwm2m_fota.model.paths import Path
@@ -254,6 +255,7 @@ def _string(fields: Mapping[object, object], label: Label, default: str) -> str:
 
 def _seconds(fields: Mapping[object, object], label: Label, default: float) -> float:
     value = fields.get(label, default)
+    value = undivided(value.value if isinstance(value, Tag) and value.number == TAG_EPOCH else value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ContentError("a SenML time is a number")
     return value

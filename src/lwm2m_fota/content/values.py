@@ -103,7 +103,7 @@ def adopt(value: object, kind: ValueType | None) -> Value:
     Raises:
         ContentError: the value does not fit the type.
     """
-    value = _undivided(value)
+    value = undivided(value)
     if kind is None:
         value = _time(value) if isinstance(value, Tag) else value
         if isinstance(value, str | int | float | bytes | ObjectLink) and _is_some_type(value):
@@ -115,8 +115,12 @@ def adopt(value: object, kind: ValueType | None) -> Value:
     raise unfit(type(value).__name__, kind)
 
 
-def _undivided(value: object) -> object:
-    """A decimal fraction as the number that it is."""
+def undivided(value: object) -> object:
+    """A decimal fraction (tag 4) as the number that it is, and anything else as it is.
+
+    Raises:
+        ContentError: it is none, or its exponent is beyond that of any double.
+    """
     if not isinstance(value, Tag) or value.number != TAG_DECIMAL:
         return value
     parts = value.value if isinstance(value.value, list) else []

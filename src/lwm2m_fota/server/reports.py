@@ -82,6 +82,8 @@ class Reports:
         if content_format is None or content_format not in COMPOSITE:
             raise ContentError(f"content format {content_format} is not for Send")
         entries = decode(body, content_format, Path(()), self._definitions)
+        if not entries:
+            raise ContentError("nothing is reported")
         for path, _ in entries:
             if not _is_registered(device, path):
                 raise ContentError(f"{path} is not in the registered list of objects", code=Code.NOT_FOUND)

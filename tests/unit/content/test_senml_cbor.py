@@ -88,10 +88,22 @@ def test_of_several_values_in_time_the_latest_counts():
     assert read({BN: "/5/0/3", V: 1, T: -10}, {V: 2, T: -1}, {V: 0, T: -5}) == [("/5/0/3", 2)]
 
 
+@pytest.mark.parametrize("later", [Tag(1, 1_700_000_000), Tag(1, 1_700_000_000.5), Tag(4, [9, 2])])
+@pytest.mark.parametrize("label", [T, BT])
+def test_a_time_may_be_tagged(later, label):
+    """Tag 1 says what the label says already; some devices write it. A number may be a decimal fraction."""
+    assert read({N: "/5/0/3", V: 1, label: later}) == [("/5/0/3", 1)]
+    assert read({N: "/5/0/3", V: 1, T: 1_600_000_000}, {N: "/5/0/3", V: 2, label: later}) == [("/5/0/3", 2)]
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         ({N: "/5/0/3"},),  # no value
+        ({N: "/5/0/3", V: 1, T: Tag(0, "2023-11-14T22:13:20Z")},),
+        ({N: "/5/0/3", V: 1, BT: Tag(1, "now")},),
+        ({N: "/5/0/3", V: 1, BT: Tag(1, math.nan)},),
+        ({N: "/5/0/3", V: 1, BT: Tag(4, [309, 1])},),
         ({N: "/5/0/3", V: 1}, {N: "/5/0/3", V: 1}),  # twice
         ({N: "/5/0/3", V: 1, VS: "1"},),
         ({N: "/5/0/3", V: "1"},),

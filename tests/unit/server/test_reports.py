@@ -88,6 +88,9 @@ def test_resources_that_are_not_known_are_no_error(world_of):
         (b"\x01\x40", PAIR, BAD_REQUEST),  # SenML-ETCH
         (SENML, b"\xff", BAD_REQUEST),
         (SENML, b"", BAD_REQUEST),
+        (SENML, b"\x80", BAD_REQUEST),  # nothing is reported
+        (JSON, b"[]", BAD_REQUEST),
+        (LWM2M_CBOR, b"\xa0", BAD_REQUEST),
         (SENML, cbor.dumps([{0: "/5/0/3", 3: "x"}]), BAD_REQUEST),
         (SENML, cbor.dumps([{0: "/5/0/3"}]), BAD_REQUEST),
         (SENML, cbor.dumps([{0: "/5/1/3", 2: 1}]), NOT_FOUND),
