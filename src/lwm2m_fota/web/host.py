@@ -5,7 +5,8 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable, Iterator
-from typing import Final, final
+from functools import partial
+from typing import Final, cast, final
 
 import attrs
 
@@ -16,6 +17,7 @@ from lwm2m_fota.server.publications import BlockServed
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.names import bind_socket, prepare_listener
 from lwm2m_fota.transport.tls import server_context
+from lwm2m_fota.web.connections import Connection, ConnectionLimits, Crowd
 from lwm2m_fota.web.site import HttpPackageSite, HttpSiteLimits
 
 try:
@@ -34,16 +36,21 @@ class HttpHostLimits:
     """Bounds of the server.
 
     Attributes:
-        connections: at a time; more are answered 503, with Retry-After, and closed.
+        connections: at a time; where there are more, one without a request goes for the newcomer, and if all have one,
+            that is answered 503, with Retry-After, and closed.
         retry_after_s: when those may ask again.
+        head_s: how long the head of a request may take.
         keep_alive_s: how long a connection may be idle between requests.
+        stalled_s: how long an answer may wait for a device to read on.
         goodbye_s: how long downloads may go on when the host is stopped.
         site: of the packages.
     """
 
     connections: int = 1_000
     retry_after_s: int = 5
+    head_s: float = 10.0
     keep_alive_s: int = 5
+    stalled_s: float = 120.0
     goodbye_s: int = 1
     site: HttpSiteLimits = attrs.field(factory=HttpSiteLimits)
 
@@ -93,6 +100,11 @@ class HttpPackageHost:
         )
         self._scheme = "http" if certificate is None else "https"
         self._site = HttpPackageSite(self._base_uri, self._scheme, limits=self._limits.site, on_block=on_block)
+        self._crowd = Crowd(
+            ConnectionLimits(
+                connections=self._limits.connections, head_s=self._limits.head_s, stalled_s=self._limits.stalled_s
+            )
+        )
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._address: tuple[str, int] | None = None
@@ -121,7 +133,7 @@ class HttpPackageHost:
         config = uvicorn.Config(
             self._app,
             interface="asgi3",  # not found out by itself of a method
-            http="h11",
+            http=cast("type[asyncio.Protocol]", partial(Connection, self._crowd)),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -137,8 +149,8 @@ class HttpPackageHost:
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse who is too many: uvicorn's own limit would not say when to come back."""
-        server, limits = self._server, self._limits
-        if server is not None and len(server.server_state.connections) > limits.connections:
+        limits = self._limits
+        if len(self._crowd) > limits.connections:
             headers = {"Retry-After": str(limits.retry_after_s), "Connection": "close"}
             await Response(status_code=503, headers=headers)(scope, receive, send)
             return

@@ -364,8 +364,8 @@ def test_a_host_is_stopped_in_the_middle_of_a_download(web):
 def test_more_connections_than_allowed_are_refused(web):
     async def main():
         async with hosting(limits=HttpHostLimits(connections=2, retry_after_s=7)) as (host, client):
-            uri = host.publish(SOURCE, "http", nothing).uri
-            held = [await asyncio.open_connection(*host.local_address) for _ in range(2)]
+            uri = host.publish(MemoryPackageSource(bytes(50_000_000)), "http", nothing).uri
+            held = [await downloading(host, uri) for _ in range(2)]
             refused = await client.get(uri)
             assert (refused.status_code, refused.headers["retry-after"], refused.content) == (503, "7", b"")
             assert refused.headers["connection"] == "close"
@@ -373,11 +373,86 @@ def test_more_connections_than_allowed_are_refused(web):
             writer.close()
             await writer.wait_closed()
             async with asyncio.timeout(20):
-                while (await client.get(uri)).status_code == 503:
+                while (await client.head(uri)).status_code == 503:
                     pass
             held[0][1].close()
 
     web.run(main())
+
+
+async def downloading(host, uri):
+    """A connection with an answer under way that is not read."""
+    reader, writer = await asyncio.open_connection(*host.local_address, limit=1000)
+    writer.write(f"GET {httpx.URL(uri).path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await reader.readexactly(100)
+    return reader, writer
+
+
+def test_silent_connections_do_not_lock_others_out(web, caplog):
+    async def main():
+        async with hosting(limits=HttpHostLimits(connections=3)) as (host, client):
+            uri = host.publish(SOURCE, "http", nothing).uri
+            held = [await asyncio.open_connection(*host.local_address) for _ in range(20)]
+            assert (await client.get(uri)).content == DATA
+            assert await held[0][0].read() == b""
+            for _, writer in held:
+                writer.close()
+
+    web.run(main())
+    assert "there was no room for a connection without a request" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"", b"GET /fw/x HTTP/1.1\r\nHost: x\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"],
+    ids=["nothing", "half a head", "half a body"],
+)
+def test_a_request_that_is_never_whole_is_not_waited_for(web, begin, caplog):
+    async def main():
+        async with hosting(limits=HttpHostLimits(head_s=0.2, keep_alive_s=60)) as (host, client):
+            reader, writer = await asyncio.open_connection(*host.local_address)
+            writer.write(begin)
+
+            async def drip():
+                while True:
+                    await asyncio.sleep(0.05)
+                    writer.write(b"2" if begin.endswith(b"1") else b"X: y\r\n" if begin else b"")
+
+            dripping = asyncio.create_task(drip())
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+                assert await reader.read() == b""
+            dripping.cancel()
+            writer.close()
+            assert (await client.get(host.publish(SOURCE, "http", nothing).uri)).content == DATA
+
+    web.run(main())
+    assert "no whole request came in time" in caplog.text
+
+
+def test_a_connection_is_idle_for_so_long(web):
+    async def main():
+        async with hosting(limits=HttpHostLimits(keep_alive_s=0.1)) as (host, _):
+            reader, writer = await asyncio.open_connection(*host.local_address)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 404")
+            writer.close()
+
+    web.run(main())
+
+
+def test_who_does_not_read_is_not_waited_for(web, caplog):
+    async def main():
+        async with hosting(limits=HttpHostLimits(connections=1, stalled_s=0.1)) as (host, client):
+            uri = host.publish(MemoryPackageSource(bytes(50_000_000)), "http", nothing).uri
+            _, writer = await downloading(host, uri)
+            async with asyncio.timeout(20):
+                while (await client.head(uri)).status_code == 503:
+                    pass
+            writer.close()
+
+    web.run(main())
+    assert "the other end does not read" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""Connections that come in over HTTP, each with its time: who says nothing, or does not read, is closed."""
+
+import asyncio
+import logging
+from typing import Any, Final, final
+
+import attrs
+
+from lwm2m_fota.errors import MissingExtraError
+from lwm2m_fota.transport.refusals import Refusals
+
+try:
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+except ImportError as error:
+    raise MissingExtraError("http and https need: pip install 'lwm2m-fota[http]'") from error
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ConnectionLimits:
+    """Bounds of the connections.
+
+    Attributes:
+        connections: at a time. Where there are more, the one that has been without an answer under way for longest is
+            closed.
+        head_s: how long the head of a request may take, from the beginning of the connection or from its first byte.
+        stalled_s: how long what is sent may wait for the other end to read on.
+    """
+
+    connections: int
+    head_s: float
+    stalled_s: float
+
+
+@final
+class Crowd:
+    """All connections of a host, oldest first.
+
+    Args:
+        limits: bounds.
+    """
+
+    __slots__ = ("_members", "limits", "refusals")
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self.refusals = Refusals(_LOG)
+        self._members: dict[Connection, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def joined(self, newcomer: "Connection") -> None:
+        """One came in: if that is one too many, one that is not being answered goes for it."""
+        self._members[newcomer] = None
+        if len(self._members) > self.limits.connections:
+            silent = next((each for each in self._members if not each.is_answering), newcomer)
+            if silent is not newcomer:
+                silent.refuse("there was no room for a connection without a request")
+
+    def left(self, member: "Connection") -> None:
+        """One is no more."""
+        self._members.pop(member, None)
+
+
+@final
+class Connection(H11Protocol):
+    """A connection of uvicorn with time limits.
+
+    Args:
+        crowd: of all connections.
+        given: what uvicorn gives.
+    """
+
+    def __init__(self, crowd: Crowd, **given: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(**given)
+        self._crowd = crowd
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_answering(self) -> bool:
+        """A request is whole, and its answer under way."""
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """It is up."""
+        super().connection_made(transport)
+        self._crowd.joined(self)
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        super().data_received(data)
+        self._expect()
+
+    def pause_writing(self) -> None:
+        """The other end does not read as fast as is sent."""
+        super().pause_writing()
+        self._arm(self._crowd.limits.stalled_s, "the other end does not read")
+
+    def resume_writing(self) -> None:
+        """It has read on."""
+        super().resume_writing()
+        self._disarm()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """It was idle: it is closed, once what is on its way was read."""
+        super().timeout_keep_alive_handler()
+        self._arm(self._crowd.limits.stalled_s, "the other end does not read")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is down."""
+        self._crowd.left(self)
+        super().connection_lost(exc)
+        self._disarm()
+
+    def refuse(self, reason: str) -> None:
+        """Close it at once."""
+        self._crowd.left(self)
+        self._crowd.refusals.refused(self.client, reason, self.loop.time())
+        self.transport.abort()
+
+    def _expect(self) -> None:
+        """While there is no answer under way, a request is to come."""
+        if self.is_answering:
+            self._disarm()
+        elif self._timer is None:
+            self._arm(self._crowd.limits.head_s, "no whole request came in time")
+
+    def _arm(self, seconds: float, reason: str) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, self.refuse, reason)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
