@@ -15,9 +15,9 @@ from lwm2m_fota.credentials.values import Certificate, CredentialKind
 from lwm2m_fota.errors import TransportError, UsageError
 from lwm2m_fota.transport.base import DatagramAnswerer, DatagramHandler, DatagramTransport, Peer
 from lwm2m_fota.transport.dtls_client import USABLE
-from lwm2m_fota.transport.dtls_endpoint import DtlsEndpoint, DtlsEvent, Ended, Failed, Received, Stands
+from lwm2m_fota.transport.dtls_endpoint import DtlsEndpoint, DtlsEvent, Ended, Failed, Ignored, Received, Stands
 from lwm2m_fota.transport.dtls_session import DtlsLimits, DtlsSession
-from lwm2m_fota.transport.refusals import Refusals
+from lwm2m_fota.transport.refusals import DROPPED, Refusals
 from lwm2m_fota.transport.sessions import SessionPeer
 
 __all__ = ["DtlsLimits", "DtlsTransport"]
@@ -58,7 +58,8 @@ class DtlsTransport:
         self._certificate = certificate
         self._limits = limits or DtlsLimits()
         self._token = token
-        self._refusals = Refusals(_LOG)
+        self._refusals = Refusals(_LOG, self._limits.warning_pause_s)
+        self._drops = Refusals(_LOG, self._limits.warning_pause_s, DROPPED)
         self._handler: DatagramHandler | None = None
         self._answer_to: Callable[[bytes, Peer], bytes | None] | None = None
         self._endpoint: DtlsEndpoint | None = None
@@ -329,6 +330,8 @@ class DtlsTransport:
                     _fail(future, TransportError(reason))
                 else:
                     self._refusals.refused(session.address, reason, self._clock())
+            case Ignored(address, why):
+                self._drops.refused(address, why.value, self._clock())
             case Ended(peer, reason):
                 _LOG.debug("a session has ended: %r: %s", peer, reason)
                 handler.ended(peer)

@@ -2,7 +2,7 @@
 
 The server's side holds nothing for a stranger until it has shown that it receives at its address (cookies, RFC 6347
 section 4.2.1). A new handshake from an address with a session does not touch that session until it is done (section
-4.2.8). Whatever cannot be read is dropped without a word, and counted.
+4.2.8). Whatever cannot be read is dropped without an answer, and counted.
 """
 
 from collections import Counter, OrderedDict
@@ -44,6 +44,7 @@ class Dropped(StrEnum):
 
     MALFORMED = "no whole record"
     STRAY = "no session with this address"
+    UNREADABLE = "data that came before, or are not under the keys of the session"
     REPEATED = "a ClientHello that has its session already"
     BAD_HELLO = "a ClientHello that begins nothing"
     BUSY = "too many handshakes"
@@ -84,7 +85,16 @@ class Ended:
     reason: str
 
 
-DtlsEvent: TypeAlias = Stands | Failed | Received | Ended
+@final
+@attrs.frozen
+class Ignored:
+    """A datagram was dropped, for another reason than that it came twice."""
+
+    address: Peer
+    why: Dropped
+
+
+DtlsEvent: TypeAlias = Stands | Failed | Received | Ended | Ignored
 
 
 @final
@@ -162,6 +172,7 @@ class DtlsEndpoint:
             self._lose(session, error)
             return None
         if plain is None:
+            self._drop(address, Dropped.UNREADABLE)
             return None
         session.heard(now)
         self._sessions.move_to_end(address)
@@ -170,7 +181,7 @@ class DtlsEndpoint:
     def _receive(self, data: bytes, address: Peer, now: float) -> None:
         records = cut(data)
         if not records:
-            self.dropped[Dropped.MALFORMED] += 1
+            self._drop(address, Dropped.MALFORMED)
             return
         session, beginning = self._sessions.get(address), self._beginning.get(address)
         first = records[0]
@@ -187,23 +198,29 @@ class DtlsEndpoint:
         elif session is not None:
             self._read(session, records, now)
         else:
-            self.dropped[Dropped.STRAY] += 1
+            self._drop(address, Dropped.STRAY)
+
+    def _drop(self, address: Peer, why: Dropped) -> None:
+        self.dropped[why] += 1
+        self._events.append(Ignored(address, why))
 
     def _greet(self, acceptor: Acceptor, data: bytes, hello: int, address: Peer, now: float) -> None:
         """A ClientHello of a new handshake: a cookie for it, or with its cookie a session that begins."""
         try:
             connection, answer = acceptor.listen(data, address, now)
         except DtlsError:
-            self.dropped[Dropped.BAD_HELLO] += 1
-            return
+            connection, answer = None, b""
         if connection is None:
-            self._datagrams += [(answer, address)] if answer else []
+            if answer:
+                self._datagrams.append((answer, address))
+            else:
+                self._drop(address, Dropped.BAD_HELLO)
             return
         former = self._beginning.pop(address, None)
         if former is not None:
             self._over(former)
         if len(self._beginning) >= self._limits.handshakes:
-            self.dropped[Dropped.BUSY] += 1
+            self._drop(address, Dropped.BUSY)
             return
         session = DtlsSession(connection, address, self._limits, now, hello=hello)
         session.heard_bytes = len(data)

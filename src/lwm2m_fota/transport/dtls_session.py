@@ -36,6 +36,8 @@ class DtlsLimits:
         cookie_s: how long a cookie counts, at least; twice as long at most.
         resumable: sessions that can be resumed, as many as are remembered.
         resumption_s: for how long.
+        warning_pause_s: no more than one line of the log in this time tells of refused sessions, and one of dropped
+            datagrams; how many there were is told with the next.
 
     Raises:
         UsageError: a limit that is not positive, or datagrams too small for a handshake.
@@ -53,6 +55,7 @@ class DtlsLimits:
     cookie_s: float = 60.0
     resumable: int = 16_384
     resumption_s: int = 86_400
+    warning_pause_s: float = 1.0
 
     def __attrs_post_init__(self) -> None:
         if min(attrs.astuple(self)) <= 0:

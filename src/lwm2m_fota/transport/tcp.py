@@ -84,7 +84,7 @@ class TcpTransport:
         self._server = ServerSecurity(store, certificate) if secure and host is not None and store is not None else None
         if secure and host is not None and store is None:
             raise UsageError("a listener with TLS needs a credential store")
-        self._refusals = Refusals(_LOG)
+        self._refusals = Refusals(_LOG, self._limits.warning_pause_s)
         self._handler: DatagramHandler | None = None
         self._takes_parts = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -328,6 +328,8 @@ class TcpTransport:
     def _enter(self, transport: asyncio.Transport) -> None:
         """A connection came in, and is to prove itself."""
         if len(self._entering) >= self._limits.handshakes or len(self._links) >= self._limits.sessions:
+            address = transport.get_extra_info("peername")
+            self._refusals.refused(address, "there is no room for more connections", self._running().time())
             transport.abort()
             return
         task = self._running().create_task(self._let_in(transport))

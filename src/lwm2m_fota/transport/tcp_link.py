@@ -31,6 +31,8 @@ class TcpLimits:
         unfinished_bytes: large messages that are not whole yet, of all connections together; more end their connection.
         unsent_bytes: what may wait for a peer that does not read; beyond, its session ends.
         close_s: how long the last words may take when the transport is closed.
+        warning_pause_s: no more than one line of the log in this time tells of refused connections; how many there were
+            is told with the next.
         stream: of each connection.
 
     Raises:
@@ -44,6 +46,7 @@ class TcpLimits:
     unfinished_bytes: int = 64 << 20
     unsent_bytes: int = 4 << 20
     close_s: float = 1.0
+    warning_pause_s: float = 1.0
     stream: StreamLimits = attrs.field(factory=StreamLimits)
 
     def __attrs_post_init__(self) -> None:

@@ -27,11 +27,13 @@ class ConnectionLimits:
             closed.
         head_s: how long the head of a request may take, from the beginning of the connection or from its first byte.
         stalled_s: how long what is sent may wait for the other end to read on.
+        warning_pause_s: no more than one line of the log in this time tells of connections that were refused or closed.
     """
 
     connections: int
     head_s: float
     stalled_s: float
+    warning_pause_s: float
 
 
 @final
@@ -40,13 +42,19 @@ class Crowd:
 
     Args:
         limits: bounds.
+
+    Attributes:
+        limits: as given.
+        refusals: tells of requests that were too many.
+        closings: tells of connections that were closed here.
     """
 
-    __slots__ = ("_members", "limits", "refusals")
+    __slots__ = ("_members", "closings", "limits", "refusals")
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
-        self.refusals = Refusals(_LOG)
+        self.refusals = Refusals(_LOG, limits.warning_pause_s, "no answer to")
+        self.closings = Refusals(_LOG, limits.warning_pause_s, "closed the connection of")
         self._members: dict[Connection, None] = {}
 
     def __len__(self) -> int:
@@ -119,7 +127,7 @@ class Connection(H11Protocol):
     def refuse(self, reason: str) -> None:
         """Close it at once."""
         self._crowd.left(self)
-        self._crowd.refusals.refused(self.client, reason, self.loop.time())
+        self._crowd.closings.refused(self.client, reason, self.loop.time())
         self.transport.abort()
 
     def _expect(self) -> None:

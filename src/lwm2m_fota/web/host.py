@@ -43,6 +43,8 @@ class HttpHostLimits:
         keep_alive_s: how long a connection may be idle between requests.
         stalled_s: how long an answer may wait for a device to read on.
         goodbye_s: how long downloads may go on when the host is stopped.
+        warning_pause_s: no more than one line of the log in this time tells of connections that were refused or closed;
+            how many there were is told with the next.
         site: of the packages.
     """
 
@@ -52,6 +54,7 @@ class HttpHostLimits:
     keep_alive_s: int = 5
     stalled_s: float = 120.0
     goodbye_s: int = 1
+    warning_pause_s: float = 1.0
     site: HttpSiteLimits = attrs.field(factory=HttpSiteLimits)
 
 
@@ -102,7 +105,10 @@ class HttpPackageHost:
         self._site = HttpPackageSite(self._base_uri, self._scheme, limits=self._limits.site, on_block=on_block)
         self._crowd = Crowd(
             ConnectionLimits(
-                connections=self._limits.connections, head_s=self._limits.head_s, stalled_s=self._limits.stalled_s
+                connections=self._limits.connections,
+                head_s=self._limits.head_s,
+                stalled_s=self._limits.stalled_s,
+                warning_pause_s=self._limits.warning_pause_s,
             )
         )
         self._server: _Server | None = None
@@ -151,6 +157,8 @@ class HttpPackageHost:
         """Refuse who is too many: uvicorn's own limit would not say when to come back."""
         limits = self._limits
         if len(self._crowd) > limits.connections:
+            now = asyncio.get_running_loop().time()
+            self._crowd.refusals.refused(scope.get("client"), "there is no room for more connections", now)
             headers = {"Retry-After": str(limits.retry_after_s), "Connection": "close"}
             await Response(status_code=503, headers=headers)(scope, receive, send)
             return

@@ -197,6 +197,36 @@ def test_strangers_make_one_line_a_second(caplog):
     assert caplog.records[1].message.endswith("(and 4 more before)")
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (bytes.fromhex("40010001b135"), "no whole record"),  # GET /5 without DTLS
+        (bytes.fromhex("17fefd0001000000000001000101"), "no session with this address"),
+        # a ClientHello of 44 bytes whose session id is said to have 255
+        (
+            bytes.fromhex("16fefd000000000000000000380100002c000000000000002cfefd" + "00" * 32 + "ff" + "00" * 9),
+            "nothing",
+        ),
+    ],
+)
+def test_a_flood_of_what_is_dropped_makes_one_line_in_a_while(caplog, data, why):
+    async def test(ends):
+        await ends.connect()  # others are let in meanwhile
+        for _ in range(500):
+            ends.server.datagram_received(data, "stranger")
+        ends.server.drained()
+        await asyncio.sleep(0.2)
+        ends.server.datagram_received(data, "stranger")
+        ends.server.drained()
+
+    run(test, limits=DtlsLimits(warning_pause_s=0.2))
+    said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(said) == 2
+    assert all(line.startswith("dropped what came from stranger: ") for line in said)
+    assert why in said[0]
+    assert said[1].endswith("(and 499 more before)")
+
+
 def test_logs_show_no_key(caplog):
     async def test(ends):
         peer = await ends.connect()

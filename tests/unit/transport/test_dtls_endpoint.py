@@ -9,7 +9,7 @@ from lwm2m_fota.credentials.store import MemoryCredentialStore, PskEntry
 from lwm2m_fota.credentials.values import CredentialKind, Identity
 from lwm2m_fota.errors import MissingCredentialError, UsageError
 from lwm2m_fota.transport import dtls_openssl
-from lwm2m_fota.transport.dtls_endpoint import Dropped, DtlsEndpoint, Ended, Failed, Stands
+from lwm2m_fota.transport.dtls_endpoint import Dropped, DtlsEndpoint, Ended, Failed, Ignored, Stands
 from lwm2m_fota.transport.dtls_records import cut, epoch_of
 from lwm2m_fota.transport.sessions import SessionPeer
 
@@ -307,8 +307,9 @@ def test_a_replayed_record_is_dropped(dtls):
     _, record = wire.sent[-1]
     for _ in range(3):
         wire.server.receive(record, "client", 0.0)
-    wire.settle()
+        wire.settle()
     assert wire.server.data == [b"once"]
+    assert wire.server.of(Ignored) == [Ignored("client", Dropped.UNREADABLE)] * 3
     wire.say(b"more")
     assert wire.server.data == [b"once", b"more"]
 

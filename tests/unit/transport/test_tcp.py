@@ -539,7 +539,7 @@ def test_there_are_not_more_sessions_than_were_allowed(caplog):
     assert "there is no room for more sessions" in caplog.text
 
 
-def test_there_are_not_more_handshakes_than_were_allowed(server_shows, device_shows):
+def test_there_are_not_more_handshakes_than_were_allowed(caplog, server_shows, device_shows):
     async def test(both):
         _, waits = await asyncio.open_connection(*both.server.local_address)
         with pytest.raises(TransportError, match="no session with"):
@@ -550,6 +550,8 @@ def test_there_are_not_more_handshakes_than_were_allowed(server_shows, device_sh
 
     server = tls_server(certificate=server_shows, limits=TcpLimits(handshakes=1))
     run(test, server=server, client=tls_client(device_shows))
+    assert caplog.messages[0].startswith("no session with ('127.0.0.1', ")
+    assert caplog.messages[0].endswith("there is no room for more connections")
 
 
 def test_a_handshake_that_does_not_go_on_is_given_up(caplog, server_shows):
