@@ -21,6 +21,7 @@ from lwm2m_fota.package.keyring import (
 from lwm2m_fota.package.rollback import Counter, RollbackFloor
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
+MADE_FOR_ANYBODY: Final = MadeFor()
 DEFAULT_MAX_PACKAGE_BYTES: Final = 64 * 1024 * 1024
 SHA256_BYTES: Final = 32
 
@@ -202,6 +203,19 @@ class TrustPolicy:
             have = ", ".join(sorted(authorities))
             raise refusal_error(Refusal.MISSING_AUTHORITY, f"signed by {have}, and that is not enough")
         raise refusal_error(Refusal.UNSIGNED, "a signature is required")
+
+    def check_claims(self, made_for: MadeFor = MADE_FOR_ANYBODY, counters: Collection[Counter] = ()) -> None:
+        """Whether a package is for this device, and not older than the rollback floor.
+
+        A format that knows what a package says before its payload calls this then, so that nothing is fetched in vain;
+        the `PackageVerifier` does at the end in any case.
+
+        Raises:
+            UnsupportedPackageError: it is for others.
+            IntegrityError: it is too old, or does not say.
+        """
+        self.check_made_for(made_for)
+        self.check_counters(counters)
 
     def check_counters(self, counters: Collection[Counter]) -> None:
         """Whether a package is not older than the rollback floor.

@@ -170,8 +170,7 @@ class PackageVerifier:
         if trust.expected_sha256 is not None and not same(trust.expected_sha256, sha256):
             raise refusal_error(Refusal.DIGEST_MISMATCH, "the file is not the one that was expected")
         signers = trust.judge(verdict.authentication, self._now)
-        trust.check_made_for(verdict.made_for)
-        trust.check_counters(verdict.counters)
+        trust.check_claims(verdict.made_for, verdict.counters)
         for part in verdict.components:
             _check_place(part, size)
         return signers

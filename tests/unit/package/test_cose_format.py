@@ -22,7 +22,9 @@ from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
 from lwm2m_fota.package.formats.suit.make import SuitComponent, SuitOptions, create_suit
 from lwm2m_fota.package.formats.suit.profiles import SuitProfile
+from lwm2m_fota.package.identity import DeviceIdentity
 from lwm2m_fota.package.keyring import DecryptionKey, TrustedKey
+from lwm2m_fota.package.rollback import Counter, RollbackFloor
 from lwm2m_fota.package.trust import AllOf, TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.types import Check, component_pieces
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -280,6 +282,17 @@ def test_a_key_that_is_not_trusted_is_known_with_the_head(messages):
     for name in ("sign1", "sign1 eddsa", "mac0"):
         with pytest.raises(IntegrityError, match="untrusted key"):
             PackageVerifier(TrustPolicy()).feed(messages[name][: messages[name].index(IMAGE) + 1])
+
+
+def test_an_image_without_a_counter_or_an_id_is_known_with_the_head(trust, messages):
+    floor = attrs.evolve(trust, rollback_floor=RollbackFloor().raised([Counter("image", 1)]))
+    ours = attrs.evolve(trust, identity=DeviceIdentity(class_ids=(bytes(16),)))
+    for name in ("sign1", "sign", "mac0", "mac"):
+        head = messages[name][: messages[name].index(IMAGE)]
+        with pytest.raises(IntegrityError, match="rollback: it has no counter"):
+            PackageVerifier(floor).feed(head)
+        with pytest.raises(UnsupportedPackageError, match="it names no class"):
+            PackageVerifier(ours).feed(head)
 
 
 def test_an_image_with_many_signatures_is_held_once(trust, key_of):

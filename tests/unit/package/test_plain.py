@@ -2,6 +2,7 @@
 
 import hashlib
 
+import attrs
 import pytest
 
 from lwm2m_fota.errors import IntegrityError, PackageError, UnsupportedPackageError, UsageError
@@ -10,6 +11,7 @@ from lwm2m_fota.package.crypto import KeyType, SecretKey
 from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
 from lwm2m_fota.package.keyring import TrustedKey
+from lwm2m_fota.package.rollback import Counter, RollbackFloor
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.types import Check
 from lwm2m_fota.package.verifier import PackageVerifier
@@ -72,6 +74,12 @@ def test_eddsa_holds_no_more_than_it_may(trust, signatures):
         verify(trust, IMAGE[:1], signatures[1], max_held_bytes=len(IMAGE) - 1)
     assert caught.value.result == 3
     assert verify(trust, IMAGE, signatures[3], max_held_bytes=0).checks == {Check.SIGNATURE}  # the others are enough
+
+
+def test_an_image_without_a_counter_is_refused_with_its_first_byte(trust, signatures):
+    floor = attrs.evolve(trust, rollback_floor=RollbackFloor().raised([Counter("image", 1)]))
+    with pytest.raises(IntegrityError, match="rollback: it has no counter"):
+        verify(floor, IMAGE[:1], signatures[0])
 
 
 def test_a_signature_beside_an_image_is_detached(trust, key_of):

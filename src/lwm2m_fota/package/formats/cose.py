@@ -53,6 +53,7 @@ _STARTS: Final[Mapping[bytes, CoseTag]] = MappingProxyType(
 )
 """The first bytes of each kind."""
 
+_ENCRYPTED: Final = frozenset({CoseTag.ENCRYPT0, CoseTag.ENCRYPT})
 _STEP_BYTES: Final = 8192
 _FRAME_BYTES: Final = 64
 _BYTES_MAJOR: Final = 2
@@ -185,6 +186,8 @@ class _CoseParser:
             raise refusal_error(Refusal.TRUNCATED, "the content is empty")
 
     def _open(self, head: _Head) -> _Content:
+        if head.tag not in _ENCRYPTED:  # an image says nothing of itself
+            self._context.trust.check_claims()
         match head.tag:
             case CoseTag.SIGN1 | CoseTag.MAC0:
                 return _Checked(head, self._context, self._limits.max_held_bytes)

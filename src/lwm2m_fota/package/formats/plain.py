@@ -118,10 +118,12 @@ class PlainFormat:
         """Begin a package.
 
         Raises:
-            UnsupportedPackageError: the policy requires a signature, and none is there.
-            IntegrityError: the detached signature breaks the rules, or cannot be enough whatever the image is.
+            UnsupportedPackageError: the policy requires a signature, and none is there; or an id, which no image has.
+            IntegrityError: the policy requires a counter; or the detached signature breaks the rules, or cannot be
+                enough whatever the image is.
             PackageError: the image is longer than what may be held for it.
         """
+        context.trust.check_claims()
         if self.signature is None:
             if context.trust.requires_signature:
                 raise refusal_error(Refusal.UNKNOWN_FORMAT, "a plain image holds no signature, and one is required")

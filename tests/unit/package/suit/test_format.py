@@ -277,6 +277,25 @@ def test_vendor_and_class_are_those_of_the_device():
     assert verify(made_for(*ids), anybody)
 
 
+FLOOR = RollbackFloor().raised([Counter("app", 7)])
+
+
+def before_its_payload(data, trust):
+    """The envelope up to its payload, or up to its end where that lies elsewhere."""
+    PackageVerifier(trust).feed(data[: data.find(IMAGE)] if IMAGE in data else data)
+
+
+@pytest.mark.parametrize("uri", ["#app", "coap://host/app"])
+def test_for_whom_it_is_and_how_old_is_judged_before_a_payload_comes(uri):
+    payloads = {uri: IMAGE} if uri == "#app" else None
+    data = envelope(manifest(((b"app",),), number=6, m20=bstr(fetch(uri=uri))), payloads=payloads)
+    before_its_payload(data, TRUST)
+    with pytest.raises(IntegrityError, match="rollback: counter 6 of component app, at least 7"):
+        before_its_payload(data, TrustPolicy(keys=TRUST.keys, rollback_floor=FLOOR))
+    with pytest.raises(UnsupportedPackageError, match="wrong device: it names no class"):
+        before_its_payload(data, TrustPolicy(keys=TRUST.keys, identity=DeviceIdentity(class_ids=(CLASS,))))
+
+
 def test_slots_and_digests_of_the_device_are_given_to_the_format():
     given = {5: 1, 3: bstr(sha256(b"old"))}
     data = envelope(

@@ -181,8 +181,9 @@ class _SuitParser:
             return
         plan = make_plan(resolved.state, tuple(resolved.origins))
         opener = Opener(plan, trust)
-        check_written(opener)
         self._update = _Update(resolved, plan, opener)
+        trust.check_claims(resolved.state.made_for, _counters(self._update, self._resolution.first))
+        check_written(opener)
         for place, size in plan.payloads.items():
             if is_inner(place):
                 self._check_inner(place, opener, self._resolution)

@@ -16,6 +16,7 @@ from lwm2m_fota.package.formats.suit.content import Fetched, is_integrated
 from lwm2m_fota.package.formats.suit.envelope import Payload
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.machine import MachineState, Surroundings
+from lwm2m_fota.package.formats.suit.manifest import Manifest
 from lwm2m_fota.package.formats.suit.members import Judge, Opened, open_envelope
 from lwm2m_fota.package.formats.suit.plan import Place
 from lwm2m_fota.package.formats.suit.processor import ManifestMissingError, Origin, Processor, Run
@@ -72,6 +73,11 @@ class Resolution:
         self._rules = rules
         self._limits = limits
         self._held: dict[Fetched, _Held] = {}
+
+    @property
+    def first(self) -> Manifest:
+        """The first manifest."""
+        return self._root.manifest
 
     def advance(self) -> Resolved | Fetched:
         """Run all manifests as far as they are there; the one that is missing, if one is.
