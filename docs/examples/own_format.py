@@ -4,7 +4,7 @@ from lwm2m_fota import TrustPolicy
 from lwm2m_fota.package.crypto import Algorithm, Hash, KeyType, PrivateKey
 from lwm2m_fota.package.formats.base import PackageContext
 from lwm2m_fota.package.formats.registry import FormatRegistry
-from lwm2m_fota.package.types import WHOLE_PACKAGE, Component, Verdict
+from lwm2m_fota.package.types import Component, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 from lwm2m_fota.package.verifier import PackageVerifier
 
@@ -26,7 +26,7 @@ class _AcmeParser:
             raise refusal_error(Refusal.TRUNCATED, "there is no firmware")
         named, signature = self._header[:12], self._header[12:]
         version = str(int.from_bytes(named[8:], "big"))
-        image = Component(name=WHOLE_PACKAGE, version=version, offset_bytes=HEADER_BYTES, length_bytes=size)
+        image = Component(name=None, version=version, offset_bytes=HEADER_BYTES, length_bytes=size)
         digest = Hash.SHA256.digest(named + self._firmware.digest())
         found = self._context.ring.authenticate(Algorithm.ED25519, signature, digest)
         return Verdict(components=(image,), version=version, authentication=found)

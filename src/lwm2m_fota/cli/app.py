@@ -258,6 +258,13 @@ def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
     multiple=True,
     help="A component of Object 33629, the main one first.",
 )
+@click.option(
+    "--takes",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="What packages may call the firmware of Object 5, in place of 0x00.",
+)
 @click.option("--lifetime", "lifetime_s", type=click.IntRange(1), default=300, show_default=True, help="Seconds.")
 @click.option("--capacity", "capacity_bytes", type=click.IntRange(1), default=1 << 30, show_default=True, help="Bytes.")
 @click.option(
@@ -283,6 +290,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     object_id: str,
     object_version: "Version",
     components: tuple[Named, ...],
+    names: tuple[str, ...],
     lifetime_s: int,
     capacity_bytes: int,
     checkpoint_bytes: int,
@@ -302,6 +310,8 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
 
     if (object_id == "33629") is not bool(components):
         raise click.UsageError("Object 33629 has at least one --component, and Object 5 has none.")
+    if names and components:
+        raise click.UsageError("--takes is for Object 5: a --component has its name.")
     security.check([each for each in (server.partition(":")[0], *package_schemes) if each in COAP_SCHEMES])
     options = DeviceOptions(
         server=server,
@@ -312,6 +322,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
         version=version,
         object_version=object_version,
         components=tuple(ComponentOption(each.name, each.value) for each in components),
+        names=names,
         lifetime_s=lifetime_s,
         capacity_bytes=capacity_bytes,
         checkpoint_bytes=checkpoint_bytes,

@@ -24,7 +24,7 @@ from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher, protocols_of
 from lwm2m_fota.device.firmware import FirmwareDevice
-from lwm2m_fota.device.settings import FirmwareSettings
+from lwm2m_fota.device.settings import SOLE_COMPONENT, FirmwareSettings
 from lwm2m_fota.errors import FotaError, SnapshotError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
 from lwm2m_fota.machines.download_words import DownloadPolicy
@@ -50,6 +50,7 @@ class DeviceOptions:
         version: of the firmware before any update.
         object_version: of Object 5.
         components: those of Object 33629; empty for Object 5.
+        names: what packages may call the firmware of Object 5; empty for what SUIT manifests call it as a rule.
         lifetime_s: of the registration.
         capacity_bytes: of the staging area and of each slot.
         checkpoint_bytes: a pull makes what it has durable each time so many bytes came in.
@@ -67,6 +68,7 @@ class DeviceOptions:
     version: str = "1.0.0"
     object_version: Version = "1.1"
     components: tuple[ComponentOption, ...] = ()
+    names: tuple[str, ...] = ()
     lifetime_s: int = 300
     capacity_bytes: int = DEFAULT_CAPACITY_BYTES
     checkpoint_bytes: int = DownloadPolicy().checkpoint_bytes
@@ -160,7 +162,8 @@ class DeviceProcess:
                 reboot=self._reboot,
                 fetchers=net.fetchers,
                 settings=FirmwareSettings(
-                    download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes, checkpoint_gap_s=0.0)
+                    download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes, checkpoint_gap_s=0.0),
+                    component_names=frozenset(options.names or {SOLE_COMPONENT}),
                 ),
                 trace=None if options.trace is None else trace,
             )

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, final
 
 from lwm2m_fota.cli.facts import whole
 from lwm2m_fota.cli.keys import new_private_key, one_key
+from lwm2m_fota.device.settings import SOLE_COMPONENT
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.package.cose.create import CoseSigner, Encryption
 from lwm2m_fota.package.cose.key import CoseKey
@@ -26,7 +27,7 @@ from lwm2m_fota.package.formats.suit.profiles import SuitProfile
 from lwm2m_fota.package.formats.suit.reading import parse_id
 from lwm2m_fota.package.keyring import Authentication
 
-DEFAULT_COMPONENT: Final = "0x00"
+DEFAULT_COMPONENT: Final = SOLE_COMPONENT
 """What a manifest calls the firmware of a device that has one."""
 
 _PROFILE_OF: Final = MappingProxyType(

@@ -16,7 +16,6 @@ from lwm2m_fota.machines.coordinator_links import Links, links
 from lwm2m_fota.machines.coordinator_state import Component
 from lwm2m_fota.machines.events import DeferralEnded
 from lwm2m_fota.model.paths import Path
-from lwm2m_fota.package.types import WHOLE_PACKAGE
 from lwm2m_fota.storage.base import ImageStore
 
 
@@ -31,8 +30,7 @@ class AdvancedFirmwareDevice(Engine):
         around: what else it is put into, by keyword; see `Surroundings`.
 
     Raises:
-        UsageError: the staging areas are not those of the components, or a component has the name by which packages
-            say that they name none.
+        UsageError: the staging areas are not those of the components.
     """
 
     def __init__(
@@ -45,8 +43,6 @@ class AdvancedFirmwareDevice(Engine):
     ) -> None:
         if set(images) != set(profile.instances):
             raise UsageError(f"staging areas for {sorted(images)}, components {profile.instances}")
-        if profile.instance_of(WHOLE_PACKAGE) is not None:
-            raise UsageError(f"packages call what names no component {WHOLE_PACKAGE!r}: no component can be called so")
         law = AdvancedLaw(profile)
         super().__init__(law, images, installer, around)
         self._object = law.object

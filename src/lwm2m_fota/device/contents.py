@@ -1,25 +1,26 @@
 """What a verified package holds, in the words of the machines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from lwm2m_fota.errors import IntegrityError
 from lwm2m_fota.machines.coordinator_events import PackageChecked, PackageContent
 from lwm2m_fota.machines.coordinator_state import Requirement
-from lwm2m_fota.package.types import WHOLE_PACKAGE, Component, VerifiedPackage
+from lwm2m_fota.package.types import Component, VerifiedPackage
+from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 
-def names_components(package: VerifiedPackage) -> bool:
+def _names_components(package: VerifiedPackage) -> bool:
     """It says which components it is for; otherwise it is for the one that received it."""
-    return [each.name for each in package.components] != [WHOLE_PACKAGE]
+    return len(package.components) > 1 or package.components[0].name is not None
 
 
 def checked(package: VerifiedPackage, transfer: int, *, defer: bool) -> PackageChecked:
     """The event that says what passed every check, and whether the user or application wants to install later."""
-    named = package.components if names_components(package) else ()
+    named = package.components if _names_components(package) else ()
     return PackageChecked(
         name=package.name or "",
         version=package.version or "",
-        components=tuple(PackageContent(each.name, each.version or "") for each in named),
+        components=tuple(PackageContent(each.name or "", each.version or "") for each in named),
         requirements=requirements(package),
         transfer=transfer,
         defer=defer,
@@ -31,14 +32,25 @@ def requirements(package: VerifiedPackage) -> tuple[Requirement, ...]:
     return tuple(Requirement(each.name, each.minimum_version) for each in package.dependencies)
 
 
-def the_component(package: VerifiedPackage) -> Component:
-    """What a device with one firmware installs: the one part of a package; of one with several, the package as it is.
+def the_component(package: VerifiedPackage, names: Collection[str] | None = None) -> Component:
+    """What a device with one firmware installs: the one part of a package.
 
-    How a package of several parts is installed on such a device is its installer's to know.
+    Args:
+        package: the package.
+        names: what its part may be called, if it is called something; None for anything.
+
+    Raises:
+        UnsupportedPackageError: it has several parts, or one that is for a component of another name.
     """
-    if len(package.components) == 1:
-        return package.components[0]
-    return Component(name=WHOLE_PACKAGE, version=package.version, offset_bytes=0, length_bytes=package.size_bytes)
+    component, *others = package.components
+    if others:
+        told = ", ".join(ascii(each.name) for each in package.components)
+        raise refusal_error(Refusal.WRONG_DEVICE, f"it is for the components {told}, and this device has one firmware")
+    if component.name is not None and names is not None and component.name not in names:
+        known = ", ".join(map(ascii, sorted(names))) or "nothing"
+        detail = f"it is for component {component.name!a}, and packages call the one of this device {known}"
+        raise refusal_error(Refusal.WRONG_DEVICE, detail)
+    return component
 
 
 def component_of(package: VerifiedPackage, is_meant: Callable[[str], bool]) -> Component:
@@ -51,9 +63,9 @@ def component_of(package: VerifiedPackage, is_meant: Callable[[str], bool]) -> C
     Raises:
         IntegrityError: there is none.
     """
-    if not names_components(package):
+    if not _names_components(package):
         return package.components[0]
     for each in package.components:
-        if is_meant(each.name):
+        if each.name is not None and is_meant(each.name):
             return each
     raise IntegrityError("the package holds nothing for this component")

@@ -12,7 +12,6 @@ import attrs
 from lwm2m_fota.device.alarm import WallAlarm
 from lwm2m_fota.device.bay import Bay, BayListener
 from lwm2m_fota.device.bays import Bays
-from lwm2m_fota.device.contents import checked
 from lwm2m_fota.device.fetch import PackageFetcher
 from lwm2m_fota.device.floor import DeviceFloor
 from lwm2m_fota.device.installation import BOOT_OUTCOMES, Installation, InstallationListener
@@ -381,7 +380,7 @@ class Engine(BayListener, InstallationListener):
                 self._bays.holding(Stage(instance, transfer)).pull(uri, resume=resume)
             case VerifyImage(transfer):
                 package = self._bays.holding(Stage(instance, transfer)).verify()
-                return self._report(On(instance, checked(package, transfer, defer=self._law.defers)))
+                return self._report(On(instance, self._law.checked(package, transfer)))
             case StopTransfer():
                 self._bays.halt(instance)
             case Notify(resource_ids):

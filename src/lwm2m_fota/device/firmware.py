@@ -38,7 +38,7 @@ class FirmwareDevice(Engine):
     def __init__(
         self, *, profile: FirmwareProfile, images: ImageStore, installer: Installer, **around: Unpack[Surroundings]
     ) -> None:
-        law = FirmwareLaw(profile)
+        law = FirmwareLaw(profile, around.get("settings", FirmwareSettings()).component_names)
         super().__init__(law, {THE_INSTANCE: images}, Alone(installer), around)
         self._object = law.object
 

@@ -1,6 +1,6 @@
 """The pure objects as an engine sees them: Object 33629 as it is, and Object 5 as a group of one component."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Protocol, assert_never, final
 
 import attrs
@@ -119,11 +119,20 @@ class Law(Protocol):
         """The user or application wants to install later."""
         ...
 
+    def checked(self, package: VerifiedPackage, transfer: int) -> PackageChecked:
+        """The event of a package that passed every check.
+
+        Raises:
+            UnsupportedPackageError: it is for other components than this object can have.
+        """
+        ...
+
     def component(self, instance: int, package: VerifiedPackage) -> Component:
         """The part of a package that is for an instance.
 
         Raises:
             IntegrityError: it is not the package that the instance has taken.
+            UnsupportedPackageError: as `checked`.
         """
         ...
 
@@ -197,6 +206,10 @@ class AdvancedLaw:
         """The user or application wants to install later."""
         return self.object.defers
 
+    def checked(self, package: VerifiedPackage, transfer: int) -> PackageChecked:
+        """What the coordinator weighs: it knows which components there are."""
+        return contents.checked(package, transfer, defer=self.defers)
+
     def component(self, instance: int, package: VerifiedPackage) -> Component:
         """The part that has the name of the component, of a package with the requirements that were weighed."""
         if contents.requirements(package) != self.group.component(instance).requirements:
@@ -219,10 +232,12 @@ class FirmwareLaw:
 
     Args:
         profile: what the device is built to do.
+        names: what packages may call its firmware; None for anything.
     """
 
-    def __init__(self, profile: FirmwareProfile) -> None:
+    def __init__(self, profile: FirmwareProfile, names: Collection[str] | None) -> None:
         self.object = FirmwareObject(profile)
+        self._names = names
         self._group = _group_of(self.object.machine)
 
     @property
@@ -280,10 +295,15 @@ class FirmwareLaw:
         """The user or application wants to install later."""
         return self.object.defers
 
+    def checked(self, package: VerifiedPackage, transfer: int) -> PackageChecked:
+        """What the machine takes, of a package for one firmware."""
+        contents.the_component(package, self._names)
+        return contents.checked(package, transfer, defer=self.defers)
+
     def component(self, instance: int, package: VerifiedPackage) -> Component:
         """What a device with one firmware installs."""
         del instance
-        return contents.the_component(package)
+        return contents.the_component(package, self._names)
 
     def encode(self, kept: Kept) -> bytes:
         """The bytes to store."""

@@ -1,11 +1,12 @@
 """How the firmware of a device behaves: times and named policies."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 import attrs
 
+from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines.download_words import DownloadPolicy
 
 Offload: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
@@ -24,6 +25,16 @@ class InterruptedInstall(Enum):
     FAIL = "fail"
 
 
+SOLE_COMPONENT: Final = "0x00"
+"""What SUIT manifests call the component of a device that has one, as the drafts do in their examples: [h'00']."""
+
+
+def _names(names: Iterable[str] | None) -> frozenset[str] | None:
+    if isinstance(names, str):
+        raise UsageError("names of components are a set of them")
+    return None if names is None else frozenset(names)
+
+
 @final
 @attrs.frozen(kw_only=True)
 class FirmwareSettings:
@@ -36,6 +47,11 @@ class FirmwareSettings:
             answers and notifications get out.
         trial_limit_s: how long a new image may run on trial before it must have shown that it is healthy.
         interrupted_install: see `InterruptedInstall`.
+        component_names: of Object 5, what packages may call its one firmware; None for anything. A package that names
+            no component is taken in any case, one that names several is not.
+
+    Raises:
+        UsageError: one name where a set of them belongs.
     """
 
     download: DownloadPolicy = attrs.field(factory=DownloadPolicy)
@@ -43,6 +59,7 @@ class FirmwareSettings:
     settle_s: float = 0.2
     trial_limit_s: float = 600.0
     interrupted_install: InterruptedInstall = InterruptedInstall.FINISH
+    component_names: frozenset[str] | None = attrs.field(default=frozenset({SOLE_COMPONENT}), converter=_names)
 
 
 async def run_here(action: Callable[[], None]) -> None:

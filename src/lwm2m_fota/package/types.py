@@ -19,9 +19,6 @@ from lwm2m_fota.package.rollback import Counter
 ReadAt: TypeAlias = Callable[[int, int], bytes]
 """Reads so many bytes at an offset: that of a sealed image."""
 
-WHOLE_PACKAGE: Final = "image"
-"""What the one part of a package is called that names no component: it is for whichever received the package."""
-
 PIECE_BYTES: Final = 65536
 
 
@@ -66,14 +63,14 @@ class Component:
     """One part of a package that is installed on its own.
 
     Attributes:
-        name: what the package calls it; `WHOLE_PACKAGE` where it calls it nothing.
+        name: what the package calls it; None where it calls it nothing: it is for whichever received the package.
         version: its version, if the package says so.
         offset_bytes: where it begins in the package, or in what is inside of `envelope`.
         length_bytes: its length; bytes of the package outside of all components are not for installation.
         envelope: the encryption around it; None if there is none that the installer would have to remove.
     """
 
-    name: str
+    name: str | None
     version: str | None
     offset_bytes: int
     length_bytes: int

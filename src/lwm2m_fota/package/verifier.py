@@ -196,4 +196,5 @@ def _check_place(part: Component, size: int) -> None:
     if envelope is not None:
         places.append((envelope.offset_bytes, envelope.length_bytes, size))
     if any(not 0 <= offset <= offset + length <= within for offset, length, within in places):
-        raise refusal_error(Refusal.MALFORMED, f"component {part.name} lies outside of the package")
+        name = "a component" if part.name is None else f"component {part.name}"
+        raise refusal_error(Refusal.MALFORMED, f"{name} lies outside of the package")

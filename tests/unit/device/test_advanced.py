@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.firmware import InterruptedInstall
 from lwm2m_fota.errors import (
     BlockwiseError,
@@ -80,20 +79,6 @@ def test_a_device_has_a_staging_area_for_each_component_and_no_other(kit):
     board.profile = AdvancedProfile(components=(ComponentSpec(0, "app"), ComponentSpec(5, "boot")))
     with pytest.raises(UsageError):
         board.make()
-
-
-def test_no_component_is_called_as_packages_are_that_name_none(kit):
-    board = kit.Kit()
-    for spec in (ComponentSpec(0, "image"), ComponentSpec(0, "app", ("image",))):
-        with pytest.raises(UsageError):
-            AdvancedFirmwareDevice(
-                profile=AdvancedProfile(components=(spec,)),
-                images={0: board.memory[2]},
-                installer=board.installer(),
-                trust=kit.TRUST,
-                state=board.memory[0],
-                reboot=list,
-            )
 
 
 def test_instances_are_never_asked_for_that_are_not_there(kit):

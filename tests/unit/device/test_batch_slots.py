@@ -157,7 +157,7 @@ def test_only_part_of_a_package_is_installed(flash):
     data = flash.kit.signed(b"all of it")
     part = flash.part(3, data)
     installer = flash.installer()
-    piece = Component(name="image", version=None, offset_bytes=4, length_bytes=10)
+    piece = Component(name=None, version=None, offset_bytes=4, length_bytes=10)
     slice_ = Part(instance=3, version="2", package=part.package, image=part.image, component=piece)
     installer.write(slice_, 1)
     installer.apply(1, (3,))

@@ -193,7 +193,7 @@ def test_a_device_with_object_5_says_all_that_its_machine_can_be_told(kit, heard
             await board.on()
             story.write(13, 100)
             await each(story)
-        board = kit.Board(profile=FirmwareProfile(version="1.2"), formats=FORMATS)
+        board = kit.Board(profile=FirmwareProfile(version="1.2"), formats=FORMATS, settings={"component_names": {"fw"}})
         device = await board.on()
         assert [kit.write(device, 14, value) for value in (False, True)] == [0x44, 0x44]
         device.defer_updates(defer=True)

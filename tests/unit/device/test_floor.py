@@ -70,7 +70,7 @@ class WithCounters:
     name, prefix_bytes = "counted", 0
 
     def __init__(self, *counters):
-        part = Component(name="image", version="2.0", offset_bytes=0, length_bytes=1)
+        part = Component(name=None, version="2.0", offset_bytes=0, length_bytes=1)
         self.verdict = Verdict(components=(part,), counters=tuple(Counter(*each) for each in counters))
 
     def sniff(self, prefix):

@@ -154,7 +154,7 @@ def test_a_format_waits_for_the_bytes_it_needs():
 def test_a_plain_image_is_taken_by_its_digest(data, step):
     package = verify(TrustPolicy.of_digest(hashlib.sha256(data).digest()), data, default_formats(), step)
     assert (package.format, package.size_bytes) == ("plain", len(data))
-    assert package.components == (Component(name="image", version=None, offset_bytes=0, length_bytes=len(data)),)
+    assert package.components == (Component(name=None, version=None, offset_bytes=0, length_bytes=len(data)),)
 
 
 def test_a_plain_image_with_another_digest_is_refused():

@@ -76,7 +76,7 @@ def test_the_ed25519_vector(trust, vector, ed25519_key):
     assert (package.format, package.version, package.size_bytes) == ("mcuboot", "1.2.3+4", 984)
     assert package.counters == (Counter(None, 7),)
     assert package.dependencies == (Dependency(name="1", minimum_version="1.0.0"),)
-    assert package.components == (Component(name="image", version="1.2.3+4", offset_bytes=0, length_bytes=984),)
+    assert package.components == (Component(name=None, version="1.2.3+4", offset_bytes=0, length_bytes=984),)
     assert package.signed_by == (ed25519_key.public_key.key_hash,)
 
 

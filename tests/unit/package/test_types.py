@@ -81,7 +81,7 @@ def test_it_says_what_was_verified(package):
     assert package.format == "plain"
     assert package.size_bytes == 3
     assert package.sha256.hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert package.components == (Component(name="image", version=None, offset_bytes=0, length_bytes=3),)
+    assert package.components == (Component(name=None, version=None, offset_bytes=0, length_bytes=3),)
     assert (package.version, package.name, package.made_for) == (None, None, MadeFor())
     assert (package.dependencies, package.counters, package.signers, package.signed_by) == ((), (), (), ())
     assert package.checks == {Check.FILE_DIGEST}

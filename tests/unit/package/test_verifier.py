@@ -51,7 +51,7 @@ class Fixed:
 
 
 def fixed(**fields):
-    part = Component(name="image", version=None, offset_bytes=0, length_bytes=3)
+    part = Component(name=None, version=None, offset_bytes=0, length_bytes=3)
     return FormatRegistry((Fixed(Verdict(**{"components": (part,), **fields})),))
 
 

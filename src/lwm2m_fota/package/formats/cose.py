@@ -31,7 +31,7 @@ from lwm2m_fota.package.formats.base import InnerPackage, PackageContext, Packag
 from lwm2m_fota.package.formats.digests import MAX_DIGEST_BYTES, refuse_digest
 from lwm2m_fota.package.keyring import Authentication
 from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
-from lwm2m_fota.package.types import WHOLE_PACKAGE, Check, Component, Envelope, Verdict
+from lwm2m_fota.package.types import Check, Component, Envelope, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 DEFAULT_MAX_HEAD_BYTES: Final = 4 * 1024
@@ -255,7 +255,7 @@ def _items(tail: bytes) -> list[object]:
 def _image(head: _Head, authentication: Authentication, start: bytes | bytearray) -> Verdict:
     """The content, of which `start` are the first bytes, is an image."""
     refuse_digest(start, head.content_bytes)
-    image = Component(name=WHOLE_PACKAGE, version=None, offset_bytes=head.size_bytes, length_bytes=head.content_bytes)
+    image = Component(name=None, version=None, offset_bytes=head.size_bytes, length_bytes=head.content_bytes)
     return Verdict(components=(image,), authentication=authentication)
 
 

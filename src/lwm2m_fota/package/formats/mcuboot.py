@@ -31,7 +31,7 @@ from lwm2m_fota.package.keyring import Authentication, Fault, Signer, TrustedKey
 from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
 from lwm2m_fota.package.rollback import Counter
 from lwm2m_fota.package.trust import UnsafeChoice
-from lwm2m_fota.package.types import WHOLE_PACKAGE, Check, Component, Dependency, Verdict
+from lwm2m_fota.package.types import Check, Component, Dependency, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 _MAGIC: Final = IMAGE_MAGIC.to_bytes(4, "little")
@@ -156,7 +156,7 @@ class _Judgement:
         is_pure = _is_pure(image)
         digest = self._digest(is_required=not is_pure)
         version = str(image.header.version)
-        whole = Component(name=WHOLE_PACKAGE, version=version, offset_bytes=0, length_bytes=image.image_bytes)
+        whole = Component(name=None, version=version, offset_bytes=0, length_bytes=image.image_bytes)
         counters = (Counter(None, decode_counter(value)) for value in self._at_most_one(TlvType.SEC_CNT))
         return Verdict(
             components=(whole,),

@@ -11,7 +11,7 @@ from lwm2m_fota.package.digest import FileDigest
 from lwm2m_fota.package.formats.base import EVERYTHING, PackageContext, PackageParser
 from lwm2m_fota.package.formats.digests import MAX_DIGEST_BYTES, refuse_digest
 from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
-from lwm2m_fota.package.types import WHOLE_PACKAGE, Component, Verdict
+from lwm2m_fota.package.types import Component, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 MAX_SIGNATURE_BYTES: Final = 16 * 1024
@@ -87,7 +87,7 @@ class _SignedParser:
 def _verdict(size_bytes: int) -> Verdict:
     if not size_bytes:
         raise refusal_error(Refusal.TRUNCATED, "the package is empty")
-    return Verdict(components=(Component(name=WHOLE_PACKAGE, version=None, offset_bytes=0, length_bytes=size_bytes),))
+    return Verdict(components=(Component(name=None, version=None, offset_bytes=0, length_bytes=size_bytes),))
 
 
 @final
