@@ -110,6 +110,7 @@ def test_an_image_is_authenticated_however_it_comes(trust, messages, name, step)
         "max_head_bytes": 4096,
         "max_held_bytes": 512 << 10,
         "max_tail_bytes": 16 << 10,
+        "max_decryption_keys": 8,
     }
 
 
@@ -179,6 +180,98 @@ def test_a_tag_that_does_not_hold_is_noticed_at_the_end(trust, sealed):
     held.value[2] = held.value[2][:-1] + bytes([held.value[2][-1] ^ 1])
     with pytest.raises(IntegrityError, match="decryption failed"):
         verify(trust, cbor.dumps(held))
+
+
+def hidden(data, *, key=WRAPPING, key_id=None):
+    """In a COSE_Encrypt0."""
+    made = encrypt0(DirectKey(key=key, key_id=key_id), bytes(12), alg=Alg.A128GCM)
+    return made.message(made.cipher.encrypt(data))
+
+
+def opened_with(trust, *keys):
+    return attrs.evolve(trust, decryption_keys=keys)
+
+
+OTHERS = [SecretKey(bytes([each]) * 16) for each in range(1, 10)]
+
+
+@pytest.mark.parametrize("step", [1, 1 << 20])
+@pytest.mark.parametrize("name", ["sign1", "mcuboot"])
+def test_a_wrong_key_is_told_as_one(trust, sealed, name, step):
+    wrong = opened_with(trust, DecryptionKey(OTHERS[0], key_id=KID))
+    with pytest.raises(IntegrityError, match="decryption failed: the content was changed, or is for") as caught:
+        verify(wrong, sealed[name][0], step=step)
+    assert (caught.value.reason, caught.value.result) == ("package.decryption-failed", 5)
+
+
+def test_any_bit_of_a_ciphertext_that_is_flipped_is_told_so(trust, messages, record_property):
+    data = hidden(messages["sign1"][:40])
+    begin = data.index(bytes(12)) + 12 + 2  # behind the nonce, and the head of the content
+    for bit in range(begin * 8, len(data) * 8):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(IntegrityError, match="decryption failed"):
+            verify(trust, bytes(changed))
+    record_property("figure", f"COSE_Encrypt0: {(len(data) - begin) * 8} flips of a ciphertext, all told as such")
+
+
+@pytest.mark.parametrize("step", [1, 100, 1 << 20])
+@pytest.mark.parametrize("name", ["sign1", "mcuboot", "eddsa"])
+@pytest.mark.parametrize("at", [0, 3, 7])
+def test_every_key_that_may_be_meant_is_tried(trust, messages, key_of, name, at, step):
+    image = create_mcuboot(IMAGE, version=ImageVersion(1, 2, 3), key=key_of(KeyType.P256))
+    inner = {"sign1": messages["sign1"], "eddsa": messages["sign1 eddsa"], "mcuboot": image}[name]
+    data, keys = hidden(inner), [DecryptionKey(each, key_id=bytes([number])) for number, each in enumerate(OTHERS[:7])]
+    keys.insert(at, DecryptionKey(WRAPPING, key_id=KID))
+    package = verify(opened_with(trust, *keys), data, step=step)
+    assert IMAGE in content(package, data)
+    assert len(package.signers) == 1
+    with pytest.raises(IntegrityError, match="decryption failed"):
+        verify(opened_with(trust, *keys[:at], *keys[at + 1 :]), data, step=step)
+
+
+def test_keys_of_other_ids_are_not_tried(trust, messages):
+    data = hidden(messages["sign1"], key_id=KID)
+    for key in (DecryptionKey(WRAPPING), DecryptionKey(WRAPPING, key_id=KID)):
+        assert verify(opened_with(trust, DecryptionKey(OTHERS[0], key_id=b"x"), key), data)
+    with pytest.raises(UnsupportedPackageError, match="no decryption key"):
+        verify(opened_with(trust, DecryptionKey(WRAPPING, key_id=b"x")), data)
+
+
+def test_keys_that_are_tried_are_few(trust, messages):
+    data, keys = hidden(messages["sign1"]), [DecryptionKey(each) for each in [*OTHERS[:8], WRAPPING]]
+    with pytest.raises(
+        PackageError, match=r"9 keys of this device may be meant, at most 8 .*max_decryption_keys"
+    ) as caught:
+        verify(opened_with(trust, *keys), data)
+    assert (caught.value.reason, caught.value.result) == ("package.verifier-memory", 3)
+    assert verify(opened_with(trust, *keys), data, max_decryption_keys=9)
+    held = encrypt(WRAPPING.secret, bytes(12), [DirectKey(key=WRAPPING)], alg=Alg.A128GCM)
+    data = held.message(held.cipher.encrypt(messages["sign1"]))
+    with pytest.raises(PackageError, match="max_decryption_keys"):
+        verify(opened_with(trust, *keys), data)
+    assert verify(opened_with(trust, *keys[1:]), data)
+
+
+def test_what_is_wrong_inside_is_told_when_the_key_was_right(trust, messages):
+    with pytest.raises(UnsupportedPackageError, match="holds no signature"):
+        verify(trust, hidden(IMAGE, key_id=KID))
+    with pytest.raises(IntegrityError, match="truncated"):
+        verify(trust, hidden(messages["sign1"][:500], key_id=KID))
+    with pytest.raises(UnsupportedPackageError, match="within another"):
+        verify(opened_with(trust, DecryptionKey(OTHERS[0]), DecryptionKey(WRAPPING)), hidden(hidden(IMAGE)))
+
+
+def test_packages_that_are_encrypted_are_read_as_a_stream(trust, key_of):
+    data = hidden(sign1(bytes(1 << 20), signer(key_of)))
+    keys = [DecryptionKey(each) for each in [*OTHERS[:7], WRAPPING]]
+    tracemalloc.start()
+    try:
+        assert verify(opened_with(trust, *keys), data, step=1024)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200_000
 
 
 def test_plain_content_needs_a_digest_of_the_file(trust):

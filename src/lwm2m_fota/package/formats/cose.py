@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Protocol, final
 import attrs
 
 from lwm2m_fota import cbor
-from lwm2m_fota.errors import CborError
+from lwm2m_fota.errors import CborError, PackageError
 from lwm2m_fota.package.cose.authenticate import PayloadCheck, authenticate
 from lwm2m_fota.package.cose.decrypt import Opening, content_ciphers
 from lwm2m_fota.package.cose.message import (
@@ -36,6 +36,7 @@ from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 DEFAULT_MAX_HEAD_BYTES: Final = 4 * 1024
 DEFAULT_MAX_TAIL_BYTES: Final = 16 * 1024
+DEFAULT_MAX_DECRYPTION_KEYS: Final = 8
 
 _PREFIX_BYTES: Final = 3
 _ONE_BYTE: Final = 24  # an argument of CBOR that follows in a byte of its own
@@ -71,6 +72,8 @@ class CoseFormat:
         max_held_bytes: the longest content that is held in memory: of EdDSA, which signs no digest, and of messages
             whose keys are named behind it (COSE_Sign, COSE_Mac, COSE_Encrypt).
         max_tail_bytes: the longest part behind the content: signatures, codes and recipients.
+        max_decryption_keys: how many keys are tried where a message does not name the one that encrypts it. A
+            COSE_Encrypt0 is read with all of them at once.
     """
 
     name: ClassVar[str] = "cose"
@@ -79,6 +82,7 @@ class CoseFormat:
     max_head_bytes: int = DEFAULT_MAX_HEAD_BYTES
     max_held_bytes: int = DEFAULT_MAX_HELD_BYTES
     max_tail_bytes: int = DEFAULT_MAX_TAIL_BYTES
+    max_decryption_keys: int = DEFAULT_MAX_DECRYPTION_KEYS
 
     def sniff(self, prefix: bytes) -> bool:
         """Whether it begins with a tag of COSE and the array that belongs to it."""
@@ -192,7 +196,7 @@ class _CoseParser:
             case CoseTag.SIGN1 | CoseTag.MAC0:
                 return _Checked(head, self._context, self._limits.max_held_bytes)
             case CoseTag.ENCRYPT0:
-                return _Opened(head, self._context)
+                return _Opened(head, self._context, self._limits.max_decryption_keys)
             case _:
                 if head.content_bytes > self._limits.max_held_bytes:
                     raise refusal_error(
@@ -200,7 +204,7 @@ class _CoseParser:
                         f"a content of {head.content_bytes} bytes with keys behind it, at most "
                         f"{self._limits.max_held_bytes} are held (max_held_bytes)",
                     )
-                return _Held(head, self._context, self._limits.max_tail_bytes)
+                return _Held(head, self._context, self._limits)
 
 
 def _read_head(data: bytes) -> _Head | None:
@@ -301,13 +305,18 @@ def _open_inner(context: PackageContext) -> InnerPackage:
     return context.open_inner()
 
 
-def _ciphers(message: CoseMessage, context: PackageContext) -> tuple[ContentCipher, ...]:
+def _ciphers(message: CoseMessage, context: PackageContext, most: int) -> tuple[ContentCipher, ...]:
+    """What may decrypt a message, at most so many."""
     match message:
         case CoseEncrypt0() | CoseEncrypt():
             opening = Opening(rules=context.trust.cose_rules)
-            return content_ciphers(message, context.trust.decryption_keys, opening)
+            found = content_ciphers(message, context.trust.decryption_keys, opening)
         case _:
             raise AssertionError
+    if len(found) > most:
+        detail = f"{len(found)} keys of this device may be meant, at most {most} are tried (max_decryption_keys)"
+        raise refusal_error(Refusal.VERIFIER_MEMORY, detail)
+    return found
 
 
 def _around(head: _Head, cipher: ContentCipher, verdict: Verdict) -> Verdict:
@@ -324,42 +333,80 @@ def _failed() -> Exception:
 
 
 @final
-class _Opened:
-    """The package in a COSE_Encrypt0."""
+class _Attempt:
+    """One key that may have encrypted a package, and what is inside if it has.
 
-    __slots__ = ("_cipher", "_context", "_head", "_inner", "_transform")
+    What a wrong key makes of the content, or the right one of content that was changed, may break any rule: only the
+    tag at the end tells whether that means anything.
+    """
 
-    def __init__(self, head: _Head, context: PackageContext) -> None:
-        self._head = head
-        self._context = context
-        self._cipher = _ciphers(head.message(context), context)[0]
-        self._transform = self._cipher.decryptor()
-        self._inner = _open_inner(context)
+    __slots__ = ("_cipher", "_error", "_inner", "_transform")
+
+    def __init__(self, cipher: ContentCipher, inner: InnerPackage) -> None:
+        self._cipher = cipher
+        self._transform = cipher.decryptor()
+        self._inner = inner
+        self._error: PackageError | None = None
 
     def take(self, data: memoryview) -> None:
-        self._inner.feed(memoryview(self._transform.update(data)))
+        self._read(self._transform.update(data))
+
+    def _read(self, content: bytes) -> None:
+        if self._error is None:
+            try:
+                self._inner.feed(memoryview(content))
+            except PackageError as error:
+                self._error = error
+
+    def finish(self, head: _Head) -> Verdict | None:
+        """What is inside; None if it is not the key, or the content was changed."""
+        rest = self._transform.finish()
+        if rest is None:
+            return None
+        self._read(rest)
+        if self._error is not None:
+            raise self._error
+        return _around(head, self._cipher, self._inner.finish())
+
+
+@final
+class _Opened:
+    """The package in a COSE_Encrypt0: read with every key that may be meant, since it goes by once."""
+
+    __slots__ = ("_attempts", "_context", "_head")
+
+    def __init__(self, head: _Head, context: PackageContext, max_decryption_keys: int) -> None:
+        self._head = head
+        self._context = context
+        ciphers = _ciphers(head.message(context), context, max_decryption_keys)
+        self._attempts = [_Attempt(each, _open_inner(context)) for each in ciphers]
+
+    def take(self, data: memoryview) -> None:
+        for each in self._attempts:
+            each.take(data)
 
     def finish(self, tail: list[object]) -> Verdict:
         self._head.message(self._context, *tail)
-        rest = self._transform.finish()
-        if rest is None:
-            raise _failed()
-        self._inner.feed(memoryview(rest))
-        return _around(self._head, self._cipher, self._inner.finish())
+        for each in self._attempts:
+            verdict = each.finish(self._head)
+            if verdict is not None:
+                return verdict
+        raise _failed()
 
 
 @final
 class _Held:
     """The content of a message whose keys are named behind it."""
 
-    __slots__ = ("_context", "_head", "_held", "take")
+    __slots__ = ("_context", "_head", "_held", "_max_decryption_keys", "take")
 
-    def __init__(self, head: _Head, context: PackageContext, max_tail_bytes: int) -> None:
+    def __init__(self, head: _Head, context: PackageContext, limits: CoseFormat) -> None:
         self._head = head
         self._context = context
         # what is signed in front of the content: headers, and a word with a few lengths
-        self._held = HeldPayload(head.content_bytes, head.size_bytes + max_tail_bytes + _FRAME_BYTES)
+        self._held = HeldPayload(head.content_bytes, head.size_bytes + limits.max_tail_bytes + _FRAME_BYTES)
         self.take = self._held.update
+        self._max_decryption_keys = limits.max_decryption_keys
 
     def finish(self, tail: list[object]) -> Verdict:
         message = self._head.message(self._context, *tail)
@@ -367,7 +414,7 @@ class _Held:
             rules = self._context.trust.cose_rules
             authentication = authenticate(message, self._context.ring, payload=self._held, rules=rules)
             return _image(self._head, authentication, bytes(self._held.payload[:MAX_DIGEST_BYTES]))
-        for cipher in _ciphers(message, self._context):
+        for cipher in _ciphers(message, self._context, self._max_decryption_keys):
             if all(piece is not None for piece in self._pieces(cipher)):
                 inner = _open_inner(self._context)
                 for piece in self._pieces(cipher):
