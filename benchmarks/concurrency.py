@@ -61,6 +61,9 @@ class _Digest:
     def restarted(self, reason: str) -> None:
         raise RuntimeError(reason)
 
+    def leads_on(self, uri: str) -> None:
+        raise RuntimeError(uri)
+
     def digest(self) -> bytes:
         return self._context.digest()
 

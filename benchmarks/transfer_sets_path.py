@@ -50,6 +50,9 @@ class _Discard:
     def restarted(self, reason: str) -> None:
         raise AssertionError(reason)
 
+    def leads_on(self, uri: str) -> None:
+        raise AssertionError(uri)
+
 
 async def pull(network: LossyNetwork, package: Path, _folder: Path, q_block: QBlock | None) -> float:
     """Fetch a package; how many virtual seconds that takes."""

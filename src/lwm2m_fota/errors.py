@@ -21,6 +21,7 @@
     │   └── DependencyError            Result 13
     ├── UriError                   a Package URI that cannot be fetched
     │   ├── InvalidUriError            Result 7
+    │   ├── HostNotAllowedError        Result 7
     │   └── UnsupportedProtocolError   Result 9
     │       └── MissingCredentialError     Result 9
     ├── TransportError             the peer cannot be reached, or did not answer
@@ -193,6 +194,10 @@ class UriError(FotaError):
 
 class InvalidUriError(UriError):
     """A Package URI that is no URI, names no host, or leads nowhere."""
+
+
+class HostNotAllowedError(UriError):
+    """A URI leads to a host from which this device fetches nothing."""
 
 
 class UnsupportedProtocolError(UriError):

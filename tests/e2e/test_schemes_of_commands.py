@@ -132,3 +132,25 @@ def test_a_download_that_lacks_its_credential_is_result_9_and_named(bench, pair)
     )
     assert server.end() == 1
     assert "Update Result 9" in server.events[-1]["line"]
+
+
+@pytest.mark.parametrize("components", [False, True])
+def test_a_device_goes_to_hosts_that_are_allowed_and_no_other(bench, components):
+    """The packages are said to be at another address than the management."""
+    options = ("--advertise", "127.0.0.2", "--method", "pull")
+    named = ("--object", 33629, "--component", "app=1.0.0") if components else ()
+    updating = bench.update_components({"app": bench.package}, *options) if components else bench.update(None, *options)
+    device = bench.device(updating.until("listening")["port"], *named, "--allow-host", "127.0.0.1")
+    shown = device.until("state", result=7)
+    assert shown["diagnosis"] == "pull.host-not-allowed: 127.0.0.2 is not among the allowed hosts"
+    assert updating.end() == 1
+    assert "Update Result 7" in updating.events[-1]["line"]
+    device.signal()
+    assert device.end() == 0
+
+
+def test_an_allowed_host_is_one(run, tmp_path):
+    options = ("--server", "coap://127.0.0.1", "--endpoint", "dev", "--state-dir", tmp_path)
+    done = run("device", *options, "--allow-host", "coap://127.0.0.1")
+    assert done.returncode == 1
+    assert "is no HOST or HOST:PORT" in done.stderr

@@ -277,6 +277,13 @@ def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
 )
 @security_options
 @package_scheme_options
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    metavar="HOST[:PORT]",
+    multiple=True,
+    help="Fetch packages from there only, wherever a URI, a manifest or a redirect leads; any host by default.",
+)
 @_Q_BLOCK
 @_trace("Record in a file, for `lwm2m-fota trace`, and go on in it after a restart; it holds no key and no package.")
 @_JSON
@@ -296,6 +303,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     checkpoint_bytes: int,
     security: SecurityOptions,
     package_schemes: tuple[str, ...],
+    allowed_hosts: tuple[str, ...],
     timers: str | None,
     trace: FilePath | None,
     as_json: bool,  # noqa: FBT001 - click calls it
@@ -328,6 +336,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
         checkpoint_bytes=checkpoint_bytes,
         security=security,
         package_schemes=package_schemes,
+        allowed_hosts=allowed_hosts,
         q_block=q_block(timers),
         trace=trace,
     )

@@ -24,6 +24,7 @@ from lwm2m_fota.device.advanced import AdvancedFirmwareDevice
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient
 from lwm2m_fota.device.fetch import CoapFetcher, PackageFetcher, protocols_of
 from lwm2m_fota.device.firmware import FirmwareDevice
+from lwm2m_fota.device.hosts import AllowedHosts
 from lwm2m_fota.device.settings import SOLE_COMPONENT, FirmwareSettings
 from lwm2m_fota.errors import FotaError, SnapshotError
 from lwm2m_fota.lwm2m.registration import RegistrationSettings
@@ -57,6 +58,7 @@ class DeviceOptions:
         security: what it proves itself with, and whom it believes.
         package_schemes: over which it fetches packages; empty for that of its server.
         q_block: fetch by sets of blocks where the server understands that; None never tries.
+        allowed_hosts: from where it fetches packages, each `HOST` or `HOST:PORT`; empty for every host.
         trace: the file to record in; it goes on there after a restart. None records nothing.
     """
 
@@ -75,6 +77,7 @@ class DeviceOptions:
     security: SecurityOptions = attrs.field(factory=SecurityOptions)
     package_schemes: tuple[str, ...] = ()
     q_block: QBlock | None = None
+    allowed_hosts: tuple[str, ...] = ()
     trace: FilePath | None = None
 
     @property
@@ -164,6 +167,7 @@ class DeviceProcess:
                 settings=FirmwareSettings(
                     download=DownloadPolicy(checkpoint_bytes=options.checkpoint_bytes, checkpoint_gap_s=0.0),
                     component_names=frozenset(options.names or {SOLE_COMPONENT}),
+                    allowed_hosts=AllowedHosts(options.allowed_hosts) if options.allowed_hosts else None,
                 ),
                 trace=None if options.trace is None else trace,
             )

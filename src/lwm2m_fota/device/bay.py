@@ -62,7 +62,7 @@ class Bay(PullListener):
         self._staging = staging
         self._listener = listener
         self._patience_s = settings.push_no_progress_s
-        self._pull = Pull(staging, fetchers, settings.download, self, chance)
+        self._pull = Pull(staging, fetchers, settings.download, self, chance, settings.allowed_hosts)
         self._push_timer: asyncio.TimerHandle | None = None
         self._push_heard = 0.0
         self.stage: Stage | None = None

@@ -41,6 +41,10 @@ class FetchSink(Protocol):
         """The origin has another version: what was taken is void, and the next block has offset 0."""
         ...
 
+    def leads_on(self, uri: str) -> None:
+        """The origin leads on to another URI, which is fetched next; an error says that nobody goes there."""
+        ...
+
 
 class PackageFetcher(Protocol):
     """Fetches packages over one or more URI schemes."""

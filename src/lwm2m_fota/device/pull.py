@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, final
 
 from lwm2m_fota.device.fetch import PackageFetcher
+from lwm2m_fota.device.hosts import AllowedHosts
 from lwm2m_fota.device.staging import Staging
 from lwm2m_fota.device.tasks import show_failure
 from lwm2m_fota.errors import (
     FotaError,
+    HostNotAllowedError,
     MissingCredentialError,
     PackageError,
     PackageTooLargeError,
@@ -86,6 +88,7 @@ class Pull:
         policy: retries and limits.
         listener: hears how it goes.
         chance: a random number, 0 <= chance < 1, for the jitter of retries.
+        hosts: from where it fetches; None for every host.
     """
 
     def __init__(
@@ -95,10 +98,12 @@ class Pull:
         policy: DownloadPolicy,
         listener: PullListener,
         chance: Callable[[], float],
+        hosts: AllowedHosts | None = None,
     ) -> None:
         self._staging = staging
         self._fetchers = {scheme: fetcher for fetcher in reversed(fetchers) for scheme in fetcher.schemes}
         self._policy = policy
+        self._hosts = hosts
         self._listener = listener
         self._chance = chance
         self._machine = DownloadMachine()
@@ -128,8 +133,25 @@ class Pull:
         if checkpoint is not None and self._staging.size_bytes > checkpoint.offset:
             checkpoint = self._checkpoint(uri, checkpoint.etag)
             self._listener.pull_checkpoint(checkpoint)
+        self._begin_with(uri, checkpoint)
+
+    def _begin_with(self, uri: str, checkpoint: Checkpoint | None) -> None:
         self._machine = DownloadMachine()
-        self._feed(Started(uri, frozenset(self._fetchers), checkpoint))
+        try:
+            self.check_host(uri)
+        except HostNotAllowedError as error:
+            self._listener.pull_failed(self._transfer, UpdateResult.INVALID_URI, _not_allowed(error))
+        else:
+            self._feed(Started(uri, frozenset(self._fetchers), checkpoint))
+
+    def check_host(self, uri: str) -> None:
+        """Whether anything is fetched from there.
+
+        Raises:
+            HostNotAllowedError: nothing is.
+        """
+        if self._hosts is not None:
+            self._hosts.check(uri)
 
     def _resumes(self, checkpoint: Checkpoint) -> bool:
         try:
@@ -231,8 +253,7 @@ class Pull:
         if not self._begin:
             self._listener.pull_checkpoint(None)
         self._begin = self._staging.size_bytes
-        self._machine = DownloadMachine()
-        self._feed(Started(uri, frozenset(self._fetchers), None))
+        self._begin_with(uri, None)
 
     # -- fetching
 
@@ -314,6 +335,19 @@ class Pull:
         if not last and self._machine.phase is not Phase.FETCHING:
             raise _EndOfFetchError("the pull has ended")
 
+    def led_on(self, uri: str) -> None:
+        """The origin leads on.
+
+        Raises:
+            FotaError: the fetch is to end: the device does not go there.
+        """
+        try:
+            self.check_host(uri)
+        except HostNotAllowedError as error:
+            self.cancel()
+            self._listener.pull_failed(self._transfer, UpdateResult.INVALID_URI, _not_allowed(error))
+            raise _EndOfFetchError(str(error)) from error
+
     def changed(self) -> None:
         """The origin has another version.
 
@@ -322,6 +356,10 @@ class Pull:
         """
         self._feed(BodyChanged())
         raise _EndOfFetchError("the package changed")
+
+
+def _not_allowed(error: HostNotAllowedError) -> str:
+    return f"pull.host-not-allowed: {error}"
 
 
 @final
@@ -341,6 +379,10 @@ class _Sink:
         del reason
         self._check()
         self._pull.changed()
+
+    def leads_on(self, uri: str) -> None:
+        self._check()
+        self._pull.led_on(uri)
 
     def _check(self) -> None:
         if not self._pull.is_current(self):

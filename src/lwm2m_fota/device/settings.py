@@ -6,6 +6,7 @@ from typing import Final, TypeAlias, final
 
 import attrs
 
+from lwm2m_fota.device.hosts import AllowedHosts
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.machines.download_words import DownloadPolicy
 
@@ -49,6 +50,8 @@ class FirmwareSettings:
         interrupted_install: see `InterruptedInstall`.
         component_names: of Object 5, what packages may call its one firmware; None for anything. A package that names
             no component is taken in any case, one that names several is not.
+        allowed_hosts: from where packages are fetched, whether a server, a manifest or a redirect names the place;
+            another one fails the update (Result 7). None allows every host.
 
     Raises:
         UsageError: one name where a set of them belongs.
@@ -60,6 +63,7 @@ class FirmwareSettings:
     trial_limit_s: float = 600.0
     interrupted_install: InterruptedInstall = InterruptedInstall.FINISH
     component_names: frozenset[str] | None = attrs.field(default=frozenset({SOLE_COMPONENT}), converter=_names)
+    allowed_hosts: AllowedHosts | None = None
 
 
 async def run_here(action: Callable[[], None]) -> None:

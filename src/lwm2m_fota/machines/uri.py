@@ -44,6 +44,15 @@ def host_of(uri: str) -> str:
     return match["host"].lower().strip("[]") if match else ""
 
 
+def authority_of(uri: str) -> tuple[str, str, int | None] | None:
+    """The scheme and the host, in lower case, and the port where there is one; None where no host is named.
+
+    Other than a Package URI, one that an origin leads on to may be of any length.
+    """
+    match = _URI.fullmatch(uri)
+    return match and (match["scheme"].lower(), match["host"].lower(), int(match["port"]) if match["port"] else None)
+
+
 def _match(uri: str) -> re.Match[str] | None:
     match = _URI.fullmatch(uri) if len(uri) <= MAX_URI_BYTES else None
     return match if match and int(match["port"] or 0) <= MAX_PORT else None

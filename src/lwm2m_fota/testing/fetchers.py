@@ -68,6 +68,7 @@ class RecordingSink:
         sizes: the sizes that were told.
         blocks: how many came in all.
         restarts: how often the package began anew.
+        led_on: the URIs that the origin has led on to.
         is_whole: the last block has come.
     """
 
@@ -78,6 +79,7 @@ class RecordingSink:
         self.sizes: set[int | None] = set()
         self.blocks = 0
         self.restarts = 0
+        self.led_on: list[str] = []
         self.is_whole = False
         self._on_block = on_block
 
@@ -102,6 +104,10 @@ class RecordingSink:
         self.begins = None
         self.etags.clear()
         self.restarts += 1
+
+    def leads_on(self, uri: str) -> None:
+        """Go there."""
+        self.led_on.append(uri)
 
 
 class FetcherConformance:

@@ -108,6 +108,7 @@ class HttpFetcher:
             onward = await self._translated(url, _Part(sink, offset, etag))
             if onward is None:
                 return
+            sink.leads_on(str(onward))
             url = onward
         raise TransportError(f"{_shown(first)}: it leads on without end")
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from lwm2m_fota.device.hosts import AllowedHosts
 from lwm2m_fota.device.pull import Pull
 from lwm2m_fota.device.staging import Staging
 from lwm2m_fota.errors import PackageError, ResponseError, TransportError
@@ -58,12 +59,12 @@ class Shelf:
 
 
 class Bench:
-    def __init__(self, kit, shelf, capacity_bytes=1 << 20):
+    def __init__(self, kit, shelf, capacity_bytes=1 << 20, hosts=None):
         self.kit, self.shelf = kit, shelf
         self.staging = Staging(MemoryImageStore(capacity_bytes), kit.TRUST)
         self.checkpoints = []
         self.ends = []
-        self.pull = Pull(self.staging, (shelf,), kit.QUICK, self, lambda: 0.0)
+        self.pull = Pull(self.staging, (shelf,), kit.QUICK, self, lambda: 0.0, hosts)
         self.staging.open(None)
 
     def pull_checkpoint(self, checkpoint):
@@ -168,6 +169,17 @@ def test_a_payload_that_is_refused_ends_the_pull(pulled):
 
     result = pulled(prepare).end_of_it
     assert result[1] in {7, 8}
+
+
+def test_a_place_that_is_not_allowed_ends_the_pull_before_anybody_goes_there(pulled, kit):
+    first = kit.URI.split("/")[2]
+    assert pulled(hosts=AllowedHosts([first, "elsewhere"])).end_of_it == (1, "finished")
+    bench = pulled(hosts=AllowedHosts([first]))
+    assert bench.end_of_it == (1, 7, "pull.host-not-allowed: elsewhere is not among the allowed hosts")
+    assert {uri for uri, _ in bench.shelf.fetched} == {kit.URI}
+    bench = pulled(hosts=AllowedHosts(["elsewhere"]))
+    assert bench.end_of_it[1] == 7
+    assert not bench.shelf.fetched
 
 
 def test_a_place_that_no_fetcher_speaks_to_ends_the_pull(pulled, kit):

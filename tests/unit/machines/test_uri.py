@@ -2,7 +2,7 @@
 
 import pytest
 
-from lwm2m_fota.machines.uri import host_of, judge_uri
+from lwm2m_fota.machines.uri import authority_of, host_of, judge_uri
 
 SCHEMES = frozenset({"coap", "https"})
 
@@ -59,3 +59,11 @@ def test_invalid(uri):
 @pytest.mark.parametrize("uri", ["http://host/fw", "coaps://host/fw", "coap+tcp://host/fw", "x-y.z+1://host"])
 def test_unsupported(uri):
     assert judge_uri(uri, SCHEMES) == 9
+
+
+def test_the_parts_of_an_authority():
+    assert authority_of("coaps+tcp://Host.Example:5684/a?b#c") == ("coaps+tcp", "host.example", 5684)
+    assert authority_of(f"HTTPS://[::1]/{'a' * 400}") == ("https", "[::1]", None)
+    assert authority_of("coap://user@host:/") == ("coap", "host", None)
+    for uri in ("", "host", "coap://", "coap:host", "http://evil\\@host/"):
+        assert authority_of(uri) is None

@@ -59,7 +59,7 @@ class Sink:
 
     def __init__(self, data=b"", fails_at=None, error=None):
         self.data = bytearray(data)
-        self.pieces, self.restarts, self.lasts = [], [], 0
+        self.pieces, self.restarts, self.led_on, self.lasts = [], [], [], 0
         self.fails_at, self.error = fails_at, error
 
     def block(self, offset, payload, *, etag, size_bytes, last):
@@ -74,6 +74,9 @@ class Sink:
     def restarted(self, reason):
         self.restarts.append(reason)
         self.data.clear()
+
+    def leads_on(self, uri):
+        self.led_on.append(uri)
 
 
 def run(coroutine):

@@ -1,5 +1,6 @@
 """Packages over HTTP from an origin that answers anything at all: resumed, begun anew, or ended with an error of ours."""
 
+import asyncio
 import inspect
 import socket
 import ssl
@@ -11,6 +12,8 @@ from lwm2m_fota.credentials.keyring import Held, Keyring
 from lwm2m_fota.credentials.keyring import Origin as CredentialOrigin
 from lwm2m_fota.credentials.secret import Secret
 from lwm2m_fota.credentials.values import Certificate, PreSharedKey
+from lwm2m_fota.device.hosts import AllowedHosts
+from lwm2m_fota.device.pull import Pull
 from lwm2m_fota.errors import (
     InvalidUriError,
     MissingCredentialError,
@@ -19,6 +22,7 @@ from lwm2m_fota.errors import (
     TransportError,
     UnsupportedProtocolError,
 )
+from lwm2m_fota.machines.download import DownloadPolicy
 from lwm2m_fota.transport.tls import server_context
 from lwm2m_fota.web.fetcher import HttpFetcher, HttpLimits
 
@@ -255,6 +259,68 @@ def test_redirects_are_followed_with_the_same_conditions(web):
         f"GET {path} HTTP/1.1" for path in ("/fw", "/elsewhere", "/elsewhere/else")
     ]
     assert all(each.fields["range"] == "bytes=70000-" for each in asked)
+    assert [uri.split("/", 3)[3] for uri in sink.led_on] == ["elsewhere", "elsewhere/else"]
+
+
+class Stage:
+    """Where a pull puts what comes, and what it hears; it ends with `ended`."""
+
+    boot_id = None
+    awaited_uri = None
+
+    def __init__(self):
+        self.data = bytearray()
+        self.ended = asyncio.get_running_loop().create_future()
+
+    @property
+    def size_bytes(self):
+        return len(self.data)
+
+    def check_size(self, size_bytes):
+        pass
+
+    def rewind(self, offset):
+        del self.data[offset:]
+
+    def add(self, offset, payload):
+        assert offset == len(self.data)
+        self.data += payload
+
+    def checkpoint(self):
+        return len(self.data), bytes(32)
+
+    def pull_checkpoint(self, checkpoint):
+        pass
+
+    def pull_finished(self, transfer):
+        self.ended.set_result("finished")
+
+    def pull_failed(self, transfer, result, diagnosis):
+        self.ended.set_result((int(result), diagnosis))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "end"),
+    [
+        (["127.0.0.1", "localhost"], "finished"),
+        (["127.0.0.1"], (7, "pull.host-not-allowed: localhost is not among the allowed hosts")),
+        (["localhost"], (7, "pull.host-not-allowed: 127.0.0.1 is not among the allowed hosts")),
+    ],
+)
+def test_a_pull_is_led_to_hosts_that_are_allowed_and_no_other(web, hosts, end):
+    async def main():
+        stage = Stage()
+        async with web.Origin() as origin:
+            onward = origin.uri("/onward").replace("127.0.0.1", "localhost")
+            origin.answers = [web.answer(302, location=onward), web.answer(200, DATA, etag=FIELD)]
+            pull = Pull(stage, [HttpFetcher(limits=QUICK)], DownloadPolicy(), stage, lambda: 0.0, AllowedHosts(hosts))
+            pull.start(origin.uri(), 1, None)
+            assert await stage.ended == end
+            await pull.stop()
+            return stage, len(origin.asked)
+
+    stage, asked = web.run(main())
+    assert (bytes(stage.data), asked) == ((DATA, 2) if end == "finished" else (b"", hosts.count("127.0.0.1")))
 
 
 def test_redirects_end(web):
