@@ -130,6 +130,34 @@ def test_detached_payloads_follow_those_of_dependencies():
     assert contents(data + inner + RADIO + APP) == {"radio": RADIO, "app": APP}
 
 
+@pytest.mark.parametrize("name", ["#1", "0x2f312f2f", "0x/1/0x/0x", "1"])
+def test_a_component_is_not_the_manifest_that_is_depended_on_whatever_it_is_called(name):
+    """A manifest that is no component is called as no id is written."""
+    component = tuple(bytes.fromhex(each[2:]) if each.startswith("0x") else each.encode() for each in name.split("/"))
+    first = manifest((component,), dependencies={1: {}}, m15=bstr(resolve()), m20=bstr(INSTALL))
+    assert contents(package(first)) == {name: APP, "radio": RADIO}
+
+
+@pytest.mark.parametrize("name", [b"modem#1", b"modem"])
+def test_a_component_is_not_what_another_manifest_depends_on(name):
+    middle = root()
+    install = [12, 0, *image(RADIO, "#r"), *PROCESS]  # what holds the component comes before what depends
+    first = manifest(
+        ((name,),), dependencies={1: {1: [b"modem"]}}, m15=bstr([*resolve(middle, "#m"), 11, 0]), m20=bstr(install)
+    )
+    data = envelope(first, payloads={"#m": package(middle), "#r": RADIO})
+    assert contents(data) == {"modem/radio": RADIO, "modem/app": APP, name.decode(): RADIO}
+
+
+def test_manifests_that_are_depended_on_at_the_same_index_are_two():
+    middle = root(m7=bstr(PROCESS))
+    first = manifest(
+        (), dependencies={1: {}}, m15=bstr([*resolve(middle, "#m"), 11, 0]), m20=bstr(PROCESS), m7=bstr(PROCESS)
+    )
+    data = envelope(first, payloads={"#m": package(middle)})
+    assert contents(data) == {"radio": RADIO, "app": APP}
+
+
 def test_the_ids_of_a_dependency_get_its_prefix():
     assert contents(package(root(prefix=[b"modem"]))) == {"modem/radio": RADIO, "app": APP}
 

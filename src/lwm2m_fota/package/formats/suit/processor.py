@@ -247,7 +247,8 @@ class Processor:
         common = self._manifest.common
         if index < len(common.components):
             return id_text((*self._prefix, *common.components[index]))
-        return f"{id_text(self._prefix)}#{index}"
+        # no id begins so, and no other manifest depends on something that is called the same
+        return f"/{index}/{id_text(self._prefix)}//{self._home}"
 
     @property
     def surroundings(self) -> Surroundings:
