@@ -210,7 +210,7 @@ class _Server:
         settings = ServerSettings(advertise_host=advertised, q_block=options.q_block)
         self.lwm2m = Lwm2mServer(transports, settings, on_event=log.registry, on_block=log.block)
         self._web: dict[str, WebHost] = {
-            each.scheme: web_host(each, credentials, advertise_host=advertised, on_block=log.block)
+            each.scheme: web_host(each, credentials, store, advertise_host=advertised, on_block=log.block)
             for each in places
             if each.scheme in WEB
         }

@@ -76,6 +76,7 @@ def _shown_over_tls(scheme: str, credentials: Credentials) -> Certificate | None
 def web_host(
     at: Listener,
     credentials: Credentials,
+    store: CredentialStore,
     *,
     advertise_host: Callable[[], str | None],
     on_block: Callable[[BlockServed], None],
@@ -96,6 +97,7 @@ def web_host(
         at.port,
         certificate=certificate,
         demand_certificate=certificate is not None and bool(certificate.roots_pem),
+        store=store,
         advertise_host=advertise_host,
         on_block=on_block,
     )

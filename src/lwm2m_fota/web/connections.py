@@ -6,13 +6,18 @@ from typing import Any, Final, final
 
 import attrs
 
-from lwm2m_fota.errors import MissingExtraError
+from lwm2m_fota.credentials.values import CredentialKind, Identity
+from lwm2m_fota.errors import MissingExtraError, TransportError
 from lwm2m_fota.transport.refusals import Refusals
+from lwm2m_fota.transport.tcp_security import shown_by
 
 try:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as error:
     raise MissingExtraError("http and https need: pip install 'lwm2m-fota[http]'") from error
+
+IDENTITY: Final = "lwm2m_fota.identity"
+"""Where the identity of a connection is in the state of a scope."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -68,6 +73,13 @@ class Crowd:
             if silent is not newcomer:
                 silent.refuse("there was no room for a connection without a request")
 
+    def end(self, kind: CredentialKind, name: str) -> None:
+        """What this identity proved itself with no longer counts: its connections are closed."""
+        for member in tuple(self._members):
+            identity = member.identity
+            if identity is not None and identity.kind is kind and name in identity.names:
+                member.refuse(f"the credential of {identity} was rotated or revoked")
+
     def left(self, member: "Connection") -> None:
         """One is no more."""
         self._members.pop(member, None)
@@ -80,12 +92,17 @@ class Connection(H11Protocol):
     Args:
         crowd: of all connections.
         given: what uvicorn gives.
+
+    Attributes:
+        identity: what the other end has proven to be; None without a certificate. The application finds it in the state
+            of its scope.
     """
 
     def __init__(self, crowd: Crowd, **given: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(**given)
         self._crowd = crowd
         self._timer: asyncio.TimerHandle | None = None
+        self.identity: Identity | None = None
 
     @property
     def is_answering(self) -> bool:
@@ -96,6 +113,12 @@ class Connection(H11Protocol):
         """It is up."""
         super().connection_made(transport)
         self._crowd.joined(self)
+        try:
+            self.identity = shown_by(transport.get_extra_info("ssl_object"))
+        except TransportError as error:
+            self.refuse(str(error))
+            return
+        self.app_state = {**self.app_state, IDENTITY: self.identity}
         self._expect()
 
     def data_received(self, data: bytes) -> None:

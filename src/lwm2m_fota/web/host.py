@@ -10,6 +10,7 @@ from typing import Final, cast, final
 
 import attrs
 
+from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Certificate
 from lwm2m_fota.errors import MissingExtraError, UsageError
 from lwm2m_fota.server.ports import ProgressListener, Publication
@@ -17,7 +18,7 @@ from lwm2m_fota.server.publications import BlockServed
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.names import bind_socket, prepare_listener
 from lwm2m_fota.transport.tls import server_context
-from lwm2m_fota.web.connections import Connection, ConnectionLimits, Crowd
+from lwm2m_fota.web.connections import IDENTITY, Connection, ConnectionLimits, Crowd
 from lwm2m_fota.web.site import HttpPackageSite, HttpSiteLimits
 
 try:
@@ -28,6 +29,7 @@ except ImportError as error:
     raise MissingExtraError("http and https need: pip install 'lwm2m-fota[http]'") from error
 
 _BACKLOG: Final = 128
+_FORBIDDEN: Final = 403
 
 
 @final
@@ -75,6 +77,7 @@ class HttpPackageHost:
         port: the local port; 0 takes a free one.
         certificate: to show; None serves plain HTTP.
         demand_certificate: serve only who shows a certificate that the authorities in `certificate` have signed.
+        store: what is known of those; who is revoked there gets no answer but 403, and what is under way breaks off.
         advertise_host: the host in URIs, or what tells it when a package is published; None takes the local address.
         limits: bounds.
         on_block: hears of every piece that is handed to the server.
@@ -90,6 +93,7 @@ class HttpPackageHost:
         *,
         certificate: Certificate | None = None,
         demand_certificate: bool = False,
+        store: CredentialStore | None = None,
         advertise_host: str | Callable[[], str | None] | None = None,
         limits: HttpHostLimits | None = None,
         on_block: Callable[[BlockServed], None] | None = None,
@@ -111,6 +115,9 @@ class HttpPackageHost:
                 warning_pause_s=self._limits.warning_pause_s,
             )
         )
+        self._store = store
+        if store is not None:
+            store.listen(self._crowd.end)
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._address: tuple[str, int] | None = None
@@ -154,8 +161,13 @@ class HttpPackageHost:
         self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse who is too many: uvicorn's own limit would not say when to come back."""
-        limits = self._limits
+        """Refuse who is revoked, and who is too many: uvicorn's own limit would not say when to come back."""
+        limits, identity = self._limits, scope["state"].get(IDENTITY)
+        if self._store is not None and identity is not None and not self._store.accepts(identity):
+            now = asyncio.get_running_loop().time()
+            self._crowd.refusals.refused(scope.get("client"), f"{identity} is revoked", now)
+            await Response(status_code=_FORBIDDEN, headers={"Connection": "close"})(scope, receive, send)
+            return
         if len(self._crowd) > limits.connections:
             now = asyncio.get_running_loop().time()
             self._crowd.refusals.refused(scope.get("client"), "there is no room for more connections", now)

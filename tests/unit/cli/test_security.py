@@ -10,6 +10,7 @@ from lwm2m_fota.cli.security import Credentials, SecurityOptions
 from lwm2m_fota.cli.ways import connecting, listening, web_host
 from lwm2m_fota.credentials.keyring import Held, Keyring, Origin
 from lwm2m_fota.credentials.secret import Secret
+from lwm2m_fota.credentials.store import MemoryCredentialStore
 from lwm2m_fota.credentials.values import Certificate, PreSharedKey
 from lwm2m_fota.errors import StorageError, UsageError
 from lwm2m_fota.transport.tls import HAS_PSK
@@ -180,7 +181,9 @@ def test_a_key_over_tls_is_refused_in_words_where_it_cannot_be_used():
 def test_a_host_of_packages_over_https_shows_a_certificate():
     for ours in (Credentials(PSK), Credentials(None, Certificate(roots_pem=b"roots"))):
         with pytest.raises(UsageError, match="https shows a certificate"):
-            web_host(Listener("https", HERE, 0), ours, advertise_host=lambda: None, on_block=print)
+            web_host(
+                Listener("https", HERE, 0), ours, MemoryCredentialStore(), advertise_host=lambda: None, on_block=print
+            )
 
 
 def test_the_device_of_a_demo_goes_to_a_secure_place_if_there_is_any():

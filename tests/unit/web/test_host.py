@@ -10,7 +10,8 @@ import pytest
 from lwm2m_fota.coap.message import Message, path_options
 from lwm2m_fota.credentials.keyring import Held, Keyring
 from lwm2m_fota.credentials.secret import Secret
-from lwm2m_fota.credentials.values import Certificate
+from lwm2m_fota.credentials.store import MemoryCredentialStore
+from lwm2m_fota.credentials.values import Certificate, CredentialKind
 from lwm2m_fota.errors import ResponseError, StorageError, TransportError, UsageError
 from lwm2m_fota.runtime.entropy import SeededEntropy
 from lwm2m_fota.server.packages import PackageServer
@@ -281,6 +282,87 @@ def test_https_may_demand_a_certificate(web, own, authority, other_authority):
                     await HttpFetcher(bad).fetch(uri, web.Sink(), offset=0, etag=None)
 
     web.run(main())
+
+
+@pytest.fixture
+def device(authority):
+    """What two devices show."""
+
+    def make(name):
+        signed = authority.sign(name)
+        credential = Certificate(chain_pem=signed.chain, key_pem=Secret(signed.key), roots_pem=authority.certificate)
+        return HttpFetcher(Keyring([Held(None, credential)]))
+
+    return make
+
+
+def test_a_revoked_certificate_fetches_nothing(web, own, device, caplog):
+    store = MemoryCredentialStore()
+    one, other = device("device-1"), device("device-2")
+
+    async def main():
+        async with HttpPackageHost(certificate=own, demand_certificate=True, store=store) as host:
+            uri = host.publish(SOURCE, "https", nothing).uri
+            for fetcher in (one, other):
+                await fetcher.fetch(uri, web.Sink(), offset=0, etag=None)
+            store.revoke(CredentialKind.CERTIFICATE, "device-1")
+            sink = web.Sink()
+            with pytest.raises(ResponseError) as caught:
+                await one.fetch(uri, sink, offset=0, etag=None)
+            assert (caught.value.response_code, sink.data) == (0x83, b"")
+            await other.fetch(uri, sink, offset=0, etag=None)
+            assert sink.data == DATA
+
+    web.run(main())
+    assert "certificate 'device-1' is revoked" in caplog.text
+
+
+def test_a_download_breaks_off_when_its_certificate_is_revoked(web, own, device, caplog):
+    store = MemoryCredentialStore()
+
+    class Revoking(web.Sink):
+        def block(self, offset, payload, **more):
+            super().block(offset, payload, **more)
+            store.revoke(CredentialKind.CERTIFICATE, "device-1")
+
+    async def main():
+        async with HttpPackageHost(certificate=own, demand_certificate=True, store=store) as host:
+            uri = host.publish(MemoryPackageSource(bytes(50_000_000)), "https", nothing).uri
+            sink = Revoking()
+            with pytest.raises(TransportError):
+                await device("device-1").fetch(uri, sink, offset=0, etag=None)
+            assert 0 < len(sink.data) < 50_000_000
+
+    web.run(main())
+    assert "the credential of certificate 'device-1' was rotated or revoked" in caplog.text
+
+
+def test_who_shows_no_certificate_is_nobody_to_the_store(web, own, authority):
+    async def main():
+        async with HttpPackageHost(certificate=own, store=MemoryCredentialStore()) as host:
+            uri = host.publish(SOURCE, "https", nothing).uri
+            sink = web.Sink()
+            ring = Keyring([Held(None, Certificate(roots_pem=authority.certificate))])
+            await HttpFetcher(ring).fetch(uri, sink, offset=0, etag=None)
+            assert sink.data == DATA
+
+    web.run(main())
+
+
+def test_a_certificate_whose_names_cannot_be_read_is_refused(web, own, device, monkeypatch, caplog):
+    def unreadable(_):
+        raise TransportError("the names cannot be read")
+
+    monkeypatch.setattr("lwm2m_fota.web.connections.shown_by", unreadable)
+
+    async def main():
+        async with HttpPackageHost(certificate=own, demand_certificate=True) as host:
+            uri = host.publish(SOURCE, "https", nothing).uri
+            with pytest.raises(TransportError):
+                await device("device-1").fetch(uri, web.Sink(), offset=0, etag=None)
+
+    web.run(main())
+    assert "the names cannot be read" in caplog.text
 
 
 def test_a_plain_request_to_https_gets_no_package(web, own):
