@@ -10,7 +10,7 @@ from typing import Final, assert_never, final
 from lwm2m_fota.coap.block2 import Block2Receiver, Received, Refused, Restart, Whole
 from lwm2m_fota.coap.message import Message, sort_options
 from lwm2m_fota.coap.numbers import ACK, Option
-from lwm2m_fota.coap.uri import parse_uri
+from lwm2m_fota.coap.uri import parse_uri, shown
 from lwm2m_fota.device.fetch import FetchSink, refusal
 from lwm2m_fota.errors import (
     InvalidUriError,
@@ -72,7 +72,7 @@ class AiocoapFetcher:
         try:
             answer = await self._context.request(request, handle_blockwise=False).response
         except aiocoap.error.ResolutionError as error:
-            raise InvalidUriError(f"{uri} leads nowhere: {error}") from error
+            raise InvalidUriError(f"{shown(uri)} leads nowhere: {error}") from error
         except (aiocoap.error.Error, OSError) as error:
             raise TransportError(str(error) or type(error).__name__) from error
         options = sort_options((int(option.number), option.encode()) for option in answer.opt.option_list())

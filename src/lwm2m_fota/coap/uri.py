@@ -32,6 +32,7 @@ _CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-
 _AUTHORITY: Final = re.compile(
     r"(?:(?P<user>[^@]*)@)?(?P<host>\[(?P<literal>[0-9A-Fa-f:.]+)\]|[^@:\[\]]*)(?::(?P<port>[0-9]{0,5}))?"
 )
+_AUTHORITY_END: Final = re.compile(r"[/?#]")
 _NOT_IN_NAMES: Final = re.compile(r"[\x00-\x20\x7f/?#\[\]@:\\%]")
 _SEGMENT_SAFE: Final = "!$&'()*+,;=:@"
 _QUERY_SAFE: Final = "!$'()*+,;=:@/?"
@@ -120,6 +121,13 @@ def check_uri_length(text: str, max_bytes: int = MAX_URI_BYTES) -> None:
     size = len(text.encode(errors="surrogatepass"))
     if size > max_bytes:
         raise InvalidUriError(f"a URI of {size} bytes, at most {max_bytes} are taken")
+
+
+def shown(text: str) -> str:
+    """What an error may say of a URI: scheme, host and port. User information, path and query may be secrets."""
+    scheme, _, rest = text.partition("://")
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    return f"{scheme}://{authority.rpartition('@')[2]}" if rest else "a URI"
 
 
 def scheme_of(text: str) -> str:

@@ -10,7 +10,7 @@ from lwm2m_fota.coap.events import BlockArrived
 from lwm2m_fota.coap.message import Message
 from lwm2m_fota.coap.numbers import Option
 from lwm2m_fota.coap.qblock import QBlock
-from lwm2m_fota.coap.uri import CoapUri, parse_uri
+from lwm2m_fota.coap.uri import CoapUri, parse_uri, shown
 from lwm2m_fota.errors import PeerTimeoutError, ResponseError, UnsupportedProtocolError
 from lwm2m_fota.model.codes import Code, is_success
 from lwm2m_fota.model.enums import ProtocolSupport
@@ -203,4 +203,4 @@ def refusal(uri: str, answer: Message) -> ResponseError:
     """What an origin said in place of a package, and when it wants to be asked again (RFC 7252 section 5.9.3.4)."""
     diagnostic = bytes(answer.payload[:_DIAGNOSTIC_BYTES]).decode("utf-8", "replace")
     wait_s = answer.uint(Option.MAX_AGE) if answer.code in _ASK_AGAIN else None
-    return ResponseError(f"GET {uri}", response_code=answer.code, diagnostic=diagnostic, retry_after_s=wait_s)
+    return ResponseError(f"GET {shown(uri)}", response_code=answer.code, diagnostic=diagnostic, retry_after_s=wait_s)

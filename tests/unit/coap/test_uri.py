@@ -1,6 +1,6 @@
 import pytest
 
-from lwm2m_fota.coap.uri import CoapUri, check_uri_length, parse_uri, scheme_of
+from lwm2m_fota.coap.uri import CoapUri, check_uri_length, parse_uri, scheme_of, shown
 from lwm2m_fota.errors import InvalidUriError, UnsupportedProtocolError
 
 
@@ -182,3 +182,18 @@ def test_parts_that_make_no_uri(host, port, path):
         CoapUri("coap", host, port, path)
     with pytest.raises(UnsupportedProtocolError):
         CoapUri("http", host, port, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("coap://h/fw/secret", "coap://h"),
+        ("coaps://user:secret@[2001:db8::1]:7/fw?key=secret", "coaps://[2001:db8::1]:7"),
+        ("https://secret@at@h:1?secret", "https://h:1"),
+        ("https://h#secret", "https://h"),
+        ("urn:secret", "a URI"),
+        ("", "a URI"),
+    ],
+)
+def test_what_is_said_of_a_uri_is_no_secret(text, said):
+    assert shown(text) == said

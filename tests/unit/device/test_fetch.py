@@ -160,6 +160,14 @@ async def test_what_the_origin_refuses_is_told(origin, device):
 
 
 @on_network
+async def test_a_refusal_does_not_say_what_may_be_a_secret(origin, device):
+    with pytest.raises(ResponseError) as caught:
+        await CoapFetcher(device).fetch("coap://10.0.0.1/fw/secret?key=secret", Sink(), offset=0, etag=None)
+    assert str(caught.value).startswith("GET coap://10.0.0.1: 4.04")
+    assert "secret" not in str(caught.value)
+
+
+@on_network
 async def test_a_package_over_the_limit_is_refused(origin, device):
     with pytest.raises(BlockwiseError):
         await CoapFetcher(device, max_body_bytes=2000).fetch(origin.publish(DATA).uri, Sink(), offset=0, etag=None)
