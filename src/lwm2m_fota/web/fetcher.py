@@ -124,20 +124,21 @@ class HttpFetcher:
             raise TransportError(f"{_shown(url)}: {str(error) or type(error).__name__}") from error
 
     async def _fetch(self, url: httpx.URL, part: "_Part") -> httpx.URL | None:
-        """One request: None once the package is whole, or where it leads on to."""
-        async with (
-            httpx.AsyncClient(
-                verify=self._context(url), trust_env=False, timeout=self._timeout(), headers=part.headers()
-            ) as client,
-            client.stream("GET", url) as response,
-        ):
-            if response.status_code in _REDIRECTS:
-                return _led_on(url, response)
-            await part.take(url, response)
-            return None
+        """One request: None once the package is whole, or where it leads on to.
 
-    def _timeout(self) -> httpx.Timeout:
-        return httpx.Timeout(self._limits.silence_s, connect=self._limits.connect_s)
+        A client of httpx would log each URI, and the path of a package is a secret; a transport of it does not.
+        """
+        timeout = httpx.Timeout(self._limits.silence_s, connect=self._limits.connect_s)
+        request = httpx.Request("GET", url, headers=part.headers(), extensions={"timeout": timeout.as_dict()})
+        async with httpx.AsyncHTTPTransport(verify=self._context(url), trust_env=False) as transport:
+            response = await transport.handle_async_request(request)
+            try:
+                if response.status_code in _REDIRECTS:
+                    return _led_on(url, response)
+                await part.take(url, response)
+                return None
+            finally:
+                await response.aclose()
 
     def _context(self, url: httpx.URL) -> ssl.SSLContext | bool:
         """Whom to believe at a URL; False where nobody need be."""
@@ -174,24 +175,29 @@ class _Part:
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise TransportError(f"{_shown(url)}: a content coding that was not asked for")
         etag = strong_etag(headers.get("etag"))
+        size_bytes: int | None
         if status == _PARTIAL:
             start, size_bytes = self._placed(url, response, etag)
         else:
             start, size_bytes = self._whole(response, etag)
-        await self._stream(response, start, size_bytes, etag or self._etag if start else etag)
+        await self._stream(response, start, size_bytes, etag)
 
-    def _placed(self, url: httpx.URL, response: httpx.Response, etag: bytes | None) -> tuple[int, int | None]:
-        """Where a part belongs."""
+    def _placed(self, url: httpx.URL, response: httpx.Response, etag: bytes | None) -> tuple[int, int]:
+        """Where a part belongs, and how large the whole is."""
         part = content_range(response.headers.get("content-range"))
         if part is None or not self._offset or part.start != self._offset:
             raise TransportError(f"{_shown(url)}: a part that was not asked for")
-        if etag is not None and etag != self._etag:
-            raise _refused(url, _PRECONDITION_FAILED, response)
+        if etag is None or etag != self._etag:  # an answer must say of which version its part is (section 15.3.7)
+            raise _refused(url, _PRECONDITION_FAILED, response, "a part of another version")
+        if part.size_bytes is None:
+            raise _refused(url, _PRECONDITION_FAILED, response, "a part of a package whose end is not told")
+        if response.headers.get("content-length", str(part.length)) != str(part.length):
+            raise TransportError(f"{_shown(url)}: a part that is not as long as it says")
         return part.start, part.size_bytes
 
     def _whole(self, response: httpx.Response, etag: bytes | None) -> tuple[int, int | None]:
         """The whole comes: of the same version, what is there already is passed over."""
-        if self._offset and etag != self._etag:
+        if self._offset and (etag is None or etag != self._etag):
             self._sink.restarted("the origin has another version")
             self._offset = 0
         length = response.headers.get("content-length", "")
@@ -248,6 +254,6 @@ def _led_on(url: httpx.URL, response: httpx.Response) -> httpx.URL:
     return onward
 
 
-def _refused(url: httpx.URL, code: int, response: httpx.Response) -> ResponseError:
+def _refused(url: httpx.URL, code: int, response: httpx.Response, why: str = "") -> ResponseError:
     wait = retry_after_s(response.headers.get("retry-after"), response.headers.get("date"))
-    return ResponseError(f"GET {_shown(url)}", response_code=code, retry_after_s=wait)
+    return ResponseError(f"GET {_shown(url)}", response_code=code, diagnostic=why, retry_after_s=wait)

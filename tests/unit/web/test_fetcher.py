@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import socket
 import ssl
 
@@ -103,15 +104,43 @@ def test_the_rest_is_asked_for_under_both_conditions(web):
     assert [asked.fields[name] for name in ("range", "if-match", "if-range")] == ["bytes=70000-", FIELD, FIELD]
 
 
-def test_a_part_without_an_etag_is_of_the_version_that_was_asked_for(web):
-    sink, _, _ = fetch(web, part(web, 70_000, etag=""), offset=70_000, etag=TAG)
-    assert {etag for _, etag, _ in sink.pieces} == {TAG}
+@pytest.mark.parametrize("field", ["", 'W/"v1"', 'W/"v2"', '"v2"', "v1"])
+def test_a_part_that_is_not_said_to_be_of_the_version_that_is_there_is_not_joined_to_it(web, field):
+    sink, _, error = fetch(web, part(web, 70_000, etag=field), offset=70_000, etag=TAG)
+    assert isinstance(error, ResponseError)
+    assert error.response_code == 0x8C  # 4.12: the machine begins anew
+    assert (bytes(sink.data), sink.pieces) == (DATA[:70_000], [])
 
 
-def test_a_part_of_a_package_whose_size_is_not_told(web):
-    answer = part(web, 70_000, content_range=f"bytes 70000-{len(DATA) - 1}/*")
+@pytest.mark.parametrize("end", [70_001, len(DATA) - 1])
+def test_a_part_of_a_package_whose_size_is_not_told_is_not_its_end(web, end):
+    answer = web.answer(206, DATA[70_000 : end + 1], etag=FIELD, content_range=f"bytes 70000-{end}/*")
     sink, _, error = fetch(web, answer, offset=70_000, etag=TAG)
-    assert (error, bytes(sink.data), sink.lasts) == (None, DATA, 1)
+    assert isinstance(error, ResponseError)
+    assert error.response_code == 0x8C
+    assert (bytes(sink.data), sink.lasts) == (DATA[:70_000], 0)
+
+
+def test_a_part_is_as_long_as_it_says(web):
+    answer = web.answer(206, DATA[70_000:], etag=FIELD, content_range=f"bytes 70000-70001/{len(DATA)}")
+    sink, _, error = fetch(web, answer, offset=70_000, etag=TAG)
+    assert isinstance(error, TransportError)
+    assert len(sink.data) == 70_000
+
+
+def test_the_whole_without_a_name_begins_anew(web):
+    for field in ("", 'W/"v1"'):
+        for etag in (TAG, None):
+            sink, _, error = fetch(web, web.answer(200, DATA, etag=field), offset=70_000, etag=etag)
+            assert (error, bytes(sink.data), len(sink.restarts)) == (None, DATA, 1)
+
+
+def test_no_log_names_a_package(web, caplog):
+    caplog.set_level(logging.INFO)
+    sink, _, error = fetch(web, web.answer(200, DATA), path="/fw/secret-token?key=secret-key")
+    assert (error, bytes(sink.data)) == (None, DATA)
+    _, _, error = fetch(web, web.answer(404), path="/fw/secret-token?key=secret-key")
+    assert "secret" not in caplog.text + str(error)
 
 
 def test_412_is_for_the_machine_to_begin_anew(web):
