@@ -195,6 +195,14 @@ def inspect_command(package: FilePath, as_json: bool) -> None:  # noqa: FBT001 -
 @click.option("--device", metavar="HEX", help="The id of the device itself.")
 @click.option("--minimum-counter", "counter", type=click.IntRange(0), help="The lowest counter that is taken.")
 @click.option("--payload", "payloads", type=_PATH, multiple=True, help="What a SUIT envelope fetches, in its order.")
+@click.option(
+    "--max-held",
+    "max_held_bytes",
+    type=click.IntRange(1),
+    default=512 * 1024,
+    show_default=True,
+    help="Bytes that the device holds of what does not stream, such as what EdDSA signs.",
+)
 @click.option("--unsafe-permissive", is_flag=True, help="Read COSE messages as the public vectors have them.")
 @_JSON
 def verify_command(  # noqa: PLR0917 - click calls it by keyword
@@ -209,6 +217,7 @@ def verify_command(  # noqa: PLR0917 - click calls it by keyword
     device: str | None,
     counter: int | None,
     payloads: tuple[FilePath, ...],
+    max_held_bytes: int,
     unsafe_permissive: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -228,6 +237,7 @@ def verify_command(  # noqa: PLR0917 - click calls it by keyword
         counter=counter,
         is_permissive=unsafe_permissive,
         payloads=payloads,
+        max_held_bytes=max_held_bytes,
     )
     show(lambda: verify(options), verified_line, as_json=as_json)
 

@@ -15,7 +15,10 @@ from lwm2m_fota.package.formats.cose import CoseFormat
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
 from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
+from lwm2m_fota.package.formats.suit.format import SuitFormat
+from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.identity import DNS_NAMESPACE, UUID_BYTES, DeviceIdentity, uuid5
+from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
 from lwm2m_fota.package.rollback import RollbackFloor
 from lwm2m_fota.package.trust import AllOf, TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.types import VerifiedPackage
@@ -23,8 +26,6 @@ from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.storage.base import PackageSource
 
 MAX_PACKAGE_BYTES: Final = 1 << 30
-MAX_HELD_BYTES: Final = 1 << 28
-"""What is held in memory here, where a format does not let it stream: a workbench has more than a device."""
 
 _SHA256_DIGITS: Final = 64
 
@@ -41,10 +42,14 @@ def read_trust(
     return TrustPolicy(keys=trusted_keys(paths), expected_sha256=digest, max_package_bytes=max_package_bytes)
 
 
-def formats() -> FormatRegistry:
-    """The formats, with the limits of a workbench."""
+def formats(max_held_bytes: int) -> FormatRegistry:
+    """The formats of a device that holds at most so many bytes, where one does not let them stream."""
     known = default_formats()
-    for each in (CoseFormat(max_held_bytes=MAX_HELD_BYTES), McubootFormat(max_held_bytes=MAX_HELD_BYTES)):
+    for each in (
+        CoseFormat(max_held_bytes=max_held_bytes),
+        McubootFormat(max_held_bytes=max_held_bytes),
+        SuitFormat(limits=SuitLimits(max_held_bytes=max_held_bytes)),
+    ):
         known = known.with_format(each)
     return known
 
@@ -110,6 +115,7 @@ class VerifyOptions:
         counter: the lowest counter that is taken.
         is_permissive: whether COSE messages are read under the permissive rules.
         payloads: files with the payloads that a SUIT envelope does not hold, in the order of their fetch.
+        max_held_bytes: what the device holds in memory of what does not stream.
     """
 
     package: FilePath
@@ -124,6 +130,7 @@ class VerifyOptions:
     counter: int | None = None
     is_permissive: bool = False
     payloads: tuple[FilePath, ...] = ()
+    max_held_bytes: int = DEFAULT_MAX_HELD_BYTES
 
 
 def policy_of(options: VerifyOptions) -> TrustPolicy:
@@ -172,10 +179,10 @@ def verify(options: VerifyOptions) -> Facts:
     Raises:
         FotaError: why it would be refused, or what cannot be read.
     """
-    policy, known = policy_of(options), formats()
+    policy, known = policy_of(options), formats(options.max_held_bytes)
     if options.signature is not None:
         signature = DetachedSignature(message=whole(options.signature), size_bytes=size_of(options.package))
-        known = FormatRegistry((PlainFormat(signature=signature, max_held_bytes=MAX_HELD_BYTES),))
+        known = FormatRegistry((PlainFormat(signature=signature, max_held_bytes=options.max_held_bytes),))
     verifier = PackageVerifier(policy, now=time.time(), formats=known)
     for piece in chain.from_iterable(map(chunks, (options.package, *options.payloads))):
         verifier.feed(piece)

@@ -1,6 +1,7 @@
 """`lwm2m-fota package` with every format: create, sign, encrypt and verify fit together."""
 
 import hashlib
+import tracemalloc
 
 import pytest
 
@@ -280,3 +281,28 @@ def test_the_permissive_rules_have_a_name_that_warns(bench):
     bare.write_bytes(bench.package.read_bytes().removeprefix(b"\xd2"))  # without its tag it begins like any array
     assert bench.is_refused("verify", bare, "--trust", public).startswith("unknown format: ")
     assert bench.facts("verify", bench.package, "--trust", public, "--unsafe-permissive")["ok"]
+
+
+@pytest.mark.parametrize("kind", ["plain", "cose"])
+def test_what_a_device_does_not_hold_is_refused_as_there(bench, kind):
+    """EdDSA signs the image itself, not its digest."""
+    bench.firmware.write_bytes(bytes((512 << 10) + 1))
+    key, public = bench.new_key("key.pem", "ed25519")
+    bench.good("create", bench.firmware, bench.package, "--format", kind, "--key", key)
+    beside = ("--signature", f"{bench.package}.cose") if kind == "plain" else ()
+    told = ("verify", bench.package, "--trust", public, *beside)
+    assert bench.is_refused(*told) == (
+        "verifier memory: EdDSA over 524289 bytes, at most 524288 are held (max_held_bytes)"
+    )
+    assert bench.facts(*told, "--max-held", 524289)["limits"].get("max_held_bytes", 524289) == 524289
+
+
+def test_what_streams_on_a_device_streams_here(bench):
+    bench.firmware.write_bytes(bytes(16 << 20))
+    key, public = bench.new_key("key.pem", "ed25519")
+    bench.good("create", bench.firmware, bench.package, "--key", key, "--version", "1.0.0")
+    tracemalloc.start()
+    bench.good("verify", bench.package, "--trust", public)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20
