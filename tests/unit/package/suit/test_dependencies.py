@@ -242,6 +242,48 @@ def test_a_manifest_counts_under_its_own_name_wherever_it_stands():
     )
 
 
+def test_manifests_of_two_levels_may_number_their_dependencies_alike():
+    """Each has the manifest that it depends on at index 1, and a component that it installs itself."""
+    middle = manifest(
+        ((b"middle",),),
+        dependencies={1: {}},
+        number=4,
+        m15=bstr([*resolve(), 11, 0]),
+        m20=bstr([*PROCESS, 12, 0, *image(APP, "#mid")]),
+    )
+    first = root([*resolve(middle, "#m"), 11, 0])
+    data = envelope(first, payloads={"#m": package(middle, mid=APP), "#app": APP})
+    assert contents(data) == {"radio": RADIO, "middle": APP, "app": APP}
+
+
+@pytest.mark.parametrize("uri", ["#\x1b[31mred", "#line\nand line", "#\x00", "#\u202egnp"])
+def test_names_of_payloads_are_told_without_what_they_would_do_to_a_terminal(uri):
+    shown = ascii(uri)[1:-1]
+    far = f"coap://host/{uri[1:]}"
+    wrong = envelope(manifest(((b"app",),), m20=bstr(image(APP, uri))), payloads={uri: APP[:-1] + b"x"})
+    short = envelope(manifest(((b"app",),), m20=bstr(image(APP, uri))), payloads={uri: APP[:-1]})
+    packages = [
+        package(root(resolve(uri=uri)), inner=b"x"),
+        envelope(root(resolve(uri=uri)), payloads={uri: b"x"}),
+        envelope(root(resolve(uri=uri, size=7)), payloads={uri: RADIO_ENVELOPE}),
+        envelope(root(resolve(uri=uri))),
+        envelope(root(resolve(uri=far))),
+        envelope(root(), payloads={uri: APP}),
+        envelope(manifest(((b"app",),), m20=bstr(image(APP, uri)))),
+        wrong,
+        short,
+        package(root([12, 1, 20, {3: bstr(member_sha256(RADIO_MANIFEST)), 21: uri}, 21, 0, 8, 15, 11, 0])),
+    ]
+    told = []
+    for data in packages:
+        for step, limits in ((None, {}), (1, {"max_held_bytes": 8})):
+            with pytest.raises(PackageError) as caught:
+                verify(data, step=step, **limits)
+            assert str(caught.value).isprintable()
+            told.append(str(caught.value))
+    assert sum(shown in each for each in told) >= 8
+
+
 def test_sections_that_a_dependency_does_not_have_are_nothing():
     assert contents(package(root(m7=bstr(PROCESS), m16=bstr(PROCESS)))) == {"radio": RADIO, "app": APP}
 

@@ -9,6 +9,7 @@ from lwm2m_fota.package.cose.decrypt import Opening, content_ciphers
 from lwm2m_fota.package.crypto.content import ContentCipher, Data
 from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Written
 from lwm2m_fota.package.formats.suit.plan import Place, Plan
+from lwm2m_fota.package.formats.suit.reading import shown
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
@@ -129,7 +130,7 @@ class PayloadCheck:
     __slots__ = ("_checks", "_left")
 
     def __init__(self, place: Place, length_bytes: int, opener: Opener) -> None:
-        plan, uri = opener.plan, place[1]
+        plan, name = opener.plan, f"payload {shown(place[1])}"
         self._left = length_bytes
         self._checks: list[ContentCheck | DecryptedCheck] = []
         for content in plan.contents_at(place):
@@ -138,13 +139,12 @@ class PayloadCheck:
                     expectations = plan.expectations_of(content)
                     sizes = {size_bytes, *(each.size_bytes for each in expectations)} - {None, length_bytes}
                     if sizes:
-                        raise refusal_error(
-                            Refusal.DIGEST_MISMATCH, f"payload {uri} has {length_bytes} bytes, not {sizes.pop()}"
-                        )
-                    self._checks.append(ContentCheck(f"payload {uri}", expectations))
+                        detail = f"{name} has {length_bytes} bytes, not {sizes.pop()}"
+                        raise refusal_error(Refusal.DIGEST_MISMATCH, detail)
+                    self._checks.append(ContentCheck(name, expectations))
                 case Decrypted():
-                    cipher = opener.cipher(content)
-                    self._checks.append(DecryptedCheck(f"payload {uri}", cipher, plan.expectations_of(content)))
+                    expectations = plan.expectations_of(content)
+                    self._checks.append(DecryptedCheck(name, opener.cipher(content), expectations))
                 case _ as never:
                     assert_never(never)
 

@@ -240,7 +240,7 @@ class Processor:
         return tuple(map(self.name_of, indices))
 
     def name_of(self, index: int) -> str:
-        """What a component is called; a manifest that is only depended on has a name that no component has."""
+        """What a component is called; a manifest that is only depended on has a name that nothing else has."""
         return self._names[index]
 
     def _name(self, index: int) -> str:
@@ -248,7 +248,7 @@ class Processor:
         if index < len(common.components):
             return id_text((*self._prefix, *common.components[index]))
         # no id begins so, and no other manifest depends on something that is called the same
-        return f"/{index}/{id_text(self._prefix)}//{self._home}"
+        return f"/{index}/{id_text(self._prefix)}//{self._home!a}"
 
     @property
     def surroundings(self) -> Surroundings:
