@@ -147,13 +147,19 @@ def result_of(refusal: Refusal, *, at_update: bool = False, advanced: bool = Fal
     return row.at_update if at_update and row.at_update is not None else row.result
 
 
+def _printable(text: str) -> str:
+    """A text for a terminal or a log: signs that do not print, such as line breaks, are escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def refusal_error(refusal: Refusal, detail: str) -> PackageError:
     """The error that carries a refusal: its Update Result as Object 5 shows it before Update is executed, and its code.
 
     Args:
         refusal: what is wrong.
-        detail: what exactly, for people; it follows the title of the refusal.
+        detail: what exactly, for people; it follows the title of the refusal. It may quote the package: signs that do
+            not print are escaped.
     """
     result = result_of(refusal)
     kind = _ERRORS.get(result, PackageError)
-    return kind(f"{refusal.title}: {detail}", result=result, reason=refusal.value)
+    return kind(f"{refusal.title}: {_printable(detail)}", result=result, reason=refusal.value)

@@ -68,6 +68,20 @@ def test_an_error_carries_result_code_and_reason(code):
     assert str(error) == code.removeprefix("package.").replace("-", " ") + ": because"
 
 
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [
+        ("payload #a\r\nverified", r"payload #a\r\nverified"),
+        ("\x1b[2J\x00\x7f\x9b", r"\x1b[2J\x00\x7f\x9b"),
+        ("\u202eexe.\u2028\ud800", r"\u202eexe.\u2028\ud800"),
+        ("\U000e0001", r"\U000e0001"),
+        ("häuser 家 \\ '#'", "häuser 家 \\ '#'"),
+    ],
+)
+def test_what_a_package_says_does_not_break_out_of_an_error(detail, shown):
+    assert str(refusal_error(Refusal.MALFORMED, detail)) == f"malformed: {shown}"
+
+
 def test_an_error_that_no_verifier_made_has_no_reason():
     assert IntegrityError("x").reason is None
 
