@@ -149,15 +149,6 @@ def test_a_component_is_not_what_another_manifest_depends_on(name):
     assert contents(data) == {"modem/radio": RADIO, "modem/app": APP, name.decode(): RADIO}
 
 
-def test_manifests_that_are_depended_on_at_the_same_index_are_two():
-    middle = root(m7=bstr(PROCESS))
-    first = manifest(
-        (), dependencies={1: {}}, m15=bstr([*resolve(middle, "#m"), 11, 0]), m20=bstr(PROCESS), m7=bstr(PROCESS)
-    )
-    data = envelope(first, payloads={"#m": package(middle)})
-    assert contents(data) == {"radio": RADIO, "app": APP}
-
-
 def test_the_ids_of_a_dependency_get_its_prefix():
     assert contents(package(root(prefix=[b"modem"]))) == {"modem/radio": RADIO, "app": APP}
 

@@ -27,7 +27,7 @@ from lwm2m_fota.package.formats.suit.manifest import Manifest
 from lwm2m_fota.package.formats.suit.members import Intake, Opened, judge_of
 from lwm2m_fota.package.formats.suit.payloads import Opener, PayloadCheck, check_written
 from lwm2m_fota.package.formats.suit.plan import Place, Plan, make_plan
-from lwm2m_fota.package.formats.suit.reading import id_text, malformed, shown, too_much, unsupported
+from lwm2m_fota.package.formats.suit.reading import id_text, malformed, too_much, unsupported
 from lwm2m_fota.package.formats.suit.resolution import Resolution, Resolved, is_inner
 from lwm2m_fota.package.formats.suit.text import version_of
 from lwm2m_fota.package.rollback import Counted, Counter
@@ -151,10 +151,10 @@ class _SuitParser:
             raise refusal_error(Refusal.TRUNCATED, f"{self._coming.missing_bytes} bytes of a payload are missing")
         if self._update is None:
             uri = "" if self._missing is None else self._missing.uri
-            raise refusal_error(Refusal.TRUNCATED, f"payload {shown(uri)} is not there")
+            raise refusal_error(Refusal.TRUNCATED, f"payload {uri} is not there")
         for place in self._update.plan.payloads:
             if place not in self._places:
-                raise refusal_error(Refusal.TRUNCATED, f"payload {shown(place[1])} is not there")
+                raise refusal_error(Refusal.TRUNCATED, f"payload {place[1]} is not there")
         return self._verdict(self._update)
 
     # Manifests.
@@ -194,7 +194,7 @@ class _SuitParser:
         """Judge a payload that lies in an envelope that is held."""
         found = resolution.inner(place)
         if found is None:
-            raise refusal_error(Refusal.TRUNCATED, f"payload {shown(place[1])} is not there")
+            raise refusal_error(Refusal.TRUNCATED, f"payload {place[1]} is not there")
         data, offset = found
         PayloadCheck(place, len(data), opener).update(data)
         self._places[place] = Payload(place[1], offset, len(data))
@@ -205,22 +205,21 @@ class _SuitParser:
         """A payload of the first envelope, or a detached one, comes next."""
         self._run()
         end, told = payload.offset_bytes + payload.length_bytes, self._context.expected_size_bytes
-        name = shown(payload.name)
         if end > self._context.trust.max_package_bytes:
-            raise refusal_error(Refusal.TOO_LARGE, f"payload {name} ends at {end} bytes")
+            raise refusal_error(Refusal.TOO_LARGE, f"payload {payload.name} ends at {end} bytes")
         if told is not None and end > told:
-            raise refusal_error(Refusal.TRUNCATED, f"payload {name} ends at {end} bytes, in a file of {told}")
+            raise refusal_error(Refusal.TRUNCATED, f"payload {payload.name} ends at {end} bytes, in a file of {told}")
         if self._update is not None:
             self._coming = PayloadCheck(("", payload.name), payload.length_bytes, self._update.opener)
             self._places["", payload.name] = payload
             return
         if self._missing is None or self._missing.uri != payload.name:
             if self._missing is not None and _precedes(self._missing.uri, payload.name):
-                raise refusal_error(Refusal.TRUNCATED, f"payload {shown(self._missing.uri)} is not there")
-            raise unsupported(f"payload {name}, which comes before the manifests that tell what it is")
+                raise refusal_error(Refusal.TRUNCATED, f"payload {self._missing.uri} is not there")
+            raise unsupported(f"payload {payload.name}, which comes before the manifests that tell what it is")
         most = self._format.limits.max_held_bytes
         if payload.length_bytes > most:
-            raise too_much(f"envelope {name}", payload.length_bytes, "max_held_bytes", most)
+            raise too_much(f"envelope {payload.name}", payload.length_bytes, "max_held_bytes", most)
         self._coming = _Holding(self._missing, payload)
 
     def _take(self, data: memoryview) -> None:
@@ -255,7 +254,7 @@ class _SuitParser:
         if is_integrated(uri):
             return
         if size is None:
-            raise unsupported(f"payload {shown(uri)}, whose length the manifest does not say")
+            raise unsupported(f"payload {uri}, whose length the manifest does not say")
         self._awaited.append((uri, size))
 
     # What is told.

@@ -9,7 +9,6 @@ from lwm2m_fota.package.cose.decrypt import Opening, content_ciphers
 from lwm2m_fota.package.crypto.content import ContentCipher, Data
 from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Written
 from lwm2m_fota.package.formats.suit.plan import Place, Plan
-from lwm2m_fota.package.formats.suit.reading import shown
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
@@ -130,7 +129,7 @@ class PayloadCheck:
     __slots__ = ("_checks", "_left")
 
     def __init__(self, place: Place, length_bytes: int, opener: Opener) -> None:
-        plan, name = opener.plan, f"payload {shown(place[1])}"
+        plan, name = opener.plan, f"payload {place[1]}"
         self._left = length_bytes
         self._checks: list[ContentCheck | DecryptedCheck] = []
         for content in plan.contents_at(place):

@@ -248,7 +248,7 @@ class Processor:
         if index < len(common.components):
             return id_text((*self._prefix, *common.components[index]))
         # no id begins so, and no other manifest depends on something that is called the same
-        return f"/{index}/{id_text(self._prefix)}//{self._home!a}"
+        return f"/{index}/{id_text(self._prefix)}//{self._home}"
 
     @property
     def surroundings(self) -> Surroundings:

@@ -90,11 +90,6 @@ def load_array(data: object, what: str) -> list[object]:
     raise malformed(f"{what} is not an array in a byte string")
 
 
-def shown(name: str) -> str:
-    """The name of a payload, which may hold any character, for people: what cannot be printed is escaped."""
-    return ascii(name)[1:-1]
-
-
 def component_id(item: object) -> ComponentId:
     """Read what a component is called.
 

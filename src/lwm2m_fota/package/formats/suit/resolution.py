@@ -20,7 +20,7 @@ from lwm2m_fota.package.formats.suit.manifest import Manifest
 from lwm2m_fota.package.formats.suit.members import Judge, Opened, open_envelope
 from lwm2m_fota.package.formats.suit.plan import Place
 from lwm2m_fota.package.formats.suit.processor import ManifestMissingError, Origin, Processor, Run
-from lwm2m_fota.package.formats.suit.reading import malformed, shown, too_much
+from lwm2m_fota.package.formats.suit.reading import malformed, too_much
 
 
 @final
@@ -111,7 +111,7 @@ class Resolution:
             most = self._limits.max_dependencies
             raise too_much("manifests that others depend on", most + 1, "max_dependencies", most)
         if content.size_bytes not in {None, len(data)}:
-            raise malformed(f"envelope {shown(content.uri)} has {len(data)} bytes, not {content.size_bytes}")
+            raise malformed(f"envelope {content.uri} has {len(data)} bytes, not {content.size_bytes}")
         opened, payloads = open_envelope(data, self._judge, rules=self._rules, limits=self._limits)
         self._held[content] = _Held(opened, {each.name: each for each in payloads}, data, offset_bytes)
 
@@ -119,7 +119,7 @@ class Resolution:
         """One that lies in another one that is held."""
         inner = self.inner((content.home, content.uri))
         if inner is None:
-            raise malformed(f"envelope {shown(content.uri)} is not there")
+            raise malformed(f"envelope {content.uri} is not there")
         self.adopt(content, *inner)
 
     def inner(self, place: Place) -> tuple[bytes, int] | None:
