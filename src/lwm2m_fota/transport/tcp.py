@@ -29,6 +29,7 @@ __all__ = ["TcpLimits", "TcpTransport"]
 
 _LOG: Final = logging.getLogger(__name__)
 _BACKLOG: Final = 128
+_NO_BUFFER: Final = memoryview(b"")
 
 
 class _Gate(asyncio.Protocol):
@@ -61,7 +62,7 @@ class TcpTransport:
 
     Attributes:
         unsent: messages for sessions that were over, since the object was made.
-        buffer: what connections read into.
+        buffer: what connections read into; empty while it is closed.
         rooms: memory of their large messages.
     """
 
@@ -98,7 +99,7 @@ class TcpTransport:
         self._timer: asyncio.TimerHandle | None = None
         self._over: list[Peer] = []
         self.unsent = 0
-        self.buffer = memoryview(bytearray(READ_BYTES))
+        self.buffer = _NO_BUFFER
         self.rooms = Rooms(self._limits.unfinished_bytes)
         if store is not None:
             store.listen(self._credential_ended)
@@ -136,6 +137,7 @@ class TcpTransport:
                 sock.close()
             raise UsageError("the transport is open already")
         self._loop, self._handler = loop, handler
+        self.buffer = memoryview(bytearray(READ_BYTES))
         self._takes_parts = isinstance(handler, PartsReceiver) and handler.takes_parts
         if sock is not None:
             host, port, *_ = sock.getsockname()
@@ -196,6 +198,9 @@ class TcpTransport:
         for link in self._closing:
             link.abort()
         await self._until_down()
+        if self._loop is None:  # not opened again meanwhile: its memory goes now, not when garbage is looked for
+            self.buffer = _NO_BUFFER
+            self.rooms = Rooms(self._limits.unfinished_bytes)
 
     async def _until_down(self) -> None:
         for link in tuple(self._closing):

@@ -604,6 +604,26 @@ def test_what_waits_fails_when_the_transport_is_closed():
     asyncio.run(main())
 
 
+def test_a_transport_that_is_closed_holds_no_memory_and_may_be_opened_again():
+    async def main():
+        server, client = TcpTransport(), TcpTransport(None)
+        received = Recorder()
+        await server.open(received)
+        for _ in range(2):
+            assert client.buffer.nbytes == 0
+            await client.open(Recorder())
+            client.send(message(bytes(50_000)), await client.resolve(*server.local_address))
+            ((data, _),) = await received.datagrams(1)
+            assert len(data.whole() if isinstance(data, Parted) else data) == 50_006
+            for told in (received.received, received.batches):
+                told.clear()
+            await client.close()
+            assert client.buffer.nbytes == 0
+        await server.close()
+
+    asyncio.run(main())
+
+
 def test_a_transport_may_be_closed_in_the_middle_of_a_batch():
     async def test(both):
         peer = await both.connect()
