@@ -32,8 +32,6 @@ GOOD, WRONG, UNKNOWN = (
 )
 HELLO = bytes.fromhex("51450000 01 ff") + b"hello"  # a message, as datagrams and streams have it
 FLAT_BYTES = 4 << 20
-WARM_UP = 160
-"""Connections over TLS, each of which asyncio gives large buffers: by then the allocator has what it needs."""
 
 
 def certified(authority, name, *hosts, **more):
@@ -115,8 +113,6 @@ def test_thousands_of_handshakes_leave_nothing_behind(authority, counts, record_
         datagrams = dtls_server(shown, resumable=16)
         stream = TcpTransport(HOST, secure=True, store=MemoryCredentialStore(), certificate=shown)
         async with opened(datagrams) as at_datagrams, opened(stream) as at_stream:
-            for _ in range(WARM_UP):
-                await visit(makers[2](), stream.local_address, at_stream)
             for count, make in zip(range(number), itertools.cycle(makers), strict=False):
                 if count in {number // 4, number // 2}:
                     marks.append(resident_bytes())

@@ -101,7 +101,7 @@ class Link(asyncio.BufferedProtocol):
         down: set when it is no more.
         is_held: it does not end while it is idle.
         idle_at: monotonic seconds.
-        transport: of asyncio; None before it is up.
+        transport: of asyncio; None before it is up, and when it is no more.
     """
 
     def __init__(
@@ -181,6 +181,7 @@ class Link(asyncio.BufferedProtocol):
         """It is down."""
         why = self.connection.over or (str(exc) if exc is not None else "the other end has closed the connection")
         self._failure = why
+        self.transport = None  # TLS refers to us, and would keep its buffers until garbage is looked for
         self.connection.close()
         self._settled.set()
         self.down.set()

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 import ssl
 import time
 import types
+import weakref
 
 import pytest
 
@@ -602,6 +604,26 @@ def test_what_waits_fails_when_the_transport_is_closed():
                 await waiting
 
     asyncio.run(main())
+
+
+def test_the_buffers_of_a_connection_over_tls_go_with_it(server_shows, device_shows):
+    """Not only when garbage is looked for: there may be hundreds by then."""
+
+    async def test(both):
+        await both.connect()
+        links = [link for end in (both.server, both.client) for link in end._links.values()]
+        gone = [weakref.ref(link.transport._ssl_protocol) for link in links]
+        assert len(gone) == 2
+        links.clear()
+        gc.disable()
+        try:
+            await both.client.close()
+            await both.at_server.endings(1)
+            await until(lambda: not any(ref() for ref in gone))
+        finally:
+            gc.enable()
+
+    run(test, server=tls_server(certificate=server_shows), client=tls_client(device_shows))
 
 
 def test_a_transport_that_is_closed_holds_no_memory_and_may_be_opened_again():
