@@ -90,11 +90,17 @@ class DecryptionKey:
         key: a private key for key agreement or RSA, or a secret that wraps keys or encrypts content itself.
         key_id: the id by which messages name it (kid); without one, it is tried whatever they name.
         base_iv: the nonce from which messages complete partial ones.
+        alg: the one algorithm that it is for, as the number of COSE; None for any of its type.
     """
 
     key: PrivateKey | SecretKey = attrs.field(repr=False)
     key_id: bytes | None = attrs.field(default=None, kw_only=True)
     base_iv: bytes | None = attrs.field(default=None, kw_only=True)
+    alg: int | None = attrs.field(default=None, kw_only=True)
+
+    def is_for(self, alg: int | None) -> bool:
+        """Whether it may be used with an algorithm of COSE; with None for one that COSE does not have."""
+        return self.alg is None or self.alg == alg
 
 
 @final

@@ -83,6 +83,20 @@ def test_each_way_to_the_key(way, p256_key, name, size):
         assert package.components[0].envelope is None  # the boot loader decrypts
 
 
+@pytest.mark.parametrize(
+    ("name", "alg", "opens"), [("kw", -3, True), ("kw", -5, False), ("kw", 1, False), ("x25519", -29, False)]
+)
+def test_a_key_that_is_for_one_algorithm_of_cose_opens_nothing_else(way, p256_key, name, alg, opens):
+    """AES key wrap is the same in both; the ways with a public key are MCUboot's own."""
+    encryption, key = way(name, 16)
+    trust = TrustPolicy(keys=[p256_key.public_key], decryption_keys=[DecryptionKey(key, alg=alg)])
+    if opens:
+        assert verify(trust, make(p256_key, encryption)).signers
+    else:
+        with pytest.raises(UnsupportedPackageError, match="no decryption key"):
+            verify(trust, make(p256_key, encryption))
+
+
 @pytest.mark.parametrize("kind", [KeyType.ED25519, KeyType.P384, KeyType.RSA])
 def test_each_signature_is_over_the_image_before_it_was_encrypted(way, key_of, kind):
     encryption, key = way("x25519", 16)

@@ -135,28 +135,33 @@ def _content_keys(
 ) -> Iterator[tuple[bytes, bytes | None]]:
     """Secrets that may have encrypted the content, with the base IV of each."""
     if isinstance(message, CoseEncrypt0):
-        yield from _direct(message.headers, keys)
+        yield from _direct(message.headers, message, keys)
         return
     for recipient in message.recipients:
         number = recipient.headers.get(Label.ALG)
         if number == Alg.DIRECT:
             if len(message.recipients) > 1 or recipient.ciphertext or recipient.headers.protected_bytes:
                 raise refusal_error(Refusal.MALFORMED, "a key that is used directly, and something beside it")
-            yield from _direct(recipient.headers, keys)
+            yield from _direct(recipient.headers, message, keys)
         elif type(number) is int and number in KEY_WRAPS:
             yield from ((key, None) for key in _unwrapped(recipient, number, keys))
         elif type(number) is int and number in AGREEMENTS:
             yield from ((key, None) for key in _agreed(recipient, number, keys, opening))
 
 
-def _named(headers: Headers, keys: Sequence[DecryptionKey]) -> Iterator[DecryptionKey]:
-    """The keys that a header may mean: those of its id, and those without one; without an id, any."""
-    key_id = headers.key_id
-    return (key for key in keys if key_id is None or key.key_id is None or key.key_id == key_id)
+def _named(headers: Headers, keys: Sequence[DecryptionKey], number: object) -> Iterator[DecryptionKey]:
+    """The keys for an algorithm that a header may mean: those of its id, and those without one; without an id, any."""
+    key_id, alg = headers.key_id, number if isinstance(number, int) else None
+    known = (key for key in keys if key_id is None or key.key_id is None or key.key_id == key_id)
+    return (key for key in known if key.is_for(alg))
 
 
-def _direct(headers: Headers, keys: Sequence[DecryptionKey]) -> Iterator[tuple[bytes, bytes | None]]:
-    for known in _named(headers, keys):
+def _direct(
+    headers: Headers, message: Encrypted, keys: Sequence[DecryptionKey]
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """Secrets that encrypt the content of a message themselves, as these headers name them."""
+    number = message.headers.get(Label.ALG)
+    for known in _named(headers, keys, number):
         if isinstance(known.key, SecretKey):
             yield known.key.secret, known.base_iv
 
@@ -165,7 +170,7 @@ def _unwrapped(recipient: CoseRecipient, number: int, keys: Sequence[DecryptionK
     """AES key wrap: it notices by itself whether the key fits."""
     if recipient.headers.protected_bytes:
         raise refusal_error(Refusal.MALFORMED, "a recipient with a protected header that nothing protects")
-    for known in _named(recipient.headers, keys):
+    for known in _named(recipient.headers, keys, number):
         if isinstance(known.key, SecretKey) and len(known.key.secret) == KEY_WRAPS[number]:
             secret = unwrap_key(known.key.secret, recipient.ciphertext)
             if secret is not None:
@@ -184,7 +189,7 @@ def _agreed(recipient: CoseRecipient, number: int, keys: Sequence[DecryptionKey]
     wrap = AGREEMENTS[number]
     salt = headers.get(Label.SALT)
     info = kdf_context(wrap, headers, opening.supp_pub_other)
-    for known in _named(headers, keys):
+    for known in _named(headers, keys, number):
         if not isinstance(known.key, PrivateKey) or not isinstance(ephemeral, PublicKey):
             continue
         shared = known.key.agree(ephemeral)

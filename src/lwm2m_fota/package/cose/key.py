@@ -30,7 +30,8 @@ _RSA_LABELS: Final = (-1, -2, -3, -4, -5, -6, -7, -8)  # n, e, d, p, q, dP, dQ, 
 _MAX_KEYS: Final = 64
 _NUMBER_OF: Final = MappingProxyType({kind: number for number, kind in COSE_CURVES.items()})
 _VERIFIES: Final = frozenset({KeyOp.VERIFY, KeyOp.MAC_VERIFY})
-_DECRYPTS: Final = frozenset({KeyOp.DECRYPT, KeyOp.UNWRAP, KeyOp.DERIVE_KEY, KeyOp.DERIVE_BITS})
+_DECRYPTS: Final = frozenset({KeyOp.DECRYPT, KeyOp.UNWRAP})  # RFC 9053 sections 4 and 6.2, of secrets; of RSA keys too
+_AGREES: Final = frozenset({KeyOp.DERIVE_KEY, KeyOp.DERIVE_BITS})  # RFC 9053 section 6.3
 
 
 @final
@@ -147,11 +148,13 @@ class CoseKey:
         """
         if isinstance(self.key, PublicKey):
             raise UsageError("a public key decrypts nothing")
-        if self.key_ops is not None and self.key_ops.isdisjoint(_DECRYPTS):
+        agrees = isinstance(self.key, PrivateKey) and self.key.type is not KeyType.RSA
+        if self.key_ops is not None and self.key_ops.isdisjoint(_AGREES if agrees else _DECRYPTS):
             raise UsageError("the key_ops of this COSE_Key do not let it decrypt")
-        if self.alg is not None and not any(self.alg in way for way in (CONTENT, KEY_WRAPS, AGREEMENTS)):
+        algorithms = AGREEMENTS.keys() if agrees else CONTENT.keys() | KEY_WRAPS.keys()
+        if self.alg is not None and self.alg not in algorithms:
             raise UsageError("the algorithm of this COSE_Key does not decrypt")
-        return DecryptionKey(self.key, key_id=self.key_id, base_iv=self.base_iv)
+        return DecryptionKey(self.key, key_id=self.key_id, base_iv=self.base_iv, alg=self.alg)
 
 
 def read_keys(data: bytes) -> tuple[CoseKey, ...]:

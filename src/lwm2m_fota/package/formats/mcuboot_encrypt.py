@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, final
 import attrs
 
 from lwm2m_fota.errors import UsageError
+from lwm2m_fota.package.cose.names import KEY_WRAPS
 from lwm2m_fota.package.crypto import Hash, KeyType, PrivateKey, PublicKey, SecretKey
 from lwm2m_fota.package.crypto.content import ContentAlgorithm, ContentCipher
 from lwm2m_fota.package.crypto.secret import same
@@ -48,6 +49,7 @@ _ECIES: Final[Mapping[int, _Ecies]] = MappingProxyType(
         TlvType.ENC_X25519_SHA512: _Ecies(KeyType.X25519, 32, Hash.SHA512),
     }
 )
+_WRAP_OF: Final = {size: number for number, size in KEY_WRAPS.items()}
 
 
 def body_cipher(key: bytes) -> ContentCipher:
@@ -72,9 +74,16 @@ def content_keys(records: Sequence[Tlv], key_bytes: int, keys: Sequence[Decrypti
     for record in records:
         if record.type in ENCRYPTION_RECORDS:
             for known in keys:
-                found = _open(record, key_bytes, known.key)
+                found = _open(record, key_bytes, known.key) if known.is_for(_alg_of(record, known.key)) else None
                 if found is not None and len(found) == key_bytes:
                     yield found
+
+
+def _alg_of(record: Tlv, key: PrivateKey | SecretKey) -> int | None:
+    """How a record is encrypted for a key, as the number of COSE; None for ways that COSE does not have."""
+    if record.type == TlvType.ENC_KW and isinstance(key, SecretKey):
+        return _WRAP_OF.get(len(key.secret))
+    return None
 
 
 def _open(record: Tlv, key_bytes: int, key: PrivateKey | SecretKey) -> bytes | None:

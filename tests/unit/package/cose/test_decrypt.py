@@ -11,7 +11,7 @@ from lwm2m_fota.package.cose.decrypt import Opening, content_ciphers, decrypt, k
 from lwm2m_fota.package.cose.key import CoseKey
 from lwm2m_fota.package.cose.message import Headers, read_message
 from lwm2m_fota.package.cose.rules import CoseRules
-from lwm2m_fota.package.crypto import KeyType, SecretKey
+from lwm2m_fota.package.crypto import KeyType, PrivateKey, SecretKey
 from lwm2m_fota.package.crypto.wrapping import derive, wrap_key
 from lwm2m_fota.package.keyring import DecryptionKey
 
@@ -52,6 +52,34 @@ def test_the_examples_with_a_wrapped_key(spec, name):
         assert refused(info, key, ciphertext=payload[:-1] + b"x") == "package.decryption-failed"
     else:
         assert refused(info, key, ciphertext=payload) == "package.unsupported-algorithm"
+
+
+@pytest.mark.parametrize("alg", [None, 1, -3, 3, 24])
+def test_a_key_that_is_for_one_algorithm_opens_nothing_else(alg):
+    """Of sixteen bytes: it may encrypt content with AES-GCM (1), or wrap keys (-3)."""
+    key = SecretKey(bytes(range(16)))
+    known = DecryptionKey(key, key_id=KID, alg=alg)
+    message = {
+        1: sealed(encrypt0(DirectKey(key=key, key_id=KID), bytes(12), alg=1)),
+        -3: sealed(encrypt(bytes(16), bytes(12), [WrappedKey(key=key, key_id=KID)], alg=1)),
+    }
+    direct = sealed(encrypt(key.secret, bytes(12), [DirectKey(key=key, key_id=KID)], alg=1))
+    for number, data in [*message.items(), (1, direct)]:
+        if alg in {None, number}:
+            assert opened(data, known) == CONTENT
+        else:
+            assert refused(data, known) == "package.no-decryption-key"
+
+
+@pytest.mark.parametrize("alg", [None, -29, -31])
+def test_a_key_that_agrees_for_one_algorithm_does_for_no_other(key_of, alg):
+    key = key_of(KeyType.P256)
+    way = AgreedKey(key=key.public_key, ephemeral=PrivateKey.from_seed(KeyType.P256, bytes(31) + b"\x05"))
+    message = sealed(encrypt(bytes(16), bytes(12), [way], alg=1))  # ECDH-ES+A128KW, -29
+    if alg == -31:
+        assert refused(message, DecryptionKey(key, alg=alg)) == "package.no-decryption-key"
+    else:
+        assert opened(message, DecryptionKey(key, alg=alg)) == CONTENT
 
 
 def hexes(path):

@@ -197,6 +197,10 @@ def test_a_key_is_not_trusted_beyond_what_it_says(item, reason):
         ({**SECRET, 4: [9, 10]}, "key_ops"),
         ({**SECRET, 3: 5}, "algorithm"),
         ({**PRIVATE, 3: -7}, "algorithm"),
+        ({**PRIVATE, 3: -5}, "algorithm"),
+        ({**PRIVATE, 4: [4, 6]}, "key_ops"),
+        ({**SECRET, 3: -29}, "algorithm"),
+        ({**SECRET, 4: [7, 8]}, "key_ops"),
     ],
 )
 def test_a_key_decrypts_only_what_it_may(item, reason):
@@ -209,3 +213,4 @@ def test_a_key_decrypts(item):
     key = CoseKey.from_map({**item, 5: bytes(12)})
     found = key.decryption()
     assert (found.key, found.key_id, found.base_iv) == (key.key, key.key_id, bytes(12))
+    assert found.alg == key.alg
