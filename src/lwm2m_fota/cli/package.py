@@ -14,7 +14,7 @@ from lwm2m_fota.cli.package_verify import class_id, vendor_id
 from lwm2m_fota.errors import UsageError
 from lwm2m_fota.package.cose.create import CoseSigner, sign1
 from lwm2m_fota.package.cose.key import CoseKey
-from lwm2m_fota.package.crypto import Hash, KeyType, PrivateKey
+from lwm2m_fota.package.crypto import Hash, KeyType, PrivateKey, PublicKey, SecretKey
 from lwm2m_fota.package.formats.mcuboot_encrypt import ImageEncryption
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, mcuboot_parts
 from lwm2m_fota.package.formats.mcuboot_tlv import ImageDependency, ImageVersion
@@ -206,7 +206,7 @@ def create(options: CreateOptions) -> Facts:
 def _created(
     options: CreateOptions,
     size: int,
-    signer: PrivateKey | None,
+    signer: PrivateKey | SecretKey | None,
     public: FilePath | None,
     signature: FilePath | None = None,
 ) -> Facts:
@@ -216,7 +216,8 @@ def _created(
         "format": options.kind,
         "bytes": size,
         "version": options.version,
-        "signed_by": None if signer is None else signer.public_key.key_hash.hex(),
+        "signed_by": signer.public_key.key_hash.hex() if isinstance(signer, PrivateKey) else None,
+        "has_code": isinstance(signer, SecretKey),
         "signature": None if signature is None else str(signature),
         "public_key": None if public is None else str(public),
     }
@@ -236,8 +237,7 @@ def _create_suit(options: CreateOptions) -> Facts:
     sources = [first, *map(parse_source, options.others)]
     for each in sources:
         _firmware_bytes(each.path)
-    signer, public = _signer(options)
-    item = None if signer is None else CoseKey(key=signer, key_id=_key_id(options))
+    item, public = _suit_signer(options)
     envelope = make_suit(
         sources,
         about,
@@ -246,7 +246,18 @@ def _create_suit(options: CreateOptions) -> Facts:
         profile=options.profile,
         recipient=options.recipient,
     )
+    signer = None if item is None or isinstance(item.key, PublicKey) else item.key
     return _created(options, replace_file(options.package, [envelope]), signer, public)
+
+
+def _suit_signer(options: CreateOptions) -> tuple[CoseKey | None, FilePath | None]:
+    """As `_signer`, with its id; an envelope may have a code too, that of a secret."""
+    if options.key is not None and not options.is_new_key:
+        item = one_key(options.key, options.key_id)
+        if isinstance(item.key, SecretKey):
+            return item, None
+    signer, public = _signer(options)
+    return None if signer is None else CoseKey(key=signer, key_id=_key_id(options)), public
 
 
 def _signer(options: CreateOptions) -> tuple[PrivateKey | None, FilePath | None]:
@@ -287,6 +298,7 @@ def created_line(facts: Facts) -> str:
     signer = facts["signed_by"]
     version = "" if facts["version"] is None else f", version {facts['version']}"
     signed = "not signed" if signer is None else f"signed by key {str(signer)[:16]}"
+    signed = "with the code of a secret" if facts["has_code"] else signed
     beside = "" if facts["signature"] is None else f" in {facts['signature']}"
     trusted = "" if facts["public_key"] is None else f"; devices trust {facts['public_key']}"
     return f"{facts['package']}: {facts['bytes']} bytes{version}, {signed}{beside}{trusted}"

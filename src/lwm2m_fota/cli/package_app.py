@@ -20,6 +20,7 @@ _PATH = click.Path(path_type=FilePath)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 _TYPES = ("ed25519", "ed448", "x25519", "p256", "p384", "p521", "secret")
 _PROFILES = (
+    "hmac-a128kw-a128ctr",
     "esp256-ecdh-a128ctr",
     "ed25519-ecdh-a128ctr",
     "esp256-ecdh-a128gcm",

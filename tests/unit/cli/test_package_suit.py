@@ -130,6 +130,24 @@ def test_it_is_encrypted_for_a_device(bench, signing, recipient, profile):
     assert bench.facts(*told, "--decrypt-key", device)["format"] == "suit"
 
 
+def test_secrets_on_both_sides_make_a_package(bench):
+    """The profile of draft-ietf-suit-mti without public keys; the key that wraps is as a device would be given it."""
+    signing, _ = bench.new_key("signing.cbor", "secret", "--kid", "maker")
+    wrapping = bench.firmware.with_name("device.cbor")
+    wrapping.write_bytes(bytes.fromhex("a3 01 04 02 46") + b"device" + bytes.fromhex("20 50") + bytes(range(16)))
+    options = ("--counter", "7", "--key", signing, "--encrypt-for", wrapping, "--profile", "hmac-a128kw-a128ctr")
+    line = bench.good("create", bench.firmware, bench.package, "--format", "suit", *options)
+    assert "with the code of a secret" in line
+    assert b"firmwarefirmware" not in bench.package.read_bytes()
+    told = ("verify", bench.package, "--trust", signing)
+    assert bench.is_refused(*told).startswith("no decryption key")
+    found = bench.facts(*told, "--decrypt-key", wrapping)
+    assert (found["format"], found["signer"]) == ("suit", "key maker")
+    assert found["components"][0]["bytes"] == bench.firmware.stat().st_size
+    other, _ = bench.new_key("other.cbor", "secret", "--kid", "maker")
+    assert bench.is_refused("verify", bench.package, "--trust", other).startswith("bad signature")
+
+
 def test_it_gets_one_more_signature(bench):
     public = made(bench, kind="p384")
     more, _ = bench.new_key("more.cbor", "secret", "--kid", "more")
