@@ -144,8 +144,9 @@ class Registrations(RuleBasedStateMachine):
             found = self.registry.at(peer)
             if client is not None and client.peer == peer:
                 assert found.id == client.id
-            elif found is not None:
-                assert self.known(found.id).peer == peer
+            else:
+                there = {each.id for each in self.clients if each.peer == peer}
+                assert (found is None and not there) or found.id in there
 
 
 class Careful(Registrations):

@@ -236,6 +236,7 @@ class Membership:
         """The server, as it is reached now: over sessions the one that stands, or another one."""
         party = Party(self.pump, await self.pump.resolve(self.server.host, self.server.port))
         if party != self.party:
+            self._disconnect()  # of an address that the name no longer has
             self._forget()
             self.pump.hold(party.peer)
             self.party = party

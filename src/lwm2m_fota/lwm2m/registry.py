@@ -192,7 +192,7 @@ class Registry:
         self._limits = limits or RegistryLimits()
         self._by_id: dict[str, Registration] = {}
         self._by_endpoint: dict[str, Registration] = {}
-        self._by_peer: dict[Hashable, Registration] = {}
+        self._by_peer: dict[Hashable, dict[str, Registration]] = {}  # several clients may share an address
         self._epochs = 0
         self._deadlines: list[tuple[float, str]] = []  # a heap; entries that no longer hold are skipped
 
@@ -212,7 +212,8 @@ class Registry:
 
     def at(self, peer: Hashable) -> Registration | None:
         """The registration that was made or updated last from an address."""
-        return self._by_peer.get(peer)
+        there = self._by_peer.get(peer)
+        return None if there is None else next(reversed(there.values()))
 
     def register(
         self, peer: Hashable, queries: tuple[str, ...], links: bytes, *, new_id: str, now: float
@@ -338,7 +339,7 @@ class Registry:
     def _put(self, registration: Registration) -> None:
         self._by_id[registration.id] = registration
         self._by_endpoint[registration.endpoint] = registration
-        self._by_peer[registration.peer] = registration
+        self._by_peer.setdefault(registration.peer, {})[registration.id] = registration
         if registration.expires_at == _ENDLESS:
             return
         heapq.heappush(self._deadlines, (registration.expires_at, registration.id))
@@ -349,7 +350,9 @@ class Registry:
     def _drop(self, registration: Registration) -> None:
         del self._by_id[registration.id]
         del self._by_endpoint[registration.endpoint]
-        if self._by_peer.get(registration.peer) is registration:
+        there = self._by_peer[registration.peer]
+        del there[registration.id]
+        if not there:
             del self._by_peer[registration.peer]
 
 

@@ -4,6 +4,10 @@ import asyncio
 
 import pytest
 
+from lwm2m_fota.credentials.keyring import Held, Keyring
+from lwm2m_fota.credentials.secret import Secret
+from lwm2m_fota.credentials.store import MemoryCredentialStore, PskEntry
+from lwm2m_fota.credentials.values import PreSharedKey
 from lwm2m_fota.device.client import ClientSettings, Lwm2mClient, OtherServer, ServerAccount
 from lwm2m_fota.errors import ResponseError, StorageError, TransportError, UnsupportedProtocolError, UsageError
 from lwm2m_fota.lwm2m.operations import WriteMode
@@ -16,6 +20,8 @@ from lwm2m_fota.server.lwm2m import Lwm2mServer
 from lwm2m_fota.sim.loop import run
 from lwm2m_fota.sim.network import LossyNetwork
 from lwm2m_fota.storage.memory import MemoryPackageSource, MemoryStateStore
+from lwm2m_fota.transport.dtls import DtlsTransport
+from lwm2m_fota.transport.memory import MemoryNetwork
 
 HOSTS = {101: "192.0.2.1", 102: "192.0.2.3"}
 DEVICE_HOST = "192.0.2.2"
@@ -183,6 +189,33 @@ def test_a_server_over_an_endpoint_of_its_own(kit):
             assert await site.push(FIRST, site.kit.signed()) == CHANGED
             await asyncio.sleep(1.0)
             assert heard[-1] == [(STATE, 2)]
+
+    run(main())
+
+
+def test_a_server_that_moves_to_another_address_keeps_no_session_at_the_former(kit):
+    psk = PreSharedKey("dev", Secret(b"key"))
+
+    async def main():
+        network = MemoryNetwork()
+        store = MemoryCredentialStore([PskEntry(psk)])
+        former, latter = (DtlsTransport(network.transport(host, 5684), store=store) for host in HOSTS.values())
+        network.names["server"] = HOSTS[FIRST]
+        pump = Pump(DtlsTransport(network.transport(DEVICE_HOST, 5684), keyring=Keyring([Held(None, psk)])))
+        accounts = [ServerAccount(uri="coaps://server")]
+        settings = ClientSettings(registration=RegistrationSettings(endpoint="dev", lifetime_s=100))
+        client = Lwm2mClient(pump, accounts, kit.Board().make(), settings, reboot=list)
+        async with Lwm2mServer(former) as before, Lwm2mServer(latter) as after:
+            await client.start()
+            await client.registered()
+            session = before.registration("dev").peer.peer
+            assert former._endpoint.is_standing(session)
+            network.names["server"] = HOSTS[SECOND]
+            client.update_registration()
+            await asyncio.sleep(10.0)
+            assert after.registration("dev") is not None
+            assert not former._endpoint.is_standing(session)
+            await client.stop()
 
     run(main())
 

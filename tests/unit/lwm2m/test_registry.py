@@ -285,6 +285,13 @@ def test_who_is_at_an_address():
     assert registry.at("p").endpoint == "two"
     registry.deregister("a")
     assert registry.at("p").endpoint == "two"
+    registry.register("p", ("ep=three",), LINKS, new_id="d", now=1.0)
+    assert registry.at("p").endpoint == "three"
+    registry.update("b", "p", (), b"", 1.5)
+    assert registry.at("p").endpoint == "two"
+    registry.update("d", "p", (), b"", 1.6)
+    registry.deregister("d")
+    assert registry.at("p").endpoint == "two"  # both are behind one address, and one of them has left
     registry.update("b", "q", (), b"", 2.0)
     assert (registry.at("p"), registry.at("q").endpoint) == (None, "two")
     registry.register("p", ("ep=two",), LINKS, new_id="c", now=3.0)
