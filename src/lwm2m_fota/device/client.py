@@ -256,6 +256,21 @@ class Lwm2mClient:
         for each in self._places:
             each.set_links(self._dispatcher.object_links())
 
+    def binding_changed(self, binding: str | None = None, *, queue_mode: bool | None = None) -> None:
+        """Tell every server over which transports this client is reached now, and whether it sleeps.
+
+        Args:
+            binding: letters of those that it began with; None for no change.
+            queue_mode: from now on it is asked only for a while after each of its messages; None for no change.
+
+        Raises:
+            UsageError: a transport that a server was not told of at first; nothing has changed.
+        """
+        for each in self._places:
+            each.check_binding(binding)
+        for each in self._places:
+            each.set_binding(binding, queue_mode)
+
     def _at(self, server_id: int) -> Membership:
         for each in self._places:
             if each.server_id == server_id:

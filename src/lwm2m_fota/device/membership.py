@@ -111,6 +111,7 @@ class Membership:
         self.defaults = Attributes(pmin=account.min_period_s, pmax=account.max_period_s)
         self.is_muted = not account.may_report
         self.registration = registration
+        self._spoken = frozenset(registration.binding)
         self._forgotten = forgotten
         self._answered = answered
         self._trouble = trouble
@@ -187,6 +188,34 @@ class Membership:
             UsageError: less than one second.
         """
         self._change(lambda registrar, now: registrar.set_lifetime(lifetime_s, now))
+
+    @property
+    def binding(self) -> str:
+        """As resource 7 of Object 1 has it: LwM2M 1.0 writes queue mode into it."""
+        settings = self.registration
+        return settings.binding + ("Q" if settings.queue_mode and settings.lwm2m_version == "1.0" else "")
+
+    def check_binding(self, binding: str | None) -> None:
+        """See to it that `set_binding` takes it.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if binding is not None and (len(set(binding)) != len(binding) or not set() < set(binding) <= self._spoken):
+            raise UsageError(f"only {''.join(sorted(self._spoken))} is spoken here")
+
+    def set_binding(self, binding: str | None, queue_mode: bool | None) -> None:  # noqa: FBT001 - as it is told
+        """Tell another binding, or whether this client sleeps; None leaves it as it is.
+
+        Raises:
+            UsageError: there is a transport in it that the client did not begin with.
+        """
+        self.check_binding(binding)
+        settings = self.registration
+        binding = settings.binding if binding is None else binding
+        queue_mode = settings.queue_mode if queue_mode is None else queue_mode
+        self.registration = attrs.evolve(settings, binding=binding, queue_mode=queue_mode)
+        self._change(lambda registrar, now: registrar.set_binding(binding, now, queue_mode=queue_mode))
 
     def _change(self, change: Callable[[Registrar, float], None]) -> None:
         if self._registrar is not None:

@@ -7,7 +7,7 @@ from typing import final
 import attrs
 
 from lwm2m_fota.device.membership import Membership
-from lwm2m_fota.errors import ContentError
+from lwm2m_fota.errors import ContentError, UsageError
 from lwm2m_fota.lwm2m.value_object import Reader, ValueObject, Writer
 from lwm2m_fota.model.device import DEVICE, DeviceResource
 from lwm2m_fota.model.resources import Value
@@ -77,7 +77,7 @@ def server_object(instance: int, at: Membership, allowed: Callable[[], None]) ->
         ServerResource.DEFAULT_MIN_PERIOD: lambda: at.defaults.pmin or 0,
         ServerResource.DEFAULT_MAX_PERIOD: lambda: at.defaults.pmax or 0,
         ServerResource.NOTIFICATION_STORING: lambda: False,
-        ServerResource.BINDING: lambda: at.registration.binding,
+        ServerResource.BINDING: lambda: at.binding,
     }
     writers: dict[int, Writer] = {
         ServerResource.LIFETIME: partial(_write_lifetime, at),
@@ -111,8 +111,13 @@ def _write_period(at: Membership, name: str, value: Value) -> None:
 
 
 def _write_binding(at: Membership, value: Value) -> None:
-    if value != at.registration.binding:
-        raise ContentError(f"only {at.registration.binding} is spoken here")
+    sleeps = "Q" if at.binding.endswith("Q") else ""  # whether it does is for the client to know
+    if not isinstance(value, str) or not value.endswith(sleeps):
+        raise ContentError("this client sleeps")
+    try:
+        at.set_binding(value.removesuffix(sleeps), None)
+    except UsageError as error:
+        raise ContentError(str(error)) from error
 
 
 def _write_mute(at: Membership, allowed: Callable[[], None], value: Value) -> None:

@@ -4,7 +4,7 @@
 """
 
 from enum import Enum
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 import attrs
 
@@ -19,6 +19,10 @@ _MIN_LIFETIME_S: Final = 1
 _UDP: Final = "U"
 _TCP: Final = "T"
 _KEEP_TRYING_CODES: Final = frozenset({Code.SERVICE_UNAVAILABLE, Code.TOO_MANY_REQUESTS})
+
+
+_Telling: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], bytes]
+"""Lifetime, binding and list of objects, as a message tells them."""
 
 
 @final
@@ -96,7 +100,7 @@ class Registrar:
         self._settings = settings
         self._lifetime_s = settings.lifetime_s
         self._links = links
-        self._told: tuple[tuple[str, ...], bytes] = ((), b"")
+        self._told: _Telling = ((), (), b"")
         self._phase = Phase.OUT
         self._location: tuple[str, ...] = ()
         self._next: float | None = now
@@ -135,6 +139,11 @@ class Registrar:
         self._links = links
         self.update_now(now)
 
+    def set_binding(self, binding: str, now: float, *, queue_mode: bool) -> None:
+        """Another binding, or another way to sleep, told to the server at once."""
+        self._settings = attrs.evolve(self._settings, binding=binding, queue_mode=queue_mode)
+        self.update_now(now)
+
     def next_deadline(self) -> float | None:
         """When `poll` has something to send next, monotonic seconds; None while an answer is awaited."""
         return self._next
@@ -156,19 +165,21 @@ class Registrar:
         settings = self._settings
         self._anew = False
         self._told = self._telling()
-        queries = (f"ep={settings.endpoint}", *self._told[0], f"lwm2m={settings.lwm2m_version}", *self._binding())
+        lifetime, binding, _ = self._told
+        queries = (f"ep={settings.endpoint}", *lifetime, f"lwm2m={settings.lwm2m_version}", *binding)
         return RegistrationRequest(Code.POST, _options(settings.root, queries, self._links), self._links)
 
     def _update(self) -> RegistrationRequest:
         """Tell what has changed, and nothing else (LwM2M Core 1.1 and later, 6.2.2)."""
-        (told_queries, told_links), self._told = self._told, self._telling()
-        queries = tuple(query for query in self._told[0] if query not in told_queries)
+        (told_lifetime, told_binding, told_links), self._told = self._told, self._telling()
+        lifetime, binding, _ = self._told
+        queries = (*(() if lifetime == told_lifetime else lifetime), *(() if binding == told_binding else binding))
         links = b"" if self._links == told_links else self._links
         return RegistrationRequest(Code.POST, _options(self._location, queries, links), links)
 
-    def _telling(self) -> tuple[tuple[str, ...], bytes]:
+    def _telling(self) -> _Telling:
         """What may change while a client is registered."""
-        return (f"lt={self._lifetime_s}",), self._links
+        return (f"lt={self._lifetime_s}",), self._binding(), self._links
 
     def _binding(self) -> tuple[str, ...]:
         """LwM2M 1.0 writes queue mode into the binding, later versions beside it."""

@@ -38,11 +38,11 @@ def test_reboot_restarts_the_device():
 class Place:
     """A membership that is never started, and what its account leads to."""
 
-    def __init__(self, *, version="1.1", server_id=7, instance=0, **account):
+    def __init__(self, *, version="1.1", server_id=7, instance=0, binding="U", queue_mode=False, **account):
         self.heard = []
         self.at = Membership(
             ServerAccount(uri="coap://server", server_id=server_id, **account),
-            RegistrationSettings(endpoint="dev", lwm2m_version=version),
+            RegistrationSettings(endpoint="dev", lwm2m_version=version, binding=binding, queue_mode=queue_mode),
             Pump(MemoryNetwork().transport()),
             forgotten=self.heard.append,
             answered=self.heard.append,
@@ -105,6 +105,26 @@ def test_what_cannot_be_written(resource_id, value):
 
 def test_the_binding_may_be_written_as_it_is():
     assert Place().write(7, "U") == 0x44
+
+
+def test_another_binding_that_is_spoken_may_be_written():
+    place = Place(binding="UT")
+    assert place.write(7, "T") == 0x44
+    assert place.values()[7] == "T"
+    assert place.write(7, "TU") == 0x44
+    for wrong in ("", "TT", "S", "TUS"):
+        with pytest.raises(ContentError):
+            place.write(7, wrong)
+    assert place.values()[7] == "TU"
+
+
+def test_lwm2m_1_0_has_queue_mode_in_its_binding():
+    place = Place(version="1.0", binding="UT", queue_mode=True)
+    assert place.values()[7] == "UTQ"
+    assert place.write(7, "TQ") == 0x44
+    assert place.values()[7] == "TQ"
+    with pytest.raises(ContentError, match="sleeps"):
+        place.write(7, "T")
 
 
 @pytest.mark.parametrize("wrong", [{"server_id": 0}, {"server_id": 65535}, {"min_period_s": -1}, {"max_period_s": -1}])

@@ -324,6 +324,27 @@ def test_a_change_of_address_makes_a_new_registration_and_one_of_objects_an_upda
     at_a_site(kit, main, objects=(growing,))
 
 
+def test_a_change_of_binding_is_an_update(kit):
+    special = {SECOND: {"registration": RegistrationSettings(endpoint="dev", binding="UT")}}
+
+    async def main(site):
+        site.client.binding_changed(queue_mode=True)
+        await asyncio.sleep(1.0)
+        told = [server.registration("dev") for server in site.servers.values()]
+        assert [(each.binding, each.queue_mode) for each in told] == [("U", True), ("UT", True)]
+        site.client.binding_changed(queue_mode=False)
+        await asyncio.sleep(1.0)
+        assert await site.write(SECOND, Path.of(1, 1, 7), "T") == CHANGED
+        await asyncio.sleep(1.0)
+        after = [server.registration("dev") for server in site.servers.values()]
+        assert [each.id for each in after] == [each.id for each in told]
+        assert [(each.binding, each.queue_mode) for each in after] == [("U", False), ("T", False)]
+        with pytest.raises(UsageError, match="only U is spoken here"):
+            site.client.binding_changed("T")
+
+    at_a_site(kit, main, special)
+
+
 # -- rights
 
 

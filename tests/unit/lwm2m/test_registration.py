@@ -274,6 +274,29 @@ def test_an_update_tells_what_has_changed_and_nothing_else():
     assert (request.options, request.payload) == (((11, b"rd"), (11, b"17")), b"")
 
 
+@pytest.mark.parametrize(
+    ("version", "began", "queue_mode", "expected"),
+    [
+        ("1.1", False, True, ["b=T", "Q"]),
+        ("1.1", True, True, ["b=T", "Q"]),
+        ("1.1", True, False, ["b=T"]),  # `b` without `Q`: it sleeps no longer
+        ("1.0", False, True, ["b=TQ"]),
+        ("1.0", True, False, ["b=T"]),
+    ],
+)
+def test_an_update_tells_another_binding(version, began, queue_mode, expected):
+    client = registrar(binding="UT", queue_mode=began, lwm2m_version=version)
+    client.poll(100.0)
+    client.answered(CREATED, 101.0)
+    client.set_binding("T", 110.0, queue_mode=queue_mode)
+    request = client.poll(110.0)
+    assert (queries(request), request.payload) == (expected, b"")
+    client.answered(CHANGED, 111.0)
+    assert queries(client.poll(client.next_deadline())) == []
+    client.answered(NOT_FOUND, 150.0)
+    assert queries(client.poll(150.0)) == ["ep=dev", "lt=60", f"lwm2m={version}", *expected]
+
+
 def test_what_changed_while_it_was_out_is_told_by_the_next_registration():
     client = registered()
     client.poll(131.0)
