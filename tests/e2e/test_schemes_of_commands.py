@@ -149,8 +149,15 @@ def test_a_device_goes_to_hosts_that_are_allowed_and_no_other(bench, components)
     assert device.end() == 0
 
 
-def test_an_allowed_host_is_one(run, tmp_path):
-    options = ("--server", "coap://127.0.0.1", "--endpoint", "dev", "--state-dir", tmp_path)
-    done = run("device", *options, "--allow-host", "coap://127.0.0.1")
-    assert done.returncode == 1
-    assert "is no HOST or HOST:PORT" in done.stderr
+@pytest.mark.parametrize("host", ["coap://127.0.0.1", "127.0.0.256", ""])
+def test_an_allowed_host_is_one(cli, tmp_path, host):
+    options = ("--server", "coap://127.0.0.1", "--endpoint", "dev", "--state-dir", tmp_path / "state")
+    done = cli("device", *options, "--allow-host", "updates.example", "--allow-host", host)
+    assert done.exit_code == 2
+    assert f"Invalid value for '--allow-host': '{host}' is no HOST or HOST:PORT" in done.output
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_is_pushed_comes_from_no_host(bench):
+    server, _ = bench.pair(None, "--method", "push", device=["--allow-host", "updates.example"])
+    assert server.end() == 0

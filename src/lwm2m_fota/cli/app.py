@@ -17,6 +17,7 @@ from lwm2m_fota.cli.groups import Decorator, Listening, listening_options, packa
 from lwm2m_fota.cli.options import (
     COAP_SCHEMES,
     Named,
+    allowed_host,
     component_files,
     endpoint_name,
     host,
@@ -280,6 +281,7 @@ def trace_command(file: FilePath, form: str, output: FilePath | None) -> None:
 @click.option(
     "--allow-host",
     "allowed_hosts",
+    type=allowed_host,
     metavar="HOST[:PORT]",
     multiple=True,
     help="Fetch packages from there only, wherever a URI, a manifest or a redirect leads; any host by default.",

@@ -10,6 +10,7 @@ import click
 
 from lwm2m_fota.coap.qblock import QBlock, QTimers
 from lwm2m_fota.coap.uri import DEFAULT_PORTS, CoapUri, parse_uri
+from lwm2m_fota.device.hosts import AllowedHosts
 from lwm2m_fota.errors import FotaError
 
 _MAX_PORT: Final = 65535
@@ -68,6 +69,19 @@ def host(text: str) -> str:
         return CoapUri("coap", text.removeprefix("[").removesuffix("]"), 1).host
     except FotaError as error:
         raise click.BadParameter(f"{text!r} is not a host") from error
+
+
+def allowed_host(text: str) -> str:
+    """Read `HOST[:PORT]`, as an allow-list takes it.
+
+    Raises:
+        click.BadParameter: it is written otherwise.
+    """
+    try:
+        AllowedHosts([text])
+    except FotaError as error:
+        raise click.BadParameter(str(error)) from error
+    return text
 
 
 def server_uri(text: str) -> str:

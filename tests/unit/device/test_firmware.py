@@ -6,11 +6,12 @@ import json
 import pytest
 
 from lwm2m_fota.device.firmware import InterruptedInstall
+from lwm2m_fota.device.hosts import AllowedHosts
 from lwm2m_fota.errors import BlockwiseError, FotaError, SnapshotError, StorageError, UnsupportedPackageError
 from lwm2m_fota.lwm2m.operations import Execute, Read, Write, WriteBlock
 from lwm2m_fota.machines.coordinator_events import On
 from lwm2m_fota.machines.events import TransferFailed
-from lwm2m_fota.machines.policies import ClockLost, FirmwarePolicies
+from lwm2m_fota.machines.policies import ClockLost, FirmwarePolicies, SynchronousUriFailure
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.model.enums import State, UpdateResult
 from lwm2m_fota.model.paths import Path
@@ -340,6 +341,46 @@ def test_a_restart_resumes_a_pull(kit, tmp_path, monkeypatch, case):
         await kit.reached(board.device, DOWNLOADED)
         assert origin.offsets == [0, resumed]
         await installed(kit, board, data)
+
+    run(main())
+
+
+def test_a_restart_with_a_list_of_hosts_does_not_resume_a_pull_from_elsewhere(kit, tmp_path):
+    async def main():
+        origin = kit.Origin(kit.signed())
+        board = kit.Board(tmp_path, fetchers=(origin,), settings={"download": kit.QUICK})
+        await board.on()
+        kit.write(board.device, 1, kit.URI)
+        await asyncio.sleep(0.065)
+        await board.device.stop()
+        settings = {"download": kit.QUICK, "allowed_hosts": AllowedHosts(["updates.example"])}
+        board = kit.Board(tmp_path, fetchers=(origin,), settings=settings)
+        await board.on()
+        assert board.shows == (0, 7)
+        assert board.device.diagnosis == "pull.host-not-allowed: origin is not among the allowed hosts"
+        await asyncio.sleep(1000.0)
+        assert (board.device.staged_bytes, origin.offsets) == (0, [0])
+
+    run(main())
+
+
+@pytest.mark.parametrize("failure", SynchronousUriFailure)
+def test_a_package_uri_of_another_host_is_refused_with_result_7(kit, tmp_path, failure):
+    async def main():
+        origin = kit.Origin(kit.signed())
+        origin.resolutions = [AssertionError("it was resolved")]
+        board = kit.Board(
+            tmp_path,
+            fetchers=(origin,),
+            settings={"download": kit.QUICK, "allowed_hosts": AllowedHosts(["updates.example"])},
+            profile=FirmwareProfile(policies=FirmwarePolicies(synchronous_uri_failure=failure)),
+        )
+        await board.on()
+        assert kit.write(board.device, 1, kit.URI) == 0x44
+        assert board.shows == (0, 7)
+        assert board.device.diagnosis == "pull.host-not-allowed: origin is not among the allowed hosts"
+        await asyncio.sleep(1000.0)
+        assert (origin.offsets, len(origin.resolutions)) == ([], 1)
 
     run(main())
 
