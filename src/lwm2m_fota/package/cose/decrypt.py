@@ -19,6 +19,7 @@ from lwm2m_fota.package.crypto import PrivateKey, PublicKey, SecretKey
 from lwm2m_fota.package.crypto.content import ContentAlgorithm, ContentCipher
 from lwm2m_fota.package.crypto.wrapping import derive, unwrap_key
 from lwm2m_fota.package.keyring import DecryptionKey
+from lwm2m_fota.package.limits import DEFAULT_MAX_DECRYPTION_KEYS
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 
@@ -33,12 +34,14 @@ class Opening:
         supp_pub_other: what a profile mixes into agreed keys ("other" of SuppPubInfo, RFC 9053 section 5.2).
         is_under_digest: whether the caller compares the content with a digest that is authenticated: only then is
             AES-CTR opened, which notices no change itself.
+        max_decryption_keys: how many keys are tried where a message does not name the one that encrypts it.
     """
 
     external_aad: bytes = b""
     rules: CoseRules = CoseRules.STRICT
     supp_pub_other: bytes | None = None
     is_under_digest: bool = False
+    max_decryption_keys: int = DEFAULT_MAX_DECRYPTION_KEYS
 
 
 def decrypt(
@@ -85,6 +88,7 @@ def content_ciphers(message: Encrypted, keys: Sequence[DecryptionKey], opening: 
     Raises:
         UnsupportedPackageError: an algorithm is not supported, or there is no key for it.
         IntegrityError: it breaks the rules, or its key was changed.
+        PackageError: more keys may be meant than are tried.
     """
     headers = message.headers
     algorithm = _content_algorithm(headers, opening)
@@ -99,6 +103,10 @@ def content_ciphers(message: Encrypted, keys: Sequence[DecryptionKey], opening: 
     ]
     if not found:
         raise refusal_error(Refusal.NO_DECRYPTION_KEY, f"{algorithm.value}, and no key of this device opens it")
+    most = opening.max_decryption_keys
+    if len(found) > most:
+        detail = f"{len(found)} keys of this device may be meant, at most {most} are tried (max_decryption_keys)"
+        raise refusal_error(Refusal.VERIFIER_MEMORY, detail)
     return tuple(found)
 
 

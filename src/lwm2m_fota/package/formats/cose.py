@@ -30,13 +30,12 @@ from lwm2m_fota.package.crypto.content import ContentCipher
 from lwm2m_fota.package.formats.base import InnerPackage, PackageContext, PackageParser
 from lwm2m_fota.package.formats.digests import MAX_DIGEST_BYTES, refuse_digest
 from lwm2m_fota.package.keyring import Authentication
-from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
+from lwm2m_fota.package.limits import DEFAULT_MAX_DECRYPTION_KEYS, DEFAULT_MAX_HELD_BYTES
 from lwm2m_fota.package.types import Check, Component, Envelope, Verdict
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 DEFAULT_MAX_HEAD_BYTES: Final = 4 * 1024
 DEFAULT_MAX_TAIL_BYTES: Final = 16 * 1024
-DEFAULT_MAX_DECRYPTION_KEYS: Final = 8
 
 _PREFIX_BYTES: Final = 3
 _ONE_BYTE: Final = 24  # an argument of CBOR that follows in a byte of its own
@@ -309,14 +308,10 @@ def _ciphers(message: CoseMessage, context: PackageContext, most: int) -> tuple[
     """What may decrypt a message, at most so many."""
     match message:
         case CoseEncrypt0() | CoseEncrypt():
-            opening = Opening(rules=context.trust.cose_rules)
-            found = content_ciphers(message, context.trust.decryption_keys, opening)
+            opening = Opening(rules=context.trust.cose_rules, max_decryption_keys=most)
+            return content_ciphers(message, context.trust.decryption_keys, opening)
         case _:
             raise AssertionError
-    if len(found) > most:
-        detail = f"{len(found)} keys of this device may be meant, at most {most} are tried (max_decryption_keys)"
-        raise refusal_error(Refusal.VERIFIER_MEMORY, detail)
-    return found
 
 
 def _around(head: _Head, cipher: ContentCipher, verdict: Verdict) -> Verdict:

@@ -7,7 +7,7 @@ import pytest
 from suit_forge import CLASS, SIGNER, VENDOR, bstr, envelope, manifest, member_sha256, sha256
 
 from lwm2m_fota.errors import IntegrityError, PackageError, PackageTooLargeError, UnsupportedPackageError
-from lwm2m_fota.package.cose.create import AgreedKey, WrappedKey, encrypt
+from lwm2m_fota.package.cose.create import AgreedKey, DirectKey, WrappedKey, encrypt
 from lwm2m_fota.package.cose.names import Alg
 from lwm2m_fota.package.crypto import KeyType, PrivateKey, SecretKey
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
@@ -380,6 +380,43 @@ def test_an_encrypted_payload_is_decrypted_and_compared(alg, recipient, key_byte
         broken[place] ^= 1
         with pytest.raises(IntegrityError, match=r"decryption failed|digest mismatch: what is inside of payload #app"):
             verify(envelope(data, payloads={"#app": bytes(broken)}))
+
+
+OTHERS = [DecryptionKey(SecretKey(bytes([each]) * 16), key_id=bytes([each])) for each in range(1, 9)]
+
+
+@pytest.mark.parametrize("alg", [Alg.A128GCM, Alg.A128CTR])
+@pytest.mark.parametrize("at", [0, 3, 7])
+@pytest.mark.parametrize("step", [None, 1])
+def test_every_key_is_tried_that_may_have_encrypted_a_payload(alg, at, step):
+    data, ciphertext = encrypted(alg, DirectKey(key=SECRET))
+    whole = envelope(data, payloads={"#app": ciphertext})
+    keys = [*OTHERS[:at], DecryptionKey(SECRET, key_id=b"kek"), *OTHERS[at:7]]
+    trust = attrs.evolve(TRUST, decryption_keys=keys)
+    assert contents(verify(whole, trust, step=step), whole) == {"app": IMAGE}
+    said = "digest mismatch: what is inside" if alg is Alg.A128CTR else "decryption failed"
+    broken = envelope(data, payloads={"#app": ciphertext[:-1] + bytes([ciphertext[-1] ^ 1])})
+    for refused, known in ((broken, keys), (whole, OTHERS), (broken, OTHERS[:1])):
+        with pytest.raises(IntegrityError, match=said):
+            verify(refused, attrs.evolve(TRUST, decryption_keys=known), step=step)
+    _, another = encrypted(alg, DirectKey(key=SECRET), data=IMAGE[::-1])
+    with pytest.raises(IntegrityError, match="digest mismatch: what is inside"):  # whatever the other keys make of it
+        verify(envelope(data, payloads={"#app": another}), trust, step=step)
+    with pytest.raises(PackageError, match=r"9 keys .* at most 8 are tried \(max_decryption_keys\)") as caught:
+        verify(whole, attrs.evolve(TRUST, decryption_keys=[*keys, OTHERS[7]]))
+    assert caught.value.reason == "package.verifier-memory"
+    with pytest.raises(PackageError, match=r"8 keys .* at most 7"):
+        verify(whole, trust, limits=SuitLimits(max_decryption_keys=7))
+
+
+def test_every_key_is_tried_that_may_have_encrypted_what_the_manifest_writes():
+    made = encrypt(SECRET.secret, bytes(12), [DirectKey(key=SECRET)], alg=Alg.A128GCM)
+    commands = [20, {18: made.cipher.encrypt(OTHER), 19: made.message(None)}, 18, 0]
+    data = envelope(manifest(((b"app",),), m20=bstr(commands)))
+    trust = attrs.evolve(TRUST, decryption_keys=[*OTHERS[:2], DecryptionKey(SECRET)])
+    assert contents(verify(data, trust), data) == {"app": OTHER}
+    with pytest.raises(IntegrityError, match="decryption failed: content was changed"):
+        verify(data, attrs.evolve(TRUST, decryption_keys=OTHERS[:2]))
 
 
 def test_a_digest_of_the_ciphertext_will_do_but_not_for_counter_mode():

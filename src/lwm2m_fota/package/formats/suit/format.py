@@ -180,7 +180,7 @@ class _SuitParser:
             self._await(resolved.uri, resolved.size_bytes)
             return
         plan = make_plan(resolved.state, tuple(resolved.origins))
-        opener = Opener(plan, trust)
+        opener = Opener(plan, trust, limits.max_decryption_keys)
         self._update = _Update(resolved, plan, opener)
         trust.check_claims(resolved.state.made_for, _counters(self._update, self._resolution.first))
         check_written(opener)
@@ -281,7 +281,7 @@ class _SuitParser:
         offset, length = self._place(inner)
         origin, envelope = update.resolved.origins[name], None
         if isinstance(content, Decrypted):
-            cipher = update.opener.cipher(content)
+            cipher = update.opener.opened[content]
             envelope = Envelope(offset_bytes=offset, length_bytes=length, cipher=cipher)
             offset, length = 0, envelope.content_bytes
         return Component(

@@ -5,7 +5,7 @@ from typing import Final, final
 import attrs
 
 from lwm2m_fota.errors import UsageError
-from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
+from lwm2m_fota.package.limits import DEFAULT_MAX_DECRYPTION_KEYS, DEFAULT_MAX_HELD_BYTES
 
 DEEPEST: Final = 32
 """The largest nesting that may be asked for, in levels."""
@@ -30,6 +30,7 @@ class SuitLimits:
         max_dependencies: manifests that others depend on, in all.
         max_dependency_depth: levels of manifests that depend on one another, the first one not counted.
         max_held_bytes: the longest envelope that another one depends on: it is held, with its integrated payloads.
+        max_decryption_keys: how many keys a payload is read with at once, where the manifest does not name the one.
 
     Raises:
         UsageError: a limit is not positive, or the depth is more than 32.
@@ -47,6 +48,7 @@ class SuitLimits:
     max_dependencies: int = 8
     max_dependency_depth: int = 3
     max_held_bytes: int = DEFAULT_MAX_HELD_BYTES
+    max_decryption_keys: int = DEFAULT_MAX_DECRYPTION_KEYS
 
     def __attrs_post_init__(self) -> None:
         if any(value <= 0 for value in attrs.asdict(self).values()):

@@ -5,6 +5,7 @@ from typing import Final, assert_never, final
 
 import attrs
 
+from lwm2m_fota.errors import PackageError
 from lwm2m_fota.package.cose.decrypt import Opening, content_ciphers
 from lwm2m_fota.package.crypto.content import ContentCipher, Data
 from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Written
@@ -24,24 +25,34 @@ class Opener:
     Attributes:
         plan: the plan.
         trust: the policy, with the keys of this device.
+        max_keys: how many keys are tried, where a manifest does not name the one.
+        opened: what has decrypted contents that have come.
     """
 
     plan: Plan
     trust: TrustPolicy
+    max_keys: int
+    opened: dict[Decrypted, ContentCipher] = attrs.field(factory=dict, init=False, repr=False)
 
-    def cipher(self, content: Decrypted) -> ContentCipher:
-        """What decrypts a content.
+    def check(self, what: str, content: Decrypted) -> "DecryptedCheck":
+        """Begin to decrypt a content, and to compare what is inside.
+
+        Args:
+            what: what it is, for people.
+            content: the content.
 
         Raises:
             UnsupportedPackageError: an algorithm is not supported, or there is no key for it.
             IntegrityError: the encryption info breaks the rules.
+            PackageError: more keys may be meant than are tried.
         """
         opening = Opening(
             rules=self.trust.cose_rules,
             supp_pub_other=SUPP_PUB_OTHER,
             is_under_digest=bool(self.plan.expectations_of(content)),
+            max_decryption_keys=self.max_keys,
         )
-        return content_ciphers(content.info, self.trust.decryption_keys, opening)[0]
+        return DecryptedCheck(what, content, self, content_ciphers(content.info, self.trust.decryption_keys, opening))
 
 
 @final
@@ -67,49 +78,72 @@ class ContentCheck:
             context.update(data)
         self._size_bytes += len(data)
 
-    def finish(self) -> None:
-        """The content is complete.
-
-        Raises:
-            IntegrityError: it is not the one.
-        """
+    def finish(self) -> PackageError | None:
+        """The content is complete: why it is not the one; None if it is."""
         for each in self._expectations:
             if not each.is_met_by(self._hashes[each.digest.kind].digest(), self._size_bytes):
-                raise refusal_error(Refusal.DIGEST_MISMATCH, f"{self._what} is not what the manifest says")
+                return refusal_error(Refusal.DIGEST_MISMATCH, f"{self._what} is not what the manifest says")
+        return None
 
 
 @final
-class DecryptedCheck:
-    """Decrypts a content, and compares what is inside.
+class _Attempt:
+    """One key that may have encrypted a content, and what is inside if it has."""
 
-    Args:
-        what: what it is, for people.
-        cipher: what decrypts it.
-        expectations: of what is inside.
-    """
-
-    __slots__ = ("_inside", "_transform", "_what")
+    __slots__ = ("_inside", "_transform", "_what", "cipher")
 
     def __init__(self, what: str, cipher: ContentCipher, expectations: Iterable[Expectation]) -> None:
         self._what = what
+        self.cipher = cipher
         self._transform = cipher.decryptor()
         self._inside = ContentCheck(f"what is inside of {what}", expectations)
 
     def update(self, data: Data) -> None:
-        """Take the next encrypted bytes."""
         self._inside.update(self._transform.update(data))
 
-    def finish(self) -> None:
-        """The content is complete.
-
-        Raises:
-            IntegrityError: it was changed, is for another key, or is not the one.
-        """
+    def finish(self) -> PackageError | None:
+        """Why it is not the key, or not the content; None if they are."""
         rest = self._transform.finish()
         if rest is None:
-            raise refusal_error(Refusal.DECRYPTION_FAILED, f"{self._what} was changed, or is for another key")
+            return refusal_error(Refusal.DECRYPTION_FAILED, f"{self._what} was changed, or is for another key")
         self._inside.update(rest)
-        self._inside.finish()
+        return self._inside.finish()
+
+
+@final
+class DecryptedCheck:
+    """Decrypts a content with every key that may be meant, since it goes by once, and compares what is inside.
+
+    Args:
+        what: what it is, for people.
+        content: the content.
+        opener: is told what has decrypted it.
+        ciphers: what may decrypt it, at least one.
+    """
+
+    __slots__ = ("_attempts", "_content", "_opener")
+
+    def __init__(self, what: str, content: Decrypted, opener: Opener, ciphers: Iterable[ContentCipher]) -> None:
+        self._content = content
+        self._opener = opener
+        self._attempts = [_Attempt(what, each, opener.plan.expectations_of(content)) for each in ciphers]
+
+    def update(self, data: Data) -> None:
+        """Take the next encrypted bytes."""
+        for each in self._attempts:
+            each.update(data)
+
+    def finish(self) -> PackageError | None:
+        """The content is complete: why it was changed, is for another key, or is not the one; None if it is good."""
+        problem: PackageError | None = None
+        for each in self._attempts:
+            found = each.finish()
+            if found is None:
+                self._opener.opened[self._content] = each.cipher
+                return None
+            if problem is None or problem.reason == Refusal.DECRYPTION_FAILED.value:  # it says least
+                problem = found
+        return problem
 
 
 @final
@@ -142,8 +176,7 @@ class PayloadCheck:
                         raise refusal_error(Refusal.DIGEST_MISMATCH, detail)
                     self._checks.append(ContentCheck(name, expectations))
                 case Decrypted():
-                    expectations = plan.expectations_of(content)
-                    self._checks.append(DecryptedCheck(name, opener.cipher(content), expectations))
+                    self._checks.append(opener.check(name, content))
                 case _ as never:
                     assert_never(never)
 
@@ -162,8 +195,7 @@ class PayloadCheck:
             each.update(data)
         self._left -= len(data)
         if not self._left:
-            for each in self._checks:
-                each.finish()
+            _raise_first(each.finish() for each in self._checks)
 
 
 def check_written(opener: Opener) -> None:
@@ -176,8 +208,14 @@ def check_written(opener: Opener) -> None:
     for content in opener.plan.contents:
         match content:
             case Decrypted(Written(data)):
-                check = DecryptedCheck("content", opener.cipher(content), opener.plan.expectations_of(content))
+                check = opener.check("content", content)
                 check.update(data)
-                check.finish()
+                _raise_first([check.finish()])
             case _:
                 pass
+
+
+def _raise_first(problems: Iterable[PackageError | None]) -> None:
+    for problem in problems:
+        if problem is not None:
+            raise problem
