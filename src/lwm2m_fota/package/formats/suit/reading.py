@@ -97,10 +97,11 @@ def component_id(item: object) -> ComponentId:
         IntegrityError: it is not an array of byte strings.
         UnsupportedPackageError: it is empty, so that nothing could be told by its name.
     """
-    found = id_prefix(item)
-    if not found:
+    if isinstance(item, (list, tuple)) and _BYTES.issuperset(map(type, item)):
+        if item:
+            return tuple(item)
         raise unsupported("a component whose id is empty: it has no name")
-    return found
+    raise malformed("the id of a component is not an array of byte strings")
 
 
 def id_prefix(item: object) -> ComponentId:
@@ -109,9 +110,7 @@ def id_prefix(item: object) -> ComponentId:
     Raises:
         IntegrityError: it is not an array of byte strings.
     """
-    if isinstance(item, (list, tuple)) and _BYTES.issuperset(map(type, item)):
-        return tuple(item)
-    raise malformed("the id of a component is not an array of byte strings")
+    return () if item == [] else component_id(item)
 
 
 def id_text(component: ComponentId) -> str:
