@@ -91,12 +91,14 @@ class DecryptionKey:
         key_id: the id by which messages name it (kid); without one, it is tried whatever they name.
         base_iv: the nonce from which messages complete partial ones.
         alg: the one algorithm that it is for, as the number of COSE; None for any of its type.
+        unwraps_only: whether a secret opens keys alone, and no content itself.
     """
 
     key: PrivateKey | SecretKey = attrs.field(repr=False)
     key_id: bytes | None = attrs.field(default=None, kw_only=True)
     base_iv: bytes | None = attrs.field(default=None, kw_only=True)
     alg: int | None = attrs.field(default=None, kw_only=True)
+    unwraps_only: bool = attrs.field(default=False, kw_only=True)
 
     def is_for(self, alg: int | None) -> bool:
         """Whether it may be used with an algorithm of COSE; with None for one that COSE does not have."""

@@ -170,7 +170,7 @@ def _direct(
     """Secrets that encrypt the content of a message themselves, as these headers name them."""
     number = message.headers.get(Label.ALG)
     for known in _named(headers, keys, number):
-        if isinstance(known.key, SecretKey):
+        if isinstance(known.key, SecretKey) and not known.unwraps_only:
             yield known.key.secret, known.base_iv
 
 

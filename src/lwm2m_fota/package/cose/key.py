@@ -154,7 +154,13 @@ class CoseKey:
         algorithms = AGREEMENTS.keys() if agrees else CONTENT.keys() | KEY_WRAPS.keys()
         if self.alg is not None and self.alg not in algorithms:
             raise UsageError("the algorithm of this COSE_Key does not decrypt")
-        return DecryptionKey(self.key, key_id=self.key_id, base_iv=self.base_iv, alg=self.alg)
+        return DecryptionKey(
+            self.key,
+            key_id=self.key_id,
+            base_iv=self.base_iv,
+            alg=self.alg,
+            unwraps_only=self.key_ops is not None and KeyOp.DECRYPT not in self.key_ops,
+        )
 
 
 def read_keys(data: bytes) -> tuple[CoseKey, ...]:

@@ -71,6 +71,26 @@ def test_a_key_that_is_for_one_algorithm_opens_nothing_else(alg):
             assert refused(data, known) == "package.no-decryption-key"
 
 
+@pytest.mark.parametrize(
+    ("ops", "direct", "wrapped"),
+    [(None, True, True), ([4], True, True), ([3, 4, 6], True, True), ([6], False, True), ([5, 6], False, True)],
+)
+def test_a_secret_that_unwraps_keys_alone_opens_no_content(ops, direct, wrapped):
+    """RFC 9053: content needs the operation decrypt (4), AES key wrap that or unwrap key (6)."""
+    secret = SecretKey(bytes(range(16)))
+    item = {1: 4, 2: KID, -1: secret.secret, **({} if ops is None else {4: ops})}
+    known = CoseKey.from_map(item).decryption()
+    for data, opens in (
+        (sealed(encrypt0(DirectKey(key=secret, key_id=KID), bytes(12), alg=1)), direct),
+        (sealed(encrypt(secret.secret, bytes(12), [DirectKey(key=secret, key_id=KID)], alg=1)), direct),
+        (sealed(encrypt(bytes(16), bytes(12), [WrappedKey(key=secret, key_id=KID)], alg=1)), wrapped),
+    ):
+        if opens:
+            assert opened(data, known) == CONTENT
+        else:
+            assert refused(data, known) == "package.no-decryption-key"
+
+
 @pytest.mark.parametrize("alg", [None, -29, -31])
 def test_a_key_that_agrees_for_one_algorithm_does_for_no_other(key_of, alg):
     key = key_of(KeyType.P256)
