@@ -318,10 +318,7 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     from lwm2m_fota.cli.device import DeviceOptions, run_device
     from lwm2m_fota.cli.firmware import ComponentOption
 
-    if (object_id == "33629") is not bool(components):
-        raise click.UsageError("Object 33629 has at least one --component, and Object 5 has none.")
-    if names and components:
-        raise click.UsageError("--takes is for Object 5: a --component has its name.")
+    _check_components(object_id, components, names)
     security.check([each for each in (server.partition(":")[0], *package_schemes) if each in COAP_SCHEMES])
     options = DeviceOptions(
         server=server,
@@ -344,6 +341,13 @@ def device_command(  # noqa: PLR0917 - click calls it by keyword
     )
     say = Output("device", as_json=as_json)
     _run(say, lambda: run_device(options, say))
+
+
+def _check_components(object_id: str, components: tuple[Named, ...], names: tuple[str, ...]) -> None:
+    if (object_id == "33629") is not bool(components):
+        raise click.UsageError("Object 33629 has at least one --component, and Object 5 has none.")
+    if names and components:
+        raise click.UsageError("--takes is for Object 5: a --component has its name.")
 
 
 def _run(say: Output, action: Callable[[], int]) -> None:

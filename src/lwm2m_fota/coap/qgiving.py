@@ -114,18 +114,14 @@ class QGive:
         self._request = BlockTemplate(_rest(request), _Q_BLOCK2, payload=False)
         self._request_head = head_of(NON, request.code, len(request.token))
         self._expected = b""  # the request for the set that begins at block `_continue_at`
-        self._continue_at = 0
         self._ahead = response.payload
         self._ahead_at = given.offset
         self._token = self._stream = b""
-        self._confirmable = self._streaming = False
-        self._waiting = False
+        self._confirmable = self._streaming = self._waiting = False
         self._next = self._heard = given.num + 1
-        self._next_at = inf
-        self._unheard = 0
-        self._mid = self._mids = 0
+        self._next_at = self._sent_at = inf
+        self._continue_at = self._unheard = self._mid = self._mids = 0
         self._settled = True
-        self._sent_at = inf
 
     @property
     def szx(self) -> int:
