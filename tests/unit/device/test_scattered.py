@@ -10,10 +10,12 @@ from lwm2m_fota.device.staging import Staging
 from lwm2m_fota.errors import PackageError, ResponseError, TransportError
 from lwm2m_fota.package.cose.create import CoseSigner
 from lwm2m_fota.package.formats.suit.make import SuitComponent, SuitOptions, create_suit
+from lwm2m_fota.package.rollback import RollbackFloor
 from lwm2m_fota.sim.loop import run
 from lwm2m_fota.storage.memory import MemoryImageStore
 
 APP, RADIO = b"application" * 200, b"radio" * 300
+NO_FLOOR = RollbackFloor()
 APP_URI, RADIO_URI = "coap://elsewhere/app", "coap://elsewhere/radio"
 
 
@@ -59,9 +61,9 @@ class Shelf:
 
 
 class Bench:
-    def __init__(self, kit, shelf, capacity_bytes=1 << 20, hosts=None):
+    def __init__(self, kit, shelf, capacity_bytes=1 << 20, hosts=None, floor=NO_FLOOR):
         self.kit, self.shelf = kit, shelf
-        self.staging = Staging(MemoryImageStore(capacity_bytes), kit.TRUST)
+        self.staging = Staging(MemoryImageStore(capacity_bytes), kit.TRUST, floor=lambda: floor)
         self.checkpoints = []
         self.ends = []
         self.pull = Pull(self.staging, (shelf,), kit.QUICK, self, lambda: 0.0, hosts)
@@ -189,6 +191,14 @@ def test_a_place_that_no_fetcher_speaks_to_ends_the_pull(pulled, kit):
         bench.shelf.bodies[kit.URI] = made.data
 
     assert pulled(prepare).end_of_it[1] == 9
+
+
+def test_what_is_too_old_is_refused_before_its_payloads_are_fetched(pulled, kit):
+    result = "pull.package-refused: rollback: counter 1 of component app, at least 2"
+    bench = pulled(floor=RollbackFloor.at_least(2))
+    assert bench.end_of_it == (1, 5, result)
+    assert [uri for uri, _ in bench.shelf.fetched] == [kit.URI]
+    assert pulled(floor=RollbackFloor.at_least(1)).end_of_it == (1, "finished")
 
 
 def test_all_of_it_counts_against_the_limit(pulled, kit):

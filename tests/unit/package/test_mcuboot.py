@@ -395,6 +395,21 @@ def test_the_security_counter_is_weighed(trust, vector):
             verify(attrs.evolve(trust, rollback_floor=RollbackFloor.at_least(minimum)), vector(name))
 
 
+def test_an_image_that_can_have_no_counter_and_no_ids_is_refused_with_its_header(trust, forge, p256_key):
+    bare, counted = forge(signed(p256_key)), forge(signed(p256_key), protected=[(SEC_CNT, struct.pack("<I", 7))])
+    floor = attrs.evolve(trust, rollback_floor=RollbackFloor.at_least(7))
+    ours = attrs.evolve(trust, identity=DeviceIdentity(vendor_ids=(bytes(16),)))
+    for policy, words in ((floor, "rollback: it has no counter"), (ours, "wrong device: it names no vendor")):
+        verifier = PackageVerifier(policy)
+        verifier.feed(bare[:31])
+        with pytest.raises(PackageError, match=words):
+            verifier.feed(bare[31:32])
+        PackageVerifier(policy).feed(counted[:32])  # what is protected comes behind the body
+    assert verify(floor, counted)
+    with pytest.raises(UnsupportedPackageError, match="it names no vendor"):
+        verify(ours, counted)
+
+
 @pytest.mark.parametrize("kind", [VID, CID])
 def test_ids_are_uuids_and_come_once(trust, forge, p256_key, kind):
     for protected in ([(kind, bytes(15))], [(kind, bytes(17))], [(kind, bytes(16))] * 2):

@@ -109,6 +109,8 @@ class _McubootParser:
             raise refusal_error(Refusal.TOO_LARGE, f"an image of {at_least} bytes, at most {trust.max_package_bytes}")
         if told is not None and at_least > told:
             raise refusal_error(Refusal.TRUNCATED, f"an image of {at_least} bytes in a file of {told}")
+        if not header.protected_bytes:  # where counter and ids would be
+            trust.check_claims()
         fits = header.hashed_bytes <= self._limits.max_held_bytes
         if header.is_encrypted:
             if not trust.decryption_keys:
