@@ -9,18 +9,13 @@ from lwm2m_fota.package.types import Component, VerifiedPackage
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
 
-def _names_components(package: VerifiedPackage) -> bool:
-    """It says which components it is for; otherwise it is for the one that received it."""
-    return len(package.components) > 1 or package.components[0].name is not None
-
-
 def checked(package: VerifiedPackage, transfer: int, *, defer: bool) -> PackageChecked:
     """The event that says what passed every check, and whether the user or application wants to install later."""
-    named = package.components if _names_components(package) else ()
+    named = [(each.name, each.version or "") for each in package.components if each.name is not None]
     return PackageChecked(
         name=package.name or "",
         version=package.version or "",
-        components=tuple(PackageContent(each.name or "", each.version or "") for each in named),
+        components=tuple(PackageContent(name, version) for name, version in named),
         requirements=requirements(package),
         transfer=transfer,
         defer=defer,
@@ -63,9 +58,7 @@ def component_of(package: VerifiedPackage, is_meant: Callable[[str], bool]) -> C
     Raises:
         IntegrityError: there is none.
     """
-    if not _names_components(package):
-        return package.components[0]
     for each in package.components:
-        if each.name is not None and is_meant(each.name):
+        if each.name is None or is_meant(each.name):
             return each
     raise IntegrityError("the package holds nothing for this component")

@@ -63,7 +63,8 @@ class Component:
     """One part of a package that is installed on its own.
 
     Attributes:
-        name: what the package calls it; None where it calls it nothing: it is for whichever received the package.
+        name: what the package calls it; None where it calls it nothing: it is the only part then, and for whichever
+            received the package.
         version: its version, if the package says so.
         offset_bytes: where it begins in the package, or in what is inside of `envelope`.
         length_bytes: its length; bytes of the package outside of all components are not for installation.
@@ -116,6 +117,9 @@ class Verdict:
         authentication: whose signatures hold, and what is wrong with others.
         checks: what the format itself has verified: DIGEST, DECRYPTION.
         limits: the limits of the format under which it was read, by their names with units.
+
+    Raises:
+        UsageError: there is no part, or one of several has no name.
     """
 
     components: tuple[Component, ...]
@@ -127,6 +131,11 @@ class Verdict:
     authentication: Authentication = attrs.field(factory=Authentication)
     checks: frozenset[Check] = attrs.field(default=frozenset(), converter=_set_of)
     limits: Mapping[str, int] = attrs.field(factory=dict, converter=_frozen, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        parts = self.components
+        if len(parts) != 1 and (not parts or any(each.name is None for each in parts)):
+            raise UsageError("a package has at least one part, and names its parts where they are several")
 
 
 @final

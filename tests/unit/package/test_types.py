@@ -11,7 +11,7 @@ from lwm2m_fota.errors import IntegrityError, UsageError
 from lwm2m_fota.package.crypto.content import ContentAlgorithm, ContentCipher
 from lwm2m_fota.package.identity import MadeFor
 from lwm2m_fota.package.trust import TrustPolicy, UnsafeTrustPolicy
-from lwm2m_fota.package.types import Check, Component, Envelope, VerifiedPackage, component_pieces
+from lwm2m_fota.package.types import Check, Component, Envelope, Verdict, VerifiedPackage, component_pieces
 from lwm2m_fota.package.verifier import PackageVerifier
 
 FIELDS = {
@@ -88,6 +88,21 @@ def test_it_says_what_was_verified(package):
     assert dict(package.limits) == {"max_package_bytes": 67_108_864}
     with pytest.raises(TypeError):
         package.limits["max_package_bytes"] = 1
+
+
+def parts(*names):
+    return [Component(name=name, version=None, offset_bytes=0, length_bytes=1) for name in names]
+
+
+@pytest.mark.parametrize("names", [(), (None, None), ("app", None), (None, "app")])
+def test_a_verdict_has_parts_and_names_for_several(names):
+    with pytest.raises(UsageError, match="at least one part"):
+        Verdict(components=tuple(parts(*names)))
+
+
+@pytest.mark.parametrize("names", [(None,), ("image",), ("app", "image")])
+def test_one_part_may_do_without_a_name_and_any_name_is_one(names):
+    assert tuple(each.name for each in Verdict(components=tuple(parts(*names))).components) == names
 
 
 def test_equal_packages_are_equal(package):

@@ -318,7 +318,7 @@ def test_what_nobody_needs_to_see_is_only_hashed(trust, forge):
 
         def finish(self):
             assert self.digest.at(7) == hashlib.sha256(bytes(range(7))).digest()
-            return Verdict(components=())
+            return Verdict(components=(Component(name=None, version=None, offset_bytes=0, length_bytes=1),))
 
     data = bytes(range(40))
     for step in (1, 2, 3, 40):
