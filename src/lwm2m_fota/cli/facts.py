@@ -41,6 +41,19 @@ def whole(path: FilePath) -> bytes:
     return b"".join(chunks(path))
 
 
+def beginning(path: FilePath, max_bytes: int) -> bytes:
+    """The first bytes of a file; all of it, if it has no more.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(max_bytes)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {why(error)}") from error
+
+
 def size_of(path: FilePath) -> int:
     """The length of a file.
 

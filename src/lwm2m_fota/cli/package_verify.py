@@ -8,12 +8,12 @@ from typing import Final, final
 
 import attrs
 
-from lwm2m_fota.cli.facts import Facts, chunks, size_of, whole
+from lwm2m_fota.cli.facts import Facts, beginning, chunks, size_of
 from lwm2m_fota.cli.keys import decryption_keys, trusted_keys
 from lwm2m_fota.errors import PackageError, UsageError
 from lwm2m_fota.package.formats.cose import CoseFormat
 from lwm2m_fota.package.formats.mcuboot import McubootFormat
-from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
+from lwm2m_fota.package.formats.plain import MAX_SIGNATURE_BYTES, DetachedSignature, PlainFormat
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
 from lwm2m_fota.package.formats.suit.format import SuitFormat
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
@@ -181,7 +181,8 @@ def verify(options: VerifyOptions) -> Facts:
     """
     policy, known = policy_of(options), formats(options.max_held_bytes)
     if options.signature is not None:
-        signature = DetachedSignature(message=whole(options.signature), size_bytes=size_of(options.package))
+        message = beginning(options.signature, MAX_SIGNATURE_BYTES + 1)
+        signature = DetachedSignature(message=message, size_bytes=size_of(options.package))
         known = FormatRegistry((PlainFormat(signature=signature, max_held_bytes=options.max_held_bytes),))
     verifier = PackageVerifier(policy, now=time.time(), formats=known)
     for piece in chain.from_iterable(map(chunks, (options.package, *options.payloads))):

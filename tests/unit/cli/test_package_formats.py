@@ -306,3 +306,16 @@ def test_what_streams_on_a_device_streams_here(bench):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 8 << 20
+
+
+def test_a_file_that_is_no_signature_is_not_read_to_its_end(bench):
+    bench.firmware.write_bytes(b"firmware")
+    _, public = bench.new_key("key.pem", "p256")
+    with bench.package.open("wb") as stream:
+        stream.truncate(1 << 28)
+    tracemalloc.start()
+    line = bench.is_refused("verify", bench.firmware, "--trust", public, "--signature", bench.package)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert line == "a detached signature has at most 16384 bytes"
+    assert most < 8 << 20
