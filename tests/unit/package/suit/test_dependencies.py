@@ -149,6 +149,28 @@ def test_a_component_is_not_what_another_manifest_depends_on(name):
     assert contents(data) == {"modem/radio": RADIO, "modem/app": APP, name.decode(): RADIO}
 
 
+def test_an_envelope_is_not_the_one_within_another_whose_names_read_the_same():
+    """#a#b of the first envelope, and #b of the one that is #a: each has its own payload, and what it depends on."""
+
+    def pair(name):
+        """A manifest that depends on another one, and its envelope; both bring a component."""
+        leaf = manifest(((b"leaf-" + name,),), m20=bstr(image(name * 9, "#r")))
+        install = bstr([*PROCESS, 12, 0, *image(name * 8, "#r")])
+        upper = manifest(((name,),), dependencies={1: {}}, m15=bstr([*resolve(leaf, "#z"), 11, 0]), m20=install)
+        return upper, envelope(upper, payloads={"#r": name * 8, "#z": envelope(leaf, payloads={"#r": name * 9})})
+
+    (inside, inside_envelope), (beside, beside_envelope) = pair(b"in"), pair(b"by")
+    middle = manifest((), dependencies={0: {}}, m15=bstr([*resolve(inside, "#b", index=0), 11, 0]), m20=bstr([11, 0]))
+    first = manifest(
+        (),
+        dependencies={0: {}, 1: {}},
+        m15=bstr([*resolve(middle, "#a", index=0), 11, 0, *resolve(beside, "#a#b"), 11, 0]),
+        m20=bstr([12, 0, 11, 0, *PROCESS]),
+    )
+    data = envelope(first, payloads={"#a": envelope(middle, payloads={"#b": inside_envelope}), "#a#b": beside_envelope})
+    assert contents(data) == {"leaf-in": b"in" * 9, "in": b"in" * 8, "leaf-by": b"by" * 9, "by": b"by" * 8}
+
+
 def test_the_ids_of_a_dependency_get_its_prefix():
     assert contents(package(root(prefix=[b"modem"]))) == {"modem/radio": RADIO, "app": APP}
 

@@ -46,7 +46,7 @@ def test_an_image_is_fetched_and_has_to_have_its_digest():
     found = plan(*FETCH)
     assert found.installs == {"a": APP}
     assert found.expectations == (Expectation(APP, DIGEST, 8),)
-    assert found.payloads == {("", "#app"): 8}
+    assert found.payloads == {((), "#app"): 8}
 
 
 def test_sections_run_in_order_each_after_the_shared_sequence_and_parameters_stay():
@@ -347,17 +347,17 @@ def test_what_has_no_digest_is_not_installed():
     with pytest.raises(IntegrityError, match="nothing says what the digest of component a is"):
         plan(12, 1, 20, {21: "#app"}, 21, 0, *decrypted, components=TWO)
     pinned = [12, 1, 20, {3: bstr(sha256(IMAGE)), 21: "#app"}, 21, 0, 3, 0]
-    assert plan(*pinned, *decrypted, components=TWO).payloads == {("", "#app"): None}
+    assert plan(*pinned, *decrypted, components=TWO).payloads == {((), "#app"): None}
     unpinned = [12, 1, 20, {21: "#app"}, 21, 0]
     after = [20, {3: bstr(sha256(IMAGE))}, 3, 0]
-    assert plan(*unpinned, *decrypted, *after, components=TWO).payloads == {("", "#app"): None}
+    assert plan(*unpinned, *decrypted, *after, components=TWO).payloads == {((), "#app"): None}
     assert plan(20, {18: IMAGE}, 18, 0).payloads == {}
 
 
 def test_the_length_of_a_payload_is_said_at_the_fetch_or_at_the_match():
     digest = {3: bstr(sha256(IMAGE))}
-    assert plan(20, {**digest, 21: "#app"}, 21, 0, 20, {14: 8}, 3, 0).payloads == {("", "#app"): 8}
+    assert plan(20, {**digest, 21: "#app"}, 21, 0, 20, {14: 8}, 3, 0).payloads == {((), "#app"): 8}
     both = [12, True, 20, {**digest, 21: "#app"}, 12, 1, 20, {14: 8}, 12, True, 21, 0, 3, 0]
-    assert plan(*both, components=TWO).payloads == {("", "#app"): 8}
+    assert plan(*both, components=TWO).payloads == {((), "#app"): 8}
     first = [12, True, 20, {**digest, 21: "#app"}, 12, 0, 20, {14: 8}, 12, True, 21, 0, 3, 0]
-    assert plan(*first, components=TWO).payloads == {("", "#app"): 8}
+    assert plan(*first, components=TWO).payloads == {((), "#app"): 8}

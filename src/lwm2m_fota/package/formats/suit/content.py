@@ -7,6 +7,9 @@ import attrs
 from lwm2m_fota.package.cose.message import CoseEncrypt
 from lwm2m_fota.package.formats.suit.digests import SuitDigest
 
+Home: TypeAlias = tuple[str, ...]
+"""An envelope: the URIs that lead to it from the first one, which is ()."""
+
 
 def is_integrated(uri: str) -> bool:
     """Whether a payload lies in the same envelope."""
@@ -37,12 +40,17 @@ class Fetched:
     Attributes:
         uri: where it is; "#..." is one of the same envelope.
         size_bytes: its length, if the manifest says so.
-        home: the URI of the envelope that it lies in; "" for the first one, and for what lies in none.
+        home: the envelope that it lies in; that of the first one too for what lies in none.
     """
 
     uri: str
     size_bytes: int | None
-    home: str = ""
+    home: Home = ()
+
+    @property
+    def inside(self) -> Home:
+        """What lies in this payload, which is an envelope, has this home."""
+        return (*self.home, self.uri)
 
 
 @final

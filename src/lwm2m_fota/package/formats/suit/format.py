@@ -210,8 +210,8 @@ class _SuitParser:
         if told is not None and end > told:
             raise refusal_error(Refusal.TRUNCATED, f"payload {payload.name} ends at {end} bytes, in a file of {told}")
         if self._update is not None:
-            self._coming = PayloadCheck(("", payload.name), payload.length_bytes, self._update.opener)
-            self._places["", payload.name] = payload
+            self._coming = PayloadCheck(((), payload.name), payload.length_bytes, self._update.opener)
+            self._places[(), payload.name] = payload
             return
         if self._missing is None or self._missing.uri != payload.name:
             if self._missing is not None and _precedes(self._missing.uri, payload.name):

@@ -5,11 +5,20 @@ from typing import TypeAlias, final
 
 import attrs
 
-from lwm2m_fota.package.formats.suit.content import Content, Decrypted, Expectation, Fetched, Kept, NewContent, Written
+from lwm2m_fota.package.formats.suit.content import (
+    Content,
+    Decrypted,
+    Expectation,
+    Fetched,
+    Home,
+    Kept,
+    NewContent,
+    Written,
+)
 from lwm2m_fota.package.formats.suit.machine import MachineState
 from lwm2m_fota.package.formats.suit.reading import malformed, unsupported
 
-Place: TypeAlias = tuple[str, str]
+Place: TypeAlias = tuple[Home, str]
 """Where a payload is: the envelope that it lies in, and its URI (`Fetched.home` and `Fetched.uri`)."""
 
 Coming: TypeAlias = Fetched | Decrypted

@@ -16,7 +16,7 @@ from lwm2m_fota.package.crypto import Hash
 from lwm2m_fota.package.crypto.secret import same
 from lwm2m_fota.package.formats.suit.codes import UPDATE, Condition, Directive, Key
 from lwm2m_fota.package.formats.suit.commands import Act, Assign, Check, Commands, RunSequence, Select, TryEach
-from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Kept, Written, is_integrated
+from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Home, Kept, Written, is_integrated
 from lwm2m_fota.package.formats.suit.digests import SuitDigest
 from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.machine import MachineState, Surroundings
@@ -112,14 +112,14 @@ class Processor:
         manifest: the manifest.
         run: what it shares with those of other manifests.
         prefix: what goes before the ids of its components.
-        home: the URI of its envelope; "" for the first one.
+        home: its envelope.
         depth: how many manifests depend on it, one on the other.
     """
 
     __slots__ = ("_dependencies", "_depth", "_home", "_key", "_manifest", "_names", "_prefix", "_run")
 
     def __init__(
-        self, manifest: Manifest, run: Run, *, prefix: ComponentId = (), home: str = "", depth: int = 0
+        self, manifest: Manifest, run: Run, *, prefix: ComponentId = (), home: Home = (), depth: int = 0
     ) -> None:
         self._manifest = manifest
         self._run = run
@@ -257,7 +257,7 @@ class Processor:
 
     def content_at(self, uri: str, size_bytes: int | None) -> Fetched:
         """A payload that this manifest names."""
-        return Fetched(uri, size_bytes, self._home if is_integrated(uri) else "")
+        return Fetched(uri, size_bytes, self._home if is_integrated(uri) else ())
 
     def compares(self, size_bytes: int) -> None:
         """So many bytes are hashed, which is work too.
@@ -303,7 +303,7 @@ class Processor:
             opened.manifest,
             self._run,
             prefix=(*self._prefix, *self._dependencies[name]),
-            home=content.home + content.uri,
+            home=content.inside,
             depth=self._depth + 1,
         )
         state = inner.section(self._key, state)

@@ -126,7 +126,7 @@ class Resolution:
         """A payload that lies in an envelope that is held, and where it begins in the file."""
         home, uri = place
         for content, held in self._held.items():
-            if content.home + content.uri == home and uri in held.payloads:
+            if content.inside == home and uri in held.payloads:
                 payload = held.payloads[uri]
                 end = payload.offset_bytes + payload.length_bytes
                 return held.data[payload.offset_bytes : end], held.offset_bytes + payload.offset_bytes
