@@ -10,6 +10,7 @@ from lwm2m_fota.package.cose.create import CoseSigner, DirectKey, WrappedKey, en
 from lwm2m_fota.package.crypto import KeyType, SecretKey
 from lwm2m_fota.package.formats.plain import DetachedSignature, PlainFormat
 from lwm2m_fota.package.formats.registry import FormatRegistry, default_formats
+from lwm2m_fota.package.identity import DeviceIdentity
 from lwm2m_fota.package.keyring import TrustedKey
 from lwm2m_fota.package.rollback import Counter, RollbackFloor
 from lwm2m_fota.package.trust import TrustPolicy
@@ -74,6 +75,22 @@ def test_eddsa_holds_no_more_than_it_may(trust, signatures):
         verify(trust, IMAGE[:1], signatures[1], max_held_bytes=len(IMAGE) - 1)
     assert caught.value.result == 3
     assert verify(trust, IMAGE, signatures[3], max_held_bytes=0).checks == {Check.SIGNATURE}  # the others are enough
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"rollback_floor": RollbackFloor.at_least(1)},
+        {"identity": DeviceIdentity(vendor_ids=[bytes(16)], class_ids=[bytes(16)])},
+    ],
+    ids=["a signature", "a counter", "ids"],
+)
+def test_what_no_format_knows_is_told_so_whatever_else_is_asked_of_packages(trust, asked):
+    verifier = PackageVerifier(attrs.evolve(trust, **asked))
+    with pytest.raises(UnsupportedPackageError, match=r"^unknown format") as caught:
+        verifier.feed(IMAGE)
+    assert caught.value.result == 6
 
 
 def test_an_image_without_a_counter_is_refused_with_its_first_byte(trust, signatures):

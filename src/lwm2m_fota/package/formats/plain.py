@@ -123,10 +123,10 @@ class PlainFormat:
                 enough whatever the image is.
             PackageError: the image is longer than what may be held for it.
         """
+        if self.signature is None and context.trust.requires_signature:  # no image at all, for all that is known
+            raise refusal_error(Refusal.UNKNOWN_FORMAT, "a plain image holds no signature, and one is required")
         context.trust.check_claims()
         if self.signature is None:
-            if context.trust.requires_signature:
-                raise refusal_error(Refusal.UNKNOWN_FORMAT, "a plain image holds no signature, and one is required")
             return _PlainParser(context.digest)
         check = PayloadCheck(
             _detached(self.signature.message, context),
