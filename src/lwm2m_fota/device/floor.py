@@ -60,13 +60,17 @@ class DeviceFloor:
         return marks if every is None else [*marks, [_EVERY, None, every]]
 
     @classmethod
-    def from_plain(cls, plain: object) -> Self:
+    def from_plain(cls, plain: object, *, of_several: bool = False) -> Self:
         """What `to_plain` gave, or gave when marks had names alone.
+
+        Args:
+            plain: that.
+            of_several: whether it is of Object 33629, which has several components.
 
         Raises:
             SnapshotError: it is something else.
         """
-        marks = _from_names(plain) if isinstance(plain, Mapping) else plain
+        marks = _from_names(plain, of_several=of_several) if isinstance(plain, Mapping) else plain
         if not isinstance(marks, list):
             raise SnapshotError("a rollback floor is damaged")
         own, named, every = list[tuple[int, int]](), list[Counter](), None
@@ -90,19 +94,21 @@ def _are_counts(*numbers: int) -> bool:
     return all(type(each) is int and each >= 0 for each in numbers)
 
 
-def _from_names(plain: Mapping[object, object]) -> list[list[object]]:
+def _from_names(plain: Mapping[object, object], *, of_several: bool) -> list[list[object]]:
     """Marks as they were kept before they had kinds.
 
-    "image/1" was the mark of packages that name no component, in instance 1, and of a component of that name too; and a
-    component that is called "image" counted as one without a name. Such a mark counts for all that it may have meant.
+    "image/1" was the mark of packages that name no component, in instance 1. With Object 5 it was also that of a
+    component of this name, or called "image": it counts for all that it may have meant. Of several components none
+    could be called "image", and a mark of a name would ask for a counter in packages for the others too.
     """
     marks: list[list[object]] = []
     for name, value in plain.items():
+        own = _OLD_INSTANCE.fullmatch(name) if isinstance(name, str) else None
         if name == "":
             marks.append([_EVERY, None, value])
-            continue
-        marks.append([Counted.COMPONENT.value, name, value])
-        own = _OLD_INSTANCE.fullmatch(name) if isinstance(name, str) else None
-        if own is not None:
-            marks += [[_INSTANCE, int(own[1]), value], [Counted.COMPONENT.value, _OLD_WHOLE, value]]
+        elif own is None:
+            marks.append([Counted.COMPONENT.value, name, value])
+        else:
+            named = () if of_several else (name, _OLD_WHOLE)
+            marks += [[_INSTANCE, int(own[1]), value], *([Counted.COMPONENT.value, each, value] for each in named)]
     return marks

@@ -90,16 +90,20 @@ def decode_group(data: bytes, profile: AdvancedProfile) -> Kept:
     parsed = _parsed(data)
     match parsed:
         case {"group": dict(group), "places": list(places)}:
-            return Kept(coordinator_snapshot.restore(group, profile), tuple(map(_place, places)), _floor(parsed))
+            return Kept(
+                coordinator_snapshot.restore(group, profile),
+                tuple(map(_place, places)),
+                _floor(parsed, of_several=True),
+            )
         case {"machine": _}:
             raise SnapshotError("the stored state is of Object 5, not of Object 33629")
         case _:
             raise SnapshotError("the stored state is damaged: parts are missing")
 
 
-def _floor(parsed: Mapping[str, object]) -> DeviceFloor:
+def _floor(parsed: Mapping[str, object], *, of_several: bool = False) -> DeviceFloor:
     """Records that were stored before there was a floor have none."""
-    return DeviceFloor.from_plain(parsed.get("floor", []))
+    return DeviceFloor.from_plain(parsed.get("floor", []), of_several=of_several)
 
 
 def _place(plain: object) -> Place:

@@ -8,7 +8,10 @@ import pytest
 
 from lwm2m_fota.device import record
 from lwm2m_fota.device.floor import DeviceFloor
+from lwm2m_fota.device.record import Kept
 from lwm2m_fota.errors import IntegrityError, SnapshotError
+from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
+from lwm2m_fota.machines.coordinator_state import new_group
 from lwm2m_fota.machines.profile import FirmwareProfile
 from lwm2m_fota.machines.state import FirmwareMachine
 from lwm2m_fota.package.formats.mcuboot_make import ImageOptions, create_mcuboot
@@ -21,6 +24,7 @@ from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.sim.loop import run
 
 PROFILE = FirmwareProfile()
+COMPONENTS = AdvancedProfile(components=(ComponentSpec(0, "main"), ComponentSpec(1, "radio")))
 
 
 def counted(kit, counter, version="1.1.0"):
@@ -293,6 +297,17 @@ def test_as_many_marks_as_ever_were_kept_can_be_read():
     old = {f"image/{number}": number for number in range(64)}
     floor = record.decode(stored(old), PROFILE)[2]
     assert (len(floor.own), len(floor.named.marks)) == (64, 65)
+
+
+def test_a_mark_of_one_instance_that_was_kept_by_name_asks_nothing_of_the_others():
+    """No component of Object 33629 could be called "image": what counted for instance 0 leaves instance 1 alone."""
+    kept = {**json.loads(record.encode_group(Kept(new_group(COMPONENTS, ("", ""))))), "floor": {"image/0": 5, "": 0}}
+    assert record.decode_group(json.dumps(kept).encode(), COMPONENTS).floor == floor_of(own=[(0, 5)], every=0)
+    kept["floor"] = {"image/0": 5}
+    floor = record.decode_group(json.dumps(kept).encode(), COMPONENTS).floor
+    assert floor.of(0).problem([Counter(None, 4)]) == "counter 4 of the package, at least 5"
+    assert floor.of(0).problem([]) is not None
+    assert floor.of(1).problem([]) is None
 
 
 @pytest.mark.parametrize(
