@@ -28,8 +28,7 @@ class ConnectionLimits:
     """Bounds of the connections.
 
     Attributes:
-        connections: at a time. Where there are more, the one that has been without an answer under way for longest is
-            closed.
+        connections: at a time. Where there are more, the oldest of those without an answer under way is closed.
         head_s: how long the head of a request may take, from the beginning of the connection or from its first byte.
         stalled_s: how long what is sent may wait for the other end to read on.
         warning_pause_s: no more than one line of the log in this time tells of connections that were refused or closed.
@@ -101,7 +100,8 @@ class Connection(H11Protocol):
     def __init__(self, crowd: Crowd, **given: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(**given)
         self._crowd = crowd
-        self._timer: asyncio.TimerHandle | None = None
+        self._heading = Timer(self)
+        self._stalling = Timer(self)
         self.identity: Identity | None = None
 
     @property
@@ -129,23 +129,24 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """The other end does not read as fast as is sent."""
         super().pause_writing()
-        self._arm(self._crowd.limits.stalled_s, "the other end does not read")
+        self._stalling.set(self._crowd.limits.stalled_s, "the other end does not read")
 
     def resume_writing(self) -> None:
         """It has read on."""
         super().resume_writing()
-        self._disarm()
+        self._stalling.cancel()
 
     def timeout_keep_alive_handler(self) -> None:
         """It was idle: it is closed, once what is on its way was read."""
         super().timeout_keep_alive_handler()
-        self._arm(self._crowd.limits.stalled_s, "the other end does not read")
+        self._stalling.set(self._crowd.limits.stalled_s, "the other end does not read")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is down."""
         self._crowd.left(self)
         super().connection_lost(exc)
-        self._disarm()
+        self._heading.cancel()
+        self._stalling.cancel()
 
     def refuse(self, reason: str) -> None:
         """Close it at once."""
@@ -154,17 +155,39 @@ class Connection(H11Protocol):
         self.transport.abort()
 
     def _expect(self) -> None:
-        """While there is no answer under way, a request is to come."""
+        """While there is no answer under way, a request is to come; more of one does not give it more time."""
         if self.is_answering:
-            self._disarm()
-        elif self._timer is None:
-            self._arm(self._crowd.limits.head_s, "no whole request came in time")
+            self._heading.cancel()
+        elif not self._heading.is_set:
+            self._heading.set(self._crowd.limits.head_s, "no whole request came in time")
 
-    def _arm(self, seconds: float, reason: str) -> None:
-        self._disarm()
-        self._timer = self.loop.call_later(seconds, self.refuse, reason)
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+@final
+class Timer:
+    """When a connection is closed, unless what is waited for comes.
+
+    Args:
+        connection: the connection.
+    """
+
+    __slots__ = ("_connection", "_handle")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Something is waited for."""
+        return self._handle is not None
+
+    def set(self, seconds: float, reason: str) -> None:
+        """Close it in so many seconds, because of this."""
+        self.cancel()
+        self._handle = self._connection.loop.call_later(seconds, self._connection.refuse, reason)
+
+    def cancel(self) -> None:
+        """It came."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None

@@ -523,14 +523,15 @@ def test_a_connection_is_idle_for_so_long(web):
     web.run(main())
 
 
-def test_who_does_not_read_is_not_waited_for(web, caplog):
+@pytest.mark.parametrize("more", [b"", b"G"], ids=["says nothing", "goes on to ask"])
+def test_who_does_not_read_is_not_waited_for(web, more, caplog):
     async def main():
         async with hosting(limits=HttpHostLimits(connections=1, stalled_s=0.1)) as (host, client):
             uri = host.publish(MemoryPackageSource(bytes(50_000_000)), "http", nothing).uri
             _, writer = await downloading(host, uri)
             async with asyncio.timeout(20):
                 while (await client.head(uri)).status_code == 503:
-                    pass
+                    writer.write(more)
             writer.close()
 
     web.run(main())
