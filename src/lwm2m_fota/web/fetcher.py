@@ -92,7 +92,7 @@ class HttpFetcher:
         """
         url = _parsed(uri)
         self._context(url)
-        await resolve_host(url.host, _port(url), socket.SOCK_STREAM)
+        await resolve_host(_host(url), _port(url), socket.SOCK_STREAM)
 
     async def fetch(self, uri: str, sink: FetchSink, *, offset: int, etag: bytes | None) -> None:
         """Fetch the rest of a package; see `PackageFetcher`.
@@ -120,7 +120,7 @@ class HttpFetcher:
             raise InvalidUriError(f"{_shown(url)}: {error}") from error
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:  # OSError: those of TLS too
             if isinstance(error, httpx.ConnectError):
-                await resolve_host(url.host, _port(url), socket.SOCK_STREAM)  # perhaps there is no such host
+                await resolve_host(_host(url), _port(url), socket.SOCK_STREAM)  # perhaps there is no such host
             raise TransportError(f"{_shown(url)}: {str(error) or type(error).__name__}") from error
 
     async def _fetch(self, url: httpx.URL, part: "_Part") -> httpx.URL | None:
@@ -144,7 +144,7 @@ class HttpFetcher:
         """Whom to believe at a URL; False where nobody need be."""
         if url.scheme == "http":
             return False
-        credential = self._keyring.find(Origin("https", url.host.lower(), _port(url)), USABLE)
+        credential = self._keyring.find(Origin("https", _host(url), _port(url)), USABLE)
         return client_context(cast("Certificate", credential), ("http/1.1",))
 
 
@@ -231,11 +231,17 @@ def _parsed(uri: str) -> httpx.URL:
         raise UnsupportedProtocolError(f"{scheme} is not fetched here")
     try:
         url = httpx.URL(uri)
+        url.host  # noqa: B018 - read, since what begins with "xn--" may be no name
     except (httpx.InvalidURL, UnicodeError) as error:
         raise InvalidUriError(f"not a URI: {error}") from error
     if url.userinfo or not 0 < _port(url) <= MAX_PORT:
         raise InvalidUriError("an HTTP URI names no user, and a port that there is")
     return url
+
+
+def _host(url: httpx.URL) -> str:
+    """The host as it is connected to: `url.host` is what people read for a name that begins with "xn--"."""
+    return url.raw_host.decode("ascii").lower()
 
 
 def _port(url: httpx.URL) -> int:

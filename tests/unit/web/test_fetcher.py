@@ -447,6 +447,8 @@ def test_a_redirect_from_https_to_http_is_refused(web, secure, authority):
         "http://a b/",
         "http://[::",
         "http://h:0/",
+        "http://xn--0/fw",
+        "http://xn--a%5b.invalid/fw",
         "fw",
         "",
     ],
@@ -456,6 +458,22 @@ def test_what_is_no_uri_is_refused(web, uri):
         web.run(HttpFetcher().resolve(uri))
     with pytest.raises(InvalidUriError):
         web.run(HttpFetcher().fetch(uri, web.Sink(), offset=0, etag=None))
+
+
+def test_a_name_is_looked_up_as_it_is_written(web):
+    """What people read for a label that begins with "xn--" may be another name to the name service."""
+    uri = "http://xn--strae-oqa.invalid/fw"
+    with pytest.raises(InvalidUriError, match=r"xn--strae-oqa\.invalid"):
+        web.run(HttpFetcher().resolve(uri))
+    with pytest.raises(InvalidUriError, match=r"xn--strae-oqa\.invalid"):
+        web.run(HttpFetcher().fetch(uri, web.Sink(), offset=0, etag=None))
+
+
+def test_a_credential_is_for_a_name_as_it_is_written(web):
+    for name in ("xn--bcher-kva.invalid", "XN--BCHER-KVA.invalid"):
+        held = Held(CredentialOrigin("https", "xn--bcher-kva.invalid", 443), Certificate())
+        with pytest.raises(InvalidUriError, match="cannot resolve"):  # and not that nobody is believed there
+            web.run(HttpFetcher(Keyring([held])).resolve(f"https://{name}/fw"))
 
 
 @pytest.mark.parametrize("uri", ["coap://h/fw", "ftp://h/fw", "urn:fw"])
