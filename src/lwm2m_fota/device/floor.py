@@ -9,6 +9,9 @@ import attrs
 from lwm2m_fota.errors import SnapshotError, UsageError
 from lwm2m_fota.package.rollback import Counted, Counter, RollbackFloor
 
+MAX_MARKS: Final = 128
+"""How many marks of names a device keeps; one that installs packages of more has been given someone else's."""
+
 _Own: TypeAlias = tuple[tuple[int, int], ...]
 
 _INSTANCE: Final = "instance"
@@ -33,10 +36,17 @@ class DeviceFloor:
     Attributes:
         named: the marks of names, which mean the same whichever component receives the package.
         own: the lowest counter of packages that name no component, by the instance that receives them.
+
+    Raises:
+        UsageError: more than 128 marks of names.
     """
 
     named: RollbackFloor = attrs.field(factory=RollbackFloor)
     own: _Own = attrs.field(default=(), converter=_highest)
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.named.marks) > MAX_MARKS:
+            raise UsageError(f"a rollback floor has at most {MAX_MARKS} marks")
 
     def of(self, instance: int) -> RollbackFloor:
         """The part of it that a package for one component has to meet."""
@@ -46,7 +56,7 @@ class DeviceFloor:
         """The floor once a package with these counters is installed in a component.
 
         Raises:
-            UsageError: the names are more than a floor may have.
+            UsageError: the marks of names are more than 128.
         """
         counters = tuple(counters)
         own = [(instance, each.value) for each in counters if each.name is None]

@@ -8,9 +8,6 @@ import attrs
 
 from lwm2m_fota.errors import UsageError
 
-MAX_MARKS: Final = 128
-"""How many marks a floor may have; a device that installs packages of more has been given someone else's."""
-
 
 @final
 class Counted(Enum):
@@ -79,15 +76,13 @@ class RollbackFloor:
         every: the lowest value of every counter, whatever its name; None for any.
 
     Raises:
-        UsageError: a negative value, or more than 128 marks.
+        UsageError: a negative value.
     """
 
     marks: tuple[Counter, ...] = attrs.field(default=(), converter=_marks)
     every: int | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if len(self.marks) > MAX_MARKS:
-            raise UsageError(f"a rollback floor has at most {MAX_MARKS} marks")
         if any(mark.value < 0 for mark in self.marks) or (self.every is not None and self.every < 0):
             raise UsageError("a counter is not negative")
 
@@ -121,18 +116,10 @@ class RollbackFloor:
         return None
 
     def raised(self, counters: Iterable[Counter]) -> Self:
-        """The floor after a package with these counters was installed.
-
-        Raises:
-            UsageError: the marks are more than 128.
-        """
+        """The floor after a package with these counters was installed."""
         return type(self)((*self.marks, *counters), every=self.every)
 
     def joined(self, other: Self) -> Self:
-        """The higher mark of both, for each name.
-
-        Raises:
-            UsageError: the marks are more than 128.
-        """
+        """The higher mark of both, for each name."""
         every = [each.every for each in (self, other) if each.every is not None]
         return type(self)(self.marks + other.marks, every=max(every, default=None))

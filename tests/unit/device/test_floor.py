@@ -9,7 +9,7 @@ import pytest
 from lwm2m_fota.device import record
 from lwm2m_fota.device.floor import DeviceFloor
 from lwm2m_fota.device.record import Kept
-from lwm2m_fota.errors import IntegrityError, SnapshotError
+from lwm2m_fota.errors import IntegrityError, SnapshotError, UsageError
 from lwm2m_fota.machines.component_profile import AdvancedProfile, ComponentSpec
 from lwm2m_fota.machines.coordinator_state import new_group
 from lwm2m_fota.machines.profile import FirmwareProfile
@@ -66,6 +66,16 @@ def test_names_of_components_are_not_those_of_instances(name):
         assert floor.of(instance).problem([Counter(name, 5)]) is None
         assert floor.of(instance).problem([Counter("other", 0)]) is None
         assert (floor.of(instance).problem([Counter(None, 6)]) is None) is (instance != 1)
+
+
+def test_what_is_kept_is_bounded_and_what_is_kept_can_be_met():
+    full = floor_of(*((str(number), 0) for number in range(128)), own=[(0, 1)])
+    with pytest.raises(UsageError, match="at most 128 marks"):
+        full.after([Counter("one more", 1)], 0)
+    raised = full.after([Counter("5", 1), Counter(None, 2)], 0)
+    more = TrustPolicy(rollback_floor=RollbackFloor((Counter("of the policy", 3),))).with_floor(raised.of(0))
+    for counter, lowest in ((Counter("5", 0), 1), (Counter(None, 0), 2), (Counter("of the policy", 0), 3)):
+        assert more.rollback_floor.lowest(counter) == lowest
 
 
 class WithCounters:

@@ -79,11 +79,7 @@ def test_the_order_of_marks_does_not_matter():
     assert floor_of(("b", 1), ("a", 2), (None, 3)) == floor_of((None, 3), ("a", 2), ("b", 1))
 
 
-def test_it_is_bounded():
-    full = floor_of(*((str(number), 0) for number in range(128)))
-    with pytest.raises(UsageError, match="at most 128"):
-        full.raised([Counter("one more", 1)])
-    assert full.raised([Counter("5", 1)]).lowest(Counter("5", 0)) == 1
+def test_counters_are_not_negative():
     for wrong in ({"marks": (Counter("a", -1),)}, {"every": -1}):
         with pytest.raises(UsageError, match="negative"):
             RollbackFloor(**wrong)
