@@ -425,11 +425,11 @@ class Engine(BayListener, InstallationListener):
         return Part(instance=instance, version=version, package=package, image=image, component=component)
 
     def _floor_in(self, area: int) -> RollbackFloor:
-        return self._floor.of(self._bays.instance_in(area))
+        return self._floor.of(self._bays.instance_in(area), self._law.called)
 
     def _raise_floor(self, package: VerifiedPackage, instance: int) -> None:
         """What was verified before another package was installed may be too old by now."""
-        problem = self._floor.of(instance).problem(package.counters)
+        problem = self._floor.of(instance, self._law.called).problem(package.counters)
         if problem is not None:
             raise refusal_error(Refusal.ROLLBACK, problem)
         before, self._floor = self._floor, self._floor.after(package.counters, instance)

@@ -1,7 +1,7 @@
 """The rollback floor of a device, which has one for each of its components and for each name that packages count by."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Self, TypeAlias, final
 
 import attrs
@@ -48,9 +48,19 @@ class DeviceFloor:
         if len(self.named.marks) > MAX_MARKS:
             raise UsageError(f"a rollback floor has at most {MAX_MARKS} marks")
 
-    def of(self, instance: int) -> RollbackFloor:
-        """The part of it that a package for one component has to meet."""
-        return self.named.raised(Counter(None, value) for each, value in self.own if each == instance)
+    def of(self, instance: int, called: Iterable[Collection[str]] = ()) -> RollbackFloor:
+        """The part of it that a package for one component has to meet.
+
+        Args:
+            instance: that of the component.
+            called: the names of each component: what one of them was raised to counts under each.
+        """
+        own = [Counter(None, value) for each, value in self.own if each == instance]
+        marks = [mark for mark in self.named.marks if mark.of is not Counted.MANIFEST]
+        same = [
+            attrs.evolve(mark, name=each) for names in called for mark in marks if mark.name in names for each in names
+        ]
+        return self.named.raised([*own, *same])
 
     def after(self, counters: Iterable[Counter], instance: int) -> Self:
         """The floor once a package with these counters is installed in a component.

@@ -119,6 +119,11 @@ class Law(Protocol):
         """The user or application wants to install later."""
         ...
 
+    @property
+    def called(self) -> Iterable[Collection[str]]:
+        """What packages may call each component."""
+        ...
+
     def checked(self, package: VerifiedPackage, transfer: int) -> PackageChecked:
         """The event of a package that passed every check.
 
@@ -205,6 +210,11 @@ class AdvancedLaw:
     def defers(self) -> bool:
         """The user or application wants to install later."""
         return self.object.defers
+
+    @property
+    def called(self) -> Iterable[Collection[str]]:
+        """The name of each component with its aliases."""
+        return [each.names for each in self.object.profile.components]
 
     def checked(self, package: VerifiedPackage, transfer: int) -> PackageChecked:
         """What the coordinator weighs: it knows which components there are."""
@@ -294,6 +304,11 @@ class FirmwareLaw:
     def defers(self) -> bool:
         """The user or application wants to install later."""
         return self.object.defers
+
+    @property
+    def called(self) -> Iterable[Collection[str]]:
+        """The names of the one firmware, where they are known."""
+        return () if self._names is None else (self._names,)
 
     def checked(self, package: VerifiedPackage, transfer: int) -> PackageChecked:
         """What the machine takes, of a package for one firmware."""

@@ -48,8 +48,9 @@ class FirmwareSettings:
             answers and notifications get out.
         trial_limit_s: how long a new image may run on trial before it must have shown that it is healthy.
         interrupted_install: see `InterruptedInstall`.
-        component_names: of Object 5, what packages may call its one firmware; None for anything. A package that names
-            no component is taken in any case, one that names several is not.
+        component_names: of Object 5, what packages may call its one firmware; None for anything, where each name has a
+            rollback floor of its own. A package that names no component is taken in any case, one that names several
+            is not.
         allowed_hosts: from where packages are fetched, whether a server, a manifest or a redirect names the place;
             another one fails the update (Result 7). None allows every host.
 

@@ -78,6 +78,17 @@ def test_what_is_kept_is_bounded_and_what_is_kept_can_be_met():
         assert more.rollback_floor.lowest(counter) == lowest
 
 
+@pytest.mark.parametrize("kind", [Counted.COMPONENT, Counted.ROOT])
+def test_names_of_one_component_have_one_mark(kind):
+    floor = floor_of().after([Counter("app", 5, kind), Counter("0", 3, kind), Counter("1", 4, kind)], 0)
+    floor = floor.after([Counter("app", 9, Counted.MANIFEST)], 0)
+    met = floor.of(0, [("app", "0", "main"), ("modem", "1")])
+    for name, lowest in {"app": 5, "0": 5, "main": 5, "modem": 4, "1": 4, "other": 0}.items():
+        assert met.lowest(Counter(name, 0, kind)) == lowest
+    assert met.lowest(Counter("0", 0, Counted.MANIFEST)) == 0
+    assert floor.of(0).lowest(Counter("0", 0, kind)) == 3
+
+
 class WithCounters:
     """Any bytes, with these counters."""
 
@@ -254,6 +265,44 @@ def test_a_component_keeps_its_floor_whatever_it_is_called(kit, tmp_path):
         await board.again()
         known.verdict = WithCounters(("image/app", 5)).verdict
         with pytest.raises(IntegrityError, match="rollback: counter 5 of component image/app, at least 6"):
+            await kit.push(board.device, b"y")
+
+    run(main())
+
+
+def test_an_older_package_does_not_pass_under_another_name_of_its_component(kit):
+    """Each release is for the modem: 3 under the number of its instance, 5 under its name."""
+
+    async def main():
+        known = WithCounters()
+        board = kit.Kit(trust=UnsafeTrustPolicy(), formats=FormatRegistry((known,)))
+        await board.on()
+        for name, value in (("1", 3), ("modem", 5)):
+            known.verdict = WithCounters((name, value)).verdict
+            await kit.push(board.device, b"x", instance=1)
+            kit.execute(board.device, instance=1)
+            await asyncio.sleep(1.0)
+            await board.again()
+            board.device.healthy()
+            assert board.device.component(1).machine.result == 1
+        for name in ("1", "modem"):
+            known.verdict = WithCounters((name, 4)).verdict
+            with pytest.raises(IntegrityError, match=f"rollback: counter 4 of component {name}, at least 5"):
+                await kit.push(board.device, b"y", instance=1)
+            kit.write(board.device, 1, "", instance=1)
+
+    run(main())
+
+
+def test_nor_does_it_with_the_names_of_one_firmware(kit):
+    async def main():
+        known = WithCounters(("a", 5))
+        board = kit.Board(trust=UnsafeTrustPolicy(), formats=FormatRegistry((known,)))
+        board.settings["component_names"] = {"a", "b"}
+        await board.on()
+        await installed(board, kit, b"x")
+        known.verdict = WithCounters(("b", 4)).verdict
+        with pytest.raises(IntegrityError, match="rollback: counter 4 of component b, at least 5"):
             await kit.push(board.device, b"y")
 
     run(main())
