@@ -75,7 +75,9 @@ def steps_of(can: Capabilities, options: Options, size_bytes: int) -> Steps:
         )
     if not can.block_wise:
         return Steps(units=max(-(-size_bytes // UNIT_BYTES), 1))  # it goes whole
-    return Steps(MAX_SZX if size_bytes <= room else szx_for(room), can.units)
+    if size_bytes <= room:
+        return Steps(units=can.units)
+    return Steps(szx_for(room), min(can.units, max(room // UNIT_BYTES, 1)))
 
 
 def fitted(can: Capabilities, asked: Message | None, response: Response) -> Response:

@@ -622,6 +622,18 @@ def test_no_message_is_larger_than_the_other_end_takes(coap, most, size):
     assert max(measuring.largest.values()) <= most
 
 
+@pytest.mark.parametrize("most", [2304, 2900, 3328])
+def test_fewer_blocks_go_beside_long_options(coap, most):
+    """More than 256 bytes of them, which is what is left beside the blocks otherwise."""
+    able, store, measuring = Capabilities(most, block_wise=True), Store(), Measuring()
+    pair = measuring.pair(coap, make(coap, can=able), make(coap), store)
+    body, done = body_of(9000), []
+    pair.client.request("server", Request(3, ((11, b"x" * 200),) * 3, body), 0.0)
+    pair.run(done.append, lambda: done)
+    assert (only(done).message.code, bytes(store.body)) == (0x44, body)
+    assert most - 1024 < measuring.largest["client"] <= most
+
+
 @pytest.mark.parametrize("most", LITTLE)
 def test_a_pull_by_who_takes_little(coap, most):
     body, measuring = body_of(3000), Measuring()
