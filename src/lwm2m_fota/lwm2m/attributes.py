@@ -4,7 +4,6 @@ Each server attaches its own, by Write-Attributes, to objects, instances, resour
 attached to a path counts for everything below it, unless something nearer says otherwise.
 """
 
-import math
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
@@ -39,6 +38,7 @@ _FLAG: Final = re.compile(r"[01]", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?", re.ASCII)
 """The table of LwM2M has neither sign nor exponent, and negative thresholds could not be written; peers send them."""
 
+_TOO_LARGE: Final = 10**30
 _PLAIN: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
 
 Changes = Mapping[str, Number | None]
@@ -141,12 +141,12 @@ def _known(changes: Changes) -> Iterable[tuple[str, Number | None]]:
 
 
 def _written(name: str, value: Number) -> str:
-    if math.isfinite(value) and isinstance(value, bool) <= (name in _FLAGS):
+    if abs(value) < _TOO_LARGE and isinstance(value, bool) <= (name in _FLAGS):
         text = _plain(value)
         form = _PLAIN if name in _THRESHOLDS else _FLAG if name in _FLAGS else _SECONDS
         if form.fullmatch(text):
             return text
-    raise ContentError(f"{name}={str(value)[:16]!r} is out of range")
+    raise ContentError(f"{name}: a value out of range")
 
 
 def _plain(value: Number) -> str:

@@ -229,6 +229,8 @@ def test_how_they_are_written(changes, queries):
         ({"pmin": float("-inf")}, "pmin"),
         ({"st": 1e-40}, "st"),
         ({"gt": 10**30}, "gt"),
+        ({"gt": 10**400}, "gt"),
+        ({"st": -(10**5000)}, "st"),
         ({"other": 1}, "other"),
         ({"other": None}, "other"),
     ],
