@@ -233,7 +233,7 @@ class Client:
             self.fail(call, FailureReason.EXHAUSTED, "no token is free for this peer", now)
             return
         outgoing = _outgoing(call, token, options, payload)
-        call.phase = _ANSWER
+        _expect(call)
         call.token = token
         call.outgoing = outgoing
         state.tokens[token] = call
@@ -375,12 +375,12 @@ class Client:
 
     def take_slowly(self, call: Call, message: Message, now: float) -> None:
         """The call has left the hot path: take an answer on the ordinary way."""
-        call.phase = _ANSWER
+        _expect(call)
         self.bodies.take(call, message, now)
 
     def ask_slowly(self, call: Call, now: float) -> None:
         """The call has left the hot path: ask on the ordinary way."""
-        call.phase = _ANSWER
+        _expect(call)
         self.ask(call, now)
 
     def enter(self, call: Call, lane: AskingLane) -> None:
@@ -473,6 +473,12 @@ class Client:
         del call.state.calls[call.number]
         self.end_observation(call)
         self._close_request(call, now)
+
+
+def _expect(call: Call) -> None:
+    """An answer is awaited; a caller that has blocks to store still is busy as before."""
+    if call.phase is not _PROCEED:
+        call.phase = _ANSWER
 
 
 def _outgoing(call: Call, token: bytes, options: Options, payload: bytes) -> Outgoing:

@@ -105,8 +105,8 @@ class Gathering:
             self._client.ask_ahead(call, now)
             if full and call.batch.size_bytes:
                 self.offer(call, now)
-        elif not (full and self.offer(call, now)):
-            self._client.go_on(call, now)
+        elif call.phase is not _PROCEED and not (full and self.offer(call, now)):
+            self._client.go_on(call, now)  # a busy caller asks on itself
 
     def _whole(self, call: Call, message: Message, have: int, now: float) -> None:
         if isinstance(call.body, Collect):
@@ -125,10 +125,7 @@ class Gathering:
         if isinstance(call.body, Stream):
             call.batch.clear(0)
             self._events.append(BodyRestarted(call.number, reason))
-        phase = call.phase
         self._client.ask(call, now)
-        if phase is _PROCEED:  # the caller has blocks still
-            call.phase = phase
 
     # -- to the caller
 

@@ -526,6 +526,27 @@ def test_what_comes_while_the_caller_is_busy_waits_for_it(coap):
     assert len(client.sent()) == 4
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [lambda asked: content(asked, etag=(4, b"\x02")), lambda asked: encode(Message(2, 0, asked.mid))],
+    ids=["another body", "no answer yet"],
+)
+def test_something_unexpected_out_of_turn_while_the_caller_is_busy(coap, odd):
+    """The lane is over, and the block that is asked for anew waits for the caller too."""
+    client = Client(coap, parameters=TransmissionParameters(nstart=4), limits=EndpointLimits(batch_bytes=0))
+    first, _, third, _ = under_way(client, 4)
+    client.endpoint.receive(content(first), "peer", client.now)
+    client.endpoint.receive(odd(third), "peer", client.now)
+    client.endpoint.receive(content(client.only()), "peer", client.now)
+    assert client.sent() == []
+    stored = len(client.got)
+    client.hear(b"")
+    assert len(client.got) == stored + 32
+    while not client.events:
+        answer_all(client, client.sent())
+    assert bytes(client.got) == BODY
+
+
 def test_a_window_has_at_least_one_block():
     with pytest.raises(UsageError):
         Stream(window=0)

@@ -389,6 +389,19 @@ def test_a_body_that_begins_anew_while_the_caller_stores_the_former(coap):
     assert sent(client) == ["5101c3b26677c127"]
 
 
+def test_an_echo_that_is_asked_for_while_the_caller_stores_blocks(coap):
+    """4.01 with Echo (RFC 9175 section 2.3): the next blocks are asked for once more, and wait for the caller."""
+    client, call = fetching(coap, "c0", "c1", "c2", "c3")
+    feed(client, two_blocks("c0", 0))
+    assert feed(client, "3181c1d1efaa") == []
+    assert sent(client) == ["5101c1b26677c127", "8101c2b26677c127d1d8aa"]
+    assert feed(client, two_blocks("c2", 2)) == []
+    assert sent(client) == []
+    client.proceed(call, 60.0)
+    assert brief(client.take_events()) == [("BlockArrived", 2048)]
+    assert sent(client) == ["8101c3b26677c147d1d8aa"]
+
+
 def test_blocks_that_no_more_can_follow_are_handed_over_before_the_call_fails(coap):
     last_pair = (1 << 20) - 2
     client, call = fetching(coap, "c0", offset=last_pair << 10, etag=b"\x01", max_body_bytes=1 << 40)
