@@ -409,6 +409,31 @@ def test_every_key_is_tried_that_may_have_encrypted_a_payload(alg, at, step):
         verify(whole, trust, limits=SuitLimits(max_decryption_keys=7))
 
 
+def decrypted_often(number, alg=Alg.A128GCM):
+    """A payload that is decrypted so often: for two staging places in turn, each time with an info of its own."""
+    made = [
+        encrypt(SECRET.secret, bytes(12), [DirectKey(key=SECRET, key_id=bytes([each]))], alg=alg)
+        for each in range(number)
+    ]
+    ciphertext = made[0].cipher.encrypt(IMAGE)
+    first = [12, 1, 20, {14: len(ciphertext), 21: "#app"}, 21, 0, 12, 0]
+    given = ({19: each.message(None), 22: 1, 3: bstr(sha256(IMAGE)), 14: len(IMAGE)} for each in made)
+    then = [part for each in given for part in (20, each, 22, 0, 3, 15)]
+    return envelope(manifest(((b"app",), (b"staging",)), m20=bstr(first + then)), payloads={"#app": ciphertext})
+
+
+@pytest.mark.parametrize(("keys", "often"), [(1, 32), (2, 16), (8, 4)])
+def test_what_decrypts_a_payload_at_once_is_bounded(keys, often):
+    trust = attrs.evolve(TRUST, decryption_keys=[DecryptionKey(SECRET)] * keys)
+    data = decrypted_often(often)
+    assert contents(verify(data, trust), data) == {"app": IMAGE}
+    most = rf"payload #app is decrypted at once: {32 + keys}, at most 32 \(max_decryptors\)"
+    with pytest.raises(PackageError, match=most) as caught:
+        verify(decrypted_often(often + 1), trust)
+    assert caught.value.reason == "package.verifier-memory"
+    assert verify(decrypted_often(often + 1), trust, limits=SuitLimits(max_decryptors=32 + keys))
+
+
 def test_every_key_is_tried_that_may_have_encrypted_what_the_manifest_writes():
     made = encrypt(SECRET.secret, bytes(12), [DirectKey(key=SECRET)], alg=Alg.A128GCM)
     commands = [20, {18: made.cipher.encrypt(OTHER), 19: made.message(None)}, 18, 0]

@@ -180,7 +180,7 @@ class _SuitParser:
             self._await(resolved.uri, resolved.size_bytes)
             return
         plan = make_plan(resolved.state, tuple(resolved.origins))
-        opener = Opener(plan, trust, limits.max_decryption_keys)
+        opener = Opener(plan, trust, limits)
         self._update = _Update(resolved, plan, opener)
         trust.check_claims(resolved.state.made_for, _counters(self._update, self._resolution.first))
         check_written(opener)

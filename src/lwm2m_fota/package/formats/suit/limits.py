@@ -31,6 +31,7 @@ class SuitLimits:
         max_dependency_depth: levels of manifests that depend on one another, the first one not counted.
         max_held_bytes: the longest envelope that another one depends on: it is held, with its integrated payloads.
         max_decryption_keys: how many keys a payload is read with at once, where the manifest does not name the one.
+        max_decryptors: how often a payload is decrypted at once: for each content that comes of it, with each such key.
 
     Raises:
         UsageError: a limit is not positive, or the depth is more than 32.
@@ -49,6 +50,7 @@ class SuitLimits:
     max_dependency_depth: int = 3
     max_held_bytes: int = DEFAULT_MAX_HELD_BYTES
     max_decryption_keys: int = DEFAULT_MAX_DECRYPTION_KEYS
+    max_decryptors: int = 32
 
     def __attrs_post_init__(self) -> None:
         if any(value <= 0 for value in attrs.asdict(self).values()):

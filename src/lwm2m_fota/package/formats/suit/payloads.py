@@ -9,7 +9,9 @@ from lwm2m_fota.errors import PackageError
 from lwm2m_fota.package.cose.decrypt import Opening, content_ciphers
 from lwm2m_fota.package.crypto.content import ContentCipher, Data
 from lwm2m_fota.package.formats.suit.content import Decrypted, Expectation, Fetched, Written
+from lwm2m_fota.package.formats.suit.limits import SuitLimits
 from lwm2m_fota.package.formats.suit.plan import Place, Plan
+from lwm2m_fota.package.formats.suit.reading import too_much
 from lwm2m_fota.package.trust import TrustPolicy
 from lwm2m_fota.package.verdicts import Refusal, refusal_error
 
@@ -25,13 +27,13 @@ class Opener:
     Attributes:
         plan: the plan.
         trust: the policy, with the keys of this device.
-        max_keys: how many keys are tried, where a manifest does not name the one.
+        limits: how many keys are tried, and how much is decrypted at once.
         opened: what has decrypted contents that have come.
     """
 
     plan: Plan
     trust: TrustPolicy
-    max_keys: int
+    limits: SuitLimits
     opened: dict[Decrypted, ContentCipher] = attrs.field(factory=dict, init=False, repr=False)
 
     def check(self, what: str, content: Decrypted) -> "DecryptedCheck":
@@ -50,7 +52,7 @@ class Opener:
             rules=self.trust.cose_rules,
             supp_pub_other=SUPP_PUB_OTHER,
             is_under_digest=bool(self.plan.expectations_of(content)),
-            max_decryption_keys=self.max_keys,
+            max_decryption_keys=self.limits.max_decryption_keys,
         )
         return DecryptedCheck(what, content, self, content_ciphers(content.info, self.trust.decryption_keys, opening))
 
@@ -128,6 +130,11 @@ class DecryptedCheck:
         self._opener = opener
         self._attempts = [_Attempt(what, each, opener.plan.expectations_of(content)) for each in ciphers]
 
+    @property
+    def decryptors(self) -> int:
+        """How often it decrypts: once with each key."""
+        return len(self._attempts)
+
     def update(self, data: Data) -> None:
         """Take the next encrypted bytes."""
         for each in self._attempts:
@@ -158,6 +165,7 @@ class PayloadCheck:
     Raises:
         UnsupportedPackageError: something that is encrypted cannot be opened.
         IntegrityError: it has not the length that it should have.
+        PackageError: too much is decrypted from it at once.
     """
 
     __slots__ = ("_checks", "_left")
@@ -165,6 +173,7 @@ class PayloadCheck:
     def __init__(self, place: Place, length_bytes: int, opener: Opener) -> None:
         plan, name = opener.plan, f"payload {place[1]}"
         self._left = length_bytes
+        decryptors, most = 0, opener.limits.max_decryptors
         self._checks: list[ContentCheck | DecryptedCheck] = []
         for content in plan.contents_at(place):
             match content:
@@ -176,7 +185,11 @@ class PayloadCheck:
                         raise refusal_error(Refusal.DIGEST_MISMATCH, detail)
                     self._checks.append(ContentCheck(name, expectations))
                 case Decrypted():
-                    self._checks.append(opener.check(name, content))
+                    check = opener.check(name, content)
+                    decryptors += check.decryptors
+                    if decryptors > most:
+                        raise too_much(f"{name} is decrypted at once", decryptors, "max_decryptors", most)
+                    self._checks.append(check)
                 case _ as never:
                     assert_never(never)
 
