@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, final
 
 from lwm2m_fota.cli.events import EVENTS, Line
+from lwm2m_fota.package.verdicts import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,10 +109,11 @@ class Output:
 
     def _print(self, console: "Console", source: str, line: Line) -> None:
         prefix = "" if self._started is None else f"{time.monotonic() - self._started:6.2f} s  {source:<6}  "
-        for text in line.text.split("\n"):
+        for part in line.text.split("\n"):
+            text = printable(part)  # it may quote a device or a package
             if console.is_terminal:
                 after = " " * (len(prefix) + len(text) - len(text.lstrip()) + 2)
-                text = textwrap.fill(  # noqa: PLW2901 - the same words in more lines
+                text = textwrap.fill(
                     prefix + text,
                     console.width,
                     subsequent_indent=after,
@@ -119,7 +121,7 @@ class Output:
                     break_on_hyphens=False,
                 )
             else:
-                text = prefix + text  # noqa: PLW2901
+                text = prefix + text
             console.print(text, markup=False, style=line.style or None, soft_wrap=True)
 
     def _is_time_for_progress(self, values: Mapping[str, object]) -> bool:

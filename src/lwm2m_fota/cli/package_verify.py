@@ -22,6 +22,7 @@ from lwm2m_fota.package.limits import DEFAULT_MAX_HELD_BYTES
 from lwm2m_fota.package.rollback import RollbackFloor
 from lwm2m_fota.package.trust import AllOf, TrustPolicy, UnsafeChoice, UnsafeTrustPolicy
 from lwm2m_fota.package.types import VerifiedPackage
+from lwm2m_fota.package.verdicts import printable
 from lwm2m_fota.package.verifier import PackageVerifier
 from lwm2m_fota.storage.base import PackageSource
 
@@ -221,7 +222,7 @@ def verified_facts(found: VerifiedPackage) -> Facts:
 
 def verified_line(facts: Facts) -> str:
     """What was verified, for people."""
-    version = "" if facts["version"] is None else f", version {facts['version']}"
+    version = "" if facts["version"] is None else f", version {printable(str(facts['version']))}"
     signed = "not signed" if facts["signed_by"] is None else f"signed by {facts['signer']}"
     return f"{facts['package']}: good; {facts['format']}{version}, {facts['bytes']} bytes, {signed}"
 

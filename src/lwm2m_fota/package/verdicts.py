@@ -147,7 +147,7 @@ def result_of(refusal: Refusal, *, at_update: bool = False, advanced: bool = Fal
     return row.at_update if at_update and row.at_update is not None else row.result
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A text for a terminal or a log: signs that do not print, such as line breaks, are escaped."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
@@ -162,4 +162,4 @@ def refusal_error(refusal: Refusal, detail: str) -> PackageError:
     """
     result = result_of(refusal)
     kind = _ERRORS.get(result, PackageError)
-    return kind(f"{refusal.title}: {_printable(detail)}", result=result, reason=refusal.value)
+    return kind(f"{refusal.title}: {printable(detail)}", result=result, reason=refusal.value)

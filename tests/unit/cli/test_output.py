@@ -171,6 +171,13 @@ def test_lines_are_not_wrapped_where_no_terminal_is(stdout):
     assert stdout.getvalue() == f"notice: {'word ' * 40}\n"
 
 
+def test_what_others_say_cannot_move_the_cursor(stdout):
+    """Versions and diagnoses are those of devices and packages; a line may have a second one of its own."""
+    say = Output("update", as_json=False)
+    say("notice", message="a\x1b[31m\x07\u202eb\rc \u00fc\nd")
+    assert stdout.getvalue() == "notice: a\\x1b[31m\\x07\\u202eb\\rc \u00fc\nd\n"
+
+
 def test_an_error_of_people_goes_to_stderr(monkeypatch):
     streams = take_over(monkeypatch, Pipe())
     Output("device", as_json=False).fail("no")

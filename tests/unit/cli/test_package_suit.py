@@ -99,6 +99,13 @@ def test_one_component_is_made_and_verified(bench):
     assert bench.facts("inspect", bench.package)["install"] == ["set(uri=#0x00)", "fetch", "image_match?"]
 
 
+def test_a_version_cannot_move_the_cursor(bench):
+    public = made(bench, "--version", "1\x1b[2K\n\u202e2")
+    line = bench.good("verify", bench.package, "--trust", public)
+    assert line.startswith(f"{bench.package}: good; suit, version 1\\x1b[2K\\n\\u202e2, ")
+    assert len(line.splitlines()) == 1
+
+
 def test_several_components_are_made_and_verified(bench):
     other = bench.firmware.with_name("radio.bin")
     public = made(bench, "--component", "app", "--add", f"radio@2.0={other}", "--add", f"sensor={bench.firmware}")
