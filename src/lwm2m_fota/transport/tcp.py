@@ -9,6 +9,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Final, final
 
 from lwm2m_fota.coap.stream_frames import Parted, Rooms
@@ -147,7 +148,7 @@ class TcpTransport:
     def _new_protocol(self) -> asyncio.BaseProtocol:
         if self._server is not None:
             return _Gate(self._enter)
-        return Link(self, self._limits, self._running(), initiator=False)
+        return Link(self, self._limits, asyncio.get_running_loop(), initiator=False)
 
     def send(self, data: bytes, peer: Peer) -> None:
         """Send one message on a session, or lose it; if that session is over, `ended` tells.
@@ -332,6 +333,9 @@ class TcpTransport:
 
     def _enter(self, transport: asyncio.Transport) -> None:
         """A connection came in, and is to prove itself."""
+        if self._loop is None:  # closed meanwhile
+            transport.abort()
+            return
         if len(self._entering) >= self._limits.handshakes or len(self._links) >= self._limits.sessions:
             address = transport.get_extra_info("peername")
             self._refusals.refused(address, "there is no room for more connections", self._running().time())
@@ -339,7 +343,12 @@ class TcpTransport:
             return
         task = self._running().create_task(self._let_in(transport))
         self._entering.add(task)
-        task.add_done_callback(self._entering.discard)
+        task.add_done_callback(partial(self._entered, transport))
+
+    def _entered(self, transport: asyncio.Transport, task: "asyncio.Task[None]") -> None:
+        self._entering.discard(task)
+        if task.cancelled():  # perhaps before it began
+            transport.abort()
 
     async def _let_in(self, transport: asyncio.Transport) -> None:
         loop, server = self._running(), self._server
@@ -368,8 +377,10 @@ class TcpTransport:
         """A connection is there: who is at the other end.
 
         Raises:
-            TransportError: nobody that is let in, or there are too many.
+            TransportError: nobody that is let in, or there are too many, or the transport was closed meanwhile.
         """
+        if self._loop is None:
+            raise TransportError("the transport was closed")
         try:
             return self._identity(link, proof)
         except TransportError as error:

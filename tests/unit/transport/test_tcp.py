@@ -646,6 +646,31 @@ def test_a_transport_that_is_closed_holds_no_memory_and_may_be_opened_again():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("is_secure", [False, True])
+@pytest.mark.parametrize("turns", [3, 4, 5])
+def test_who_comes_in_while_the_transport_is_closed_is_sent_away(server_shows, is_secure, turns):
+    """So many turns of the loop after it came: taken, but not told of; told of, but not begun with; begun with."""
+
+    async def main():
+        errors = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        server = tls_server(certificate=server_shows) if is_secure else TcpTransport()
+        await server.open(Recorder())
+        with socket.create_connection(server.local_address) as device:
+            device.settimeout(5)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await server.close()
+            with contextlib.suppress(ConnectionError):
+                device.send(b"\x00\xe1")
+            with contextlib.suppress(ConnectionError):
+                while await asyncio.to_thread(device.recv, 100):
+                    pass
+        assert errors == []
+
+    asyncio.run(main())
+
+
 def test_a_transport_may_be_closed_in_the_middle_of_a_batch():
     async def test(both):
         peer = await both.connect()
