@@ -255,6 +255,33 @@ def test_a_manifest_counts_under_its_own_name_wherever_it_stands():
     )
 
 
+@pytest.mark.parametrize(
+    "tried",
+    [
+        lambda new, old: [15, [bstr([*new, 14, 0]), bstr(old)]],  # try-each: the first one does not hold
+        lambda new, old: [*old, 12, 0, 32, bstr([20, {13: True}, *new, 14, 0])],  # run-sequence, with soft failure
+    ],
+    ids=["try-each", "run-sequence"],
+)
+def test_what_an_alternative_has_tried_in_vain_counts_for_nothing(tried):
+    """Two releases of what is called alike: the newer one is processed, and given up for the older one."""
+    old = manifest(((b"radio",),), number=3, m5=[b"m"], m20=bstr(image(RADIO, "#r")))
+    new = manifest(((b"radio",),), number=50, m5=[b"m"], m20=bstr(image(RADIO, "#r")))
+    resolution = bstr([*resolve(new, "#n", index=0), *resolve(old, "#o")])
+    install = bstr([12, 0, *tried([12, 0, 11, 0], [12, 1, 11, 0])])
+    first = manifest((), dependencies={0: {}, 1: {}}, number=9, m15=resolution, m20=install)
+    payloads = {f"#{name}": envelope(each, payloads={"#r": RADIO}) for name, each in (("n", new), ("o", old))}
+    data = envelope(first, payloads=payloads)
+    assert verify(data).counters == (
+        Counter("radio", 3),
+        Counter("m", 3, Counted.MANIFEST),
+        Counter("radio", 9, Counted.ROOT),
+    )
+    floor = TRUST.rollback_floor.raised([Counter("m", 10, Counted.MANIFEST)])
+    with pytest.raises(IntegrityError, match="rollback: counter 3 of manifest m, at least 10"):
+        verify(data, TRUST.with_floor(floor))
+
+
 def test_manifests_of_two_levels_may_number_their_dependencies_alike():
     """Each has the manifest that it depends on at index 1, and a component that it installs itself."""
     middle = manifest(

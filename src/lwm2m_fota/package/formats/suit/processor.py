@@ -5,7 +5,8 @@
 What comes of it is what each component is to hold, and which digests that has to have.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never, final
 
@@ -102,6 +103,16 @@ class Run:
         if self._commands_left < 0:
             most = self.limits.max_commands
             raise too_much("commands that are run", most + 1, "max_commands", most)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Take back what manifests have left, where a condition that does not hold ends what is run here."""
+        origins, numbers = dict(self.origins), dict(self.numbers)
+        try:
+            yield
+        except ConditionFailedError:
+            self.origins, self.numbers = origins, numbers
+            raise
 
 
 @final
@@ -216,7 +227,8 @@ class Processor:
         first: PackageError | None = None
         for commands in alternatives:
             try:
-                return self._sequence(commands, state, is_soft=True)
+                with self._run.attempt():
+                    return self._sequence(commands, state, is_soft=True)
             except ConditionFailedError as failed:
                 first = first or failed.error
                 if not failed.is_soft:
@@ -228,7 +240,8 @@ class Processor:
 
     def _run_sequence(self, commands: Commands, state: MachineState, *, is_soft: bool) -> MachineState:
         try:
-            return self._sequence(commands, state, is_soft=False)
+            with self._run.attempt():
+                return self._sequence(commands, state, is_soft=False)
         except ConditionFailedError as failed:
             if failed.is_soft:
                 return state
