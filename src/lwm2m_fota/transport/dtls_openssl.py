@@ -9,7 +9,6 @@ A context keeps a reference to each of its callbacks: OpenSSL calls them as long
 
 import hashlib
 import ipaddress
-import logging
 import re
 from collections.abc import Callable
 from typing import Any, Final, final
@@ -41,7 +40,6 @@ _SECURITY_LEVEL: Final = "@SECLEVEL=0"
 kept out here: the suites are named, and `is_weak` judges the certificates."""
 
 _SIGNATURES: Final = b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
-_LOG: Final = logging.getLogger(__name__)
 _DTLS_1_2: Final = 0xFEFD
 _MAX_PLAINTEXT_BYTES: Final = 1 << 14
 _MAX_OUTPUT_BYTES: Final = 1 << 16
@@ -119,7 +117,7 @@ class ServerContext:
     """What a server proves itself with, and how it knows its devices.
 
     Args:
-        key_of: the key of a PSK identity; None refuses it, and so does an exception.
+        key_of: the key of a PSK identity; None refuses it. Never raises.
         certificate: to show; whoever picks a suite with certificates must show one that its roots have signed. None
             leaves pre-shared keys alone.
         cookie: makes the cookie of an address.
@@ -162,12 +160,9 @@ class ServerContext:
     def _psk(self, _ssl: object, name: Any, out: Any, size: int) -> int:  # noqa: ANN401 - cffi pointers
         try:
             identity = _ffi.string(name).decode()
-            key = self._key_of(identity)
         except UnicodeDecodeError:
             return 0
-        except Exception:  # noqa: BLE001 - of others' code, and it cannot pass through OpenSSL
-            _LOG.exception("the credential store failed")
-            return 0
+        key = self._key_of(identity)
         if key is None or not 0 < len(key) <= size:
             return 0
         self._offered = identity, key

@@ -7,6 +7,7 @@ from typing import Final, final
 
 from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Certificate, CredentialKind, Identity
+from lwm2m_fota.transport.asking import AskedStore
 from lwm2m_fota.transport.base import Peer
 from lwm2m_fota.transport.dtls_openssl import DtlsConnection, DtlsError, ServerContext
 from lwm2m_fota.transport.dtls_session import DtlsLimits
@@ -110,12 +111,12 @@ class Acceptor:
         limits: DtlsLimits,
         token: Callable[[int], bytes],
     ) -> None:
-        self._store = store
+        self._store = AskedStore(store)
         self._limits = limits
         self._cookies = Cookies(token, limits.cookie_s)
         self._resumable = Resumable(limits)
         self._context = ServerContext(
-            store.key, certificate, self._cookies.make, self._cookies.judge, limits.resumption_s
+            self._store.key, certificate, self._cookies.make, self._cookies.judge, limits.resumption_s
         )
         self._listening: DtlsConnection | None = None
 

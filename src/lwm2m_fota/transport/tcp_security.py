@@ -8,6 +8,7 @@ from lwm2m_fota.credentials.secret import Secret
 from lwm2m_fota.credentials.store import CredentialStore
 from lwm2m_fota.credentials.values import Certificate, Credential, CredentialKind, Identity, PreSharedKey
 from lwm2m_fota.errors import MalformedError, TransportError, UsageError
+from lwm2m_fota.transport.asking import AskedStore
 from lwm2m_fota.transport.certificates import identity_of_der
 from lwm2m_fota.transport.tls import (
     HAS_PSK,
@@ -123,7 +124,7 @@ class ServerSecurity:
     __slots__ = ("_shared", "_store")
 
     def __init__(self, store: CredentialStore, certificate: Certificate | None) -> None:
-        self._store = store
+        self._store = AskedStore(store)
         self._shared = None if certificate is None else server_context(certificate, PROTOCOLS, demand=True)
         if self._shared is None and not HAS_PSK:
             raise UsageError("without a certificate a TLS server needs pre-shared keys, and those Python 3.13")

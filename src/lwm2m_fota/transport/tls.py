@@ -1,6 +1,5 @@
 """Contexts for TLS 1.2 and later, by the standard library, from credentials."""
 
-import logging
 import ssl
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,7 +19,6 @@ HAS_PSK: Final[bool] = getattr(ssl, "HAS_PSK", False)
 """Pre-shared keys: since Python 3.13, where its OpenSSL has them."""
 
 PSK_SUITES: Final = "PSK-AES128-CCM8:PSK-AES128-GCM-SHA256:PSK-AES128-CBC-SHA256"
-_LOG: Final = logging.getLogger(__name__)
 
 
 def client_context(certificate: Certificate, protocols: Sequence[str]) -> ssl.SSLContext:
@@ -113,7 +111,7 @@ def psk_server_context(
     """The context of one connection of a server that knows its clients by pre-shared keys; Python 3.13 and later.
 
     Args:
-        key_of: the key of an identity; None refuses it, and so does an exception.
+        key_of: the key of an identity; None refuses it. Never raises.
         proven: told the identity whose key was given out, and that key: if the handshake ends well, the client has it.
         protocols: to be agreed on, for ALPN.
 
@@ -122,11 +120,7 @@ def psk_server_context(
     """
 
     def find(identity: str | None) -> bytes:
-        try:
-            key = None if identity is None else key_of(identity)
-        except Exception:  # noqa: BLE001 - of others' code, and it cannot pass through OpenSSL
-            _LOG.exception("the credential store failed")
-            key = None
+        key = None if identity is None else key_of(identity)
         if identity is None or key is None:
             return b""
         proven(identity, key)

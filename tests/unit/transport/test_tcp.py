@@ -354,6 +354,15 @@ def test_a_store_that_fails_refuses(caplog):
     refused(caplog, "no session", "the credential store failed", server=tls_server(Broken()), client=tls_client(PSK))
 
 
+def test_a_store_that_fails_at_the_end_of_a_handshake_refuses(caplog, server_shows, device_shows):
+    class Broken(MemoryCredentialStore):
+        def accepts(self, identity):
+            raise RuntimeError("the database is gone")
+
+    server = tls_server(Broken(), server_shows)
+    refused(caplog, "no session", "the credential store failed", server=server, client=tls_client(device_shows))
+
+
 def test_a_missing_credential_is_told_before_anything_is_sent(server_shows):
     client = tls_client()
     assert not client.can_connect
