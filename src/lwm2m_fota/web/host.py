@@ -39,7 +39,8 @@ class HttpHostLimits:
 
     Attributes:
         connections: at a time; where there are more, one without a request goes for the newcomer, and if all have one,
-            that is answered 503, with Retry-After, and closed.
+            that is answered 503, with Retry-After, and closed. Over HTTPS a connection counts once its handshake is
+            done, for which it has the 60 s of asyncio.
         retry_after_s: when those may ask again.
         head_s: how long the head of a request may take.
         keep_alive_s: how long a connection may be idle between requests.
