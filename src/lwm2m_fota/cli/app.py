@@ -125,10 +125,13 @@ def demo_command(  # noqa: PLR0917 - click calls it by keyword
     if kind is None:
         kind = "suit" if scene == "conflict" else "mcuboot"
     if scene == "dependency" and (count <= 1 or kind != "mcuboot"):
-        raise click.UsageError("a dependency is between MCUboot images: give --object 33629 and at least 2 components")
+        raise click.UsageError(
+            "a dependency is between MCUboot images: give --object 33629, at least 2 components and no other --format"
+        )
     if scene == "conflict" and (count <= 1 or kind != "suit"):
         raise click.UsageError(
-            "a conflict is over one SUIT envelope for several components: give --object 33629 and at least 2 components"
+            "a conflict is over one SUIT envelope for several components: give --object 33629, at least 2 components "
+            "and no other --format"
         )
     if kind == "plain" and count:
         raise click.UsageError("a plain image names no component: it goes with Object 5")
