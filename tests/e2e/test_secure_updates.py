@@ -273,7 +273,7 @@ def test_an_identity_uses_only_its_own_names(caplog):
             assert world.server.registrations() == ()
 
     run(test)
-    assert "may not use the endpoint name 'meter-1'" in caplog.text
+    assert "(psk 'device') may not use the endpoint name 'meter-1'" in caplog.text
 
 
 def test_names_can_be_given_to_an_identity():

@@ -24,6 +24,9 @@ class Reached:
     pump: Pump = attrs.field(repr=False)
     peer: Peer
 
+    def __str__(self) -> str:
+        return f"{self.address} ({self.identity or 'nothing proven'})"
+
     @property
     def address(self) -> Peer:
         """Where it is: the transport's name for it, or for the address of its session."""

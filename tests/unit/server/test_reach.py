@@ -53,6 +53,8 @@ def test_a_peer_tells_its_address_and_identity():
     assert (plain.address, plain.identity, plain.scheme) == (("h", 1), None, "coaps")
     assert (secure.address, secure.identity) == (("h", 1), identity)
     assert repr(plain) == "Reached(peer=('h', 1))"
+    assert str(plain) == "('h', 1) (nothing proven)"
+    assert str(secure) == "('h', 1) (psk 'device')"
 
 
 def test_a_name_that_somebody_has_proven_is_not_given_to_one_who_proves_nothing():
