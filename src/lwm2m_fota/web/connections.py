@@ -1,8 +1,12 @@
-"""Connections that come in over HTTP, each with its time: who says nothing, or does not read, is closed."""
+"""Connections that come in over HTTP, each with its time: who says nothing, or does not read, is closed.
+
+uvicorn gets plain connections, and those over TLS once their handshake is done: so that counts, and has a limit, too.
+"""
 
 import asyncio
 import logging
-from typing import Any, Final, final
+import ssl
+from typing import Any, Final, Protocol, final
 
 import attrs
 
@@ -29,7 +33,8 @@ class ConnectionLimits:
 
     Attributes:
         connections: at a time. Where there are more, the oldest of those without an answer under way is closed.
-        head_s: how long the head of a request may take, from the beginning of the connection or from its first byte.
+        head_s: how long the handshake of TLS may take, and how long the head of a request, from the beginning of the
+            connection or from its first byte.
         stalled_s: how long what is sent may wait for the other end to read on.
         warning_pause_s: no more than one line of the log in this time tells of connections that were refused or closed.
     """
@@ -38,6 +43,24 @@ class ConnectionLimits:
     head_s: float
     stalled_s: float
     warning_pause_s: float
+
+
+class Member(Protocol):
+    """A connection, before its TLS handshake or after it."""
+
+    @property
+    def identity(self) -> Identity | None:
+        """What the other end has proven to be."""
+        ...
+
+    @property
+    def is_answering(self) -> bool:
+        """A request is whole, and its answer under way."""
+        ...
+
+    def refuse(self, reason: str) -> None:
+        """Close it at once."""
+        ...
 
 
 @final
@@ -49,22 +72,24 @@ class Crowd:
 
     Attributes:
         limits: as given.
+        lets_in: who comes in over TLS may prove himself; not while the host stops.
         refusals: tells of requests that were too many.
         closings: tells of connections that were closed here.
     """
 
-    __slots__ = ("_members", "closings", "limits", "refusals")
+    __slots__ = ("_members", "closings", "lets_in", "limits", "refusals")
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
+        self.lets_in = True
         self.refusals = Refusals(_LOG, limits.warning_pause_s, "no answer to")
         self.closings = Refusals(_LOG, limits.warning_pause_s, "closed the connection of")
-        self._members: dict[Connection, None] = {}
+        self._members: dict[Member, None] = {}
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def joined(self, newcomer: "Connection") -> None:
+    def joined(self, newcomer: Member) -> None:
         """One came in: if that is one too many, one that is not being answered goes for it."""
         self._members[newcomer] = None
         if len(self._members) > self.limits.connections:
@@ -79,7 +104,14 @@ class Crowd:
             if identity is not None and identity.kind is kind and name in identity.names:
                 member.refuse(f"the credential of {identity} was rotated or revoked")
 
-    def left(self, member: "Connection") -> None:
+    def end_handshakes(self) -> None:
+        """Let nobody in any more."""
+        self.lets_in = False
+        for member in tuple(self._members):
+            if isinstance(member, Handshake):
+                member.refuse("the host was stopped")
+
+    def left(self, member: Member) -> None:
         """One is no more."""
         self._members.pop(member, None)
 
@@ -102,6 +134,8 @@ class Connection(H11Protocol):
         self._crowd = crowd
         self._heading = Timer(self)
         self._stalling = Timer(self)
+        self._early = b""
+        self._is_up = False
         self.identity: Identity | None = None
 
     @property
@@ -112,6 +146,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """It is up."""
         super().connection_made(transport)
+        self._is_up = True
         self._crowd.joined(self)
         try:
             self.identity = shown_by(transport.get_extra_info("ssl_object"))
@@ -119,10 +154,16 @@ class Connection(H11Protocol):
             self.refuse(str(error))
             return
         self.app_state = {**self.app_state, IDENTITY: self.identity}
+        early, self._early = self._early, b""
+        if early:
+            super().data_received(early)
         self._expect()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
+        if not self._is_up:  # TLS hands on what it has before it says that it is up
+            self._early += data
+            return
         super().data_received(data)
         self._expect()
 
@@ -160,6 +201,73 @@ class Connection(H11Protocol):
             self._heading.cancel()
         elif not self._heading.is_set:
             self._heading.set(self._crowd.limits.head_s, "no whole request came in time")
+
+
+@final
+class Handshake(asyncio.Protocol):
+    """A connection over TLS before its handshake is done; then a `Connection` goes on with it.
+
+    Args:
+        crowd: of all connections.
+        context: of TLS.
+        given: what uvicorn gives.
+
+    Attributes:
+        identity: nobody yet.
+        is_answering: no.
+    """
+
+    identity: Final = None
+    is_answering: Final = False
+
+    def __init__(self, crowd: Crowd, context: ssl.SSLContext, **given: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        self._crowd = crowd
+        self._context = context
+        self._connection = Connection(crowd, **given)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._shaking: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is connected."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError
+        if not self._crowd.lets_in:
+            transport.abort()
+            return
+        transport.pause_reading()  # what comes is for TLS
+        self._transport = transport
+        self._shaking = self._loop.create_task(self._shake(transport))
+        self._shaking.add_done_callback(self._shaken)
+        self._crowd.joined(self)
+
+    async def _shake(self, transport: asyncio.Transport) -> None:
+        limit_s = self._crowd.limits.head_s
+        try:
+            secured = await self._loop.start_tls(
+                transport, self._connection, self._context, server_side=True, ssl_handshake_timeout=limit_s
+            )
+        except (OSError, TimeoutError) as error:  # OSError: those of TLS too
+            self._end(transport, str(error) or type(error).__name__)
+            return
+        self._crowd.left(self)
+        if secured is not None:
+            self._connection.connection_made(secured)
+
+    def _shaken(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() and self._transport is not None:  # perhaps before it began
+            self._transport.abort()
+
+    def _end(self, transport: asyncio.Transport, reason: str) -> None:
+        self._crowd.left(self)
+        self._crowd.closings.refused(transport.get_extra_info("peername"), reason, self._loop.time())
+        transport.abort()
+
+    def refuse(self, reason: str) -> None:
+        """Close it at once."""
+        if self._transport is not None and self._shaking is not None:
+            self._end(self._transport, reason)
+            self._shaking.cancel()
 
 
 @final

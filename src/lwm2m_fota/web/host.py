@@ -18,7 +18,7 @@ from lwm2m_fota.server.publications import BlockServed
 from lwm2m_fota.storage.base import PackageSource
 from lwm2m_fota.transport.names import bind_socket, prepare_listener
 from lwm2m_fota.transport.tls import server_context
-from lwm2m_fota.web.connections import IDENTITY, Connection, ConnectionLimits, Crowd
+from lwm2m_fota.web.connections import IDENTITY, Connection, ConnectionLimits, Crowd, Handshake
 from lwm2m_fota.web.site import HttpPackageSite, HttpSiteLimits
 
 try:
@@ -39,10 +39,9 @@ class HttpHostLimits:
 
     Attributes:
         connections: at a time; where there are more, one without a request goes for the newcomer, and if all have one,
-            that is answered 503, with Retry-After, and closed. Over HTTPS a connection counts once its handshake is
-            done, for which it has the 60 s of asyncio.
+            that is answered 503, with Retry-After, and closed.
         retry_after_s: when those may ask again.
-        head_s: how long the head of a request may take.
+        head_s: how long the handshake of TLS may take, and how long the head of a request.
         keep_alive_s: how long a connection may be idle between requests.
         stalled_s: how long an answer may wait for a device to read on.
         goodbye_s: how long downloads may go on when the host is stopped.
@@ -143,11 +142,12 @@ class HttpPackageHost:
         sock.listen(_BACKLOG)
         host, port, *_ = sock.getsockname()
         self._address = (host, port)
-        context = self._context
+        context, crowd = self._context, self._crowd
+        entrance = partial(Connection, crowd) if context is None else partial(Handshake, crowd, context)
         config = uvicorn.Config(
             self._app,
             interface="asgi3",  # not found out by itself of a method
-            http=cast("type[asyncio.Protocol]", partial(Connection, self._crowd)),
+            http=cast("type[asyncio.Protocol]", entrance),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -156,8 +156,8 @@ class HttpPackageHost:
             proxy_headers=False,
             timeout_keep_alive=self._limits.keep_alive_s,
             timeout_graceful_shutdown=self._limits.goodbye_s,
-            ssl_context_factory=None if context is None else (lambda _config, _default: context),
         )
+        crowd.lets_in = True
         self._server = _Server(config)
         self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
 
@@ -183,6 +183,7 @@ class HttpPackageHost:
         if serving is None or self._server is None:
             return
         self._server.should_exit = True
+        self._crowd.end_handshakes()
         await serving
         self._address = None
 

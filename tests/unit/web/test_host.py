@@ -265,6 +265,72 @@ def test_https_with_a_certificate(web, own, authority):
     web.run(main())
 
 
+def believing(authority):
+    return HttpFetcher(Keyring([Held(None, Certificate(roots_pem=authority.certificate))]))
+
+
+def test_a_handshake_that_never_ends_is_not_waited_for(web, own, authority, caplog):
+    async def main():
+        async with HttpPackageHost(certificate=own, limits=HttpHostLimits(head_s=0.2)) as host:
+            reader, writer = await asyncio.open_connection(*host.local_address)
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+            sink = web.Sink()
+            await believing(authority).fetch(host.publish(SOURCE, "https", nothing).uri, sink, offset=0, etag=None)
+            assert bytes(sink.data) == DATA
+
+    web.run(main())
+    assert "closed the connection of" in caplog.text
+
+
+def test_handshakes_that_never_end_do_not_lock_others_out(web, own, authority, caplog):
+    async def main():
+        async with HttpPackageHost(certificate=own, limits=HttpHostLimits(connections=3)) as host:
+            held = [await asyncio.open_connection(*host.local_address) for _ in range(20)]
+            sink = web.Sink()
+            await believing(authority).fetch(host.publish(SOURCE, "https", nothing).uri, sink, offset=0, etag=None)
+            assert bytes(sink.data) == DATA
+            with contextlib.suppress(ConnectionError):
+                assert await held[0][0].read() == b""
+            for _, writer in held:
+                writer.close()
+
+    web.run(main())
+    assert "there was no room for a connection without a request" in caplog.text
+
+
+def test_a_plain_request_to_https_is_refused(web, own, caplog):
+    async def main():
+        async with HttpPackageHost(certificate=own) as host:
+            reader, writer = await asyncio.open_connection(*host.local_address)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                assert b"HTTP" not in await reader.read()
+            writer.close()
+
+    web.run(main())
+    assert "closed the connection of" in caplog.text
+
+
+def test_a_host_that_stops_waits_for_no_handshake_and_may_start_again(web, own, authority):
+    async def main():
+        host = HttpPackageHost(certificate=own)
+        for _ in range(2):
+            await host.start()
+            sink = web.Sink()
+            await believing(authority).fetch(host.publish(SOURCE, "https", nothing).uri, sink, offset=0, etag=None)
+            assert bytes(sink.data) == DATA
+            reader, writer = await asyncio.open_connection(*host.local_address)
+            async with asyncio.timeout(5):  # head_s is 10
+                await host.stop()
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
+            writer.close()
+
+    web.run(main())
+
+
 def test_https_may_demand_a_certificate(web, own, authority, other_authority):
     def ring(signer):
         signed = signer.sign("device-1")
