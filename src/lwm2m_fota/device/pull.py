@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 from lwm2m_fota.device.fetch import PackageFetcher
 from lwm2m_fota.device.hosts import AllowedHosts
@@ -56,6 +57,8 @@ from lwm2m_fota.machines.download_words import (
     TruncateStage,
 )
 from lwm2m_fota.model.enums import UpdateResult
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class PullListener(Protocol):
@@ -281,7 +284,7 @@ class Pull:
         except MissingCredentialError as error:
             self._feed(CredentialMissing(str(error)))
         except TransportError as error:
-            self._feed(ConnectionLost(str(error)))
+            self._interrupted(ConnectionLost(str(error)), str(error))
         except Exception as error:
             self._feed(ResolutionFailed(str(error) or repr(error)))
             if not isinstance(error, FotaError):
@@ -295,18 +298,27 @@ class Pull:
         except _EndOfFetchError:
             pass
         except ResponseError as error:
-            self._feed(PeerRefused(error.response_code, error.retry_after_s))
+            self._interrupted(PeerRefused(error.response_code, error.retry_after_s), str(error))
         except MissingCredentialError as error:
             self._feed(CredentialMissing(str(error)))
         except UriError as error:
             self._feed(ResolutionFailed(str(error)))
         except Exception as error:
-            self._feed(ConnectionLost(str(error) or repr(error)))
+            reason = str(error) or repr(error)
+            self._interrupted(ConnectionLost(reason), reason)
             if not isinstance(error, FotaError):
                 raise  # as above
         else:
             if self._sink is sink:
-                self._feed(ConnectionLost("the fetch ended before the package did"))
+                reason = "the fetch ended before the package did"
+                self._interrupted(ConnectionLost(reason), reason)
+
+    def _interrupted(self, event: DownloadEvent, reason: str) -> None:
+        """A fetch has come to nothing; where it is tried again, nobody would hear why it had to be."""
+        self._feed(event)
+        if self._machine.phase is Phase.WAITING:
+            wait_s = self._machine.times.retry - self._now()
+            _LOG.warning("a fetch of the package broke off: %s; the next one begins in %.0f s", reason, wait_s)
 
     def is_current(self, sink: "_Sink") -> bool:
         """False for the sink of a fetch that was stopped: nothing is taken from it any more."""

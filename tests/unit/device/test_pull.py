@@ -96,6 +96,27 @@ async def test_a_lost_connection_is_taken_up_where_it_broke(kit, seen):
     assert bench.staging.finish().size_bytes == len(data)
 
 
+def test_why_a_fetch_has_to_be_repeated_is_told_each_time_and_not_when_none_follows(kit, caplog):
+    async def main():
+        origin = kit.Origin(kit.signed())
+        origin.resolutions = [TransportError("certificate verify failed")]
+        origin.errors = [
+            (1024, ResponseError("GET coap://origin", response_code=0xA3)),
+            *[(1024, TransportError("gone"))] * 9,
+        ]
+        bench = Bench(kit, origin)
+        bench.start()
+        return await bench.end()
+
+    assert run(main())[1] == 4
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert lines[0].startswith("a fetch of the package broke off: certificate verify failed; the next one begins in ")
+    assert "GET coap://origin" in lines[1]
+    assert lines[2:] == [
+        "a fetch of the package broke off: gone; the next one begins in 2 s"
+    ]  # the last is no try more
+
+
 @in_virtual_time
 async def test_without_an_etag_a_retry_begins_at_the_first_byte(kit, seen):
     origin = kit.Origin(kit.signed(), etag=None)
