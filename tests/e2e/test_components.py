@@ -122,7 +122,7 @@ def test_a_device_that_does_not_come_up_cannot_be_made_busy(run, tmp_path):
 def test_some_scenes_are_between_components_and_of_one_format(cli, scene, arguments):
     done = cli("demo", *arguments, "--scene", scene)
     assert done.exit_code == 2
-    assert "give --object 33629 and at least 2 components" in done.stderr
+    assert "give --object 33629, at least 2 components and no other --format" in done.stderr
     assert {"dependency": "MCUboot images", "conflict": "SUIT envelope"}[scene] in done.stderr
 
 

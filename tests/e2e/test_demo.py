@@ -123,13 +123,6 @@ def test_a_plain_image_is_for_no_component(run):
     assert "names no component" in done.stderr
 
 
-@pytest.mark.parametrize(("scene", "form"), [("dependency", "suit"), ("conflict", "mcuboot")])
-def test_a_scene_says_that_its_format_is_the_wrong_one(run, scene, form):
-    done = run("demo", "--object", "33629", "--scene", scene, "--format", form)
-    assert done.returncode == 2
-    assert "no other --format" in " ".join(done.stderr.split())
-
-
 @pytest.mark.parametrize(
     ("arguments", "installed"),
     [
