@@ -191,6 +191,11 @@ def test_dependencies_are_told_from_components_in_a_try_each():
         verify(package(root(install=[12, 0, 7, 0])))
 
 
+def test_a_manifest_that_is_depended_on_is_not_unlinked():
+    with pytest.raises(UnsupportedPackageError, match="an unlink of"):
+        verify(package(root(install=[*PROCESS, 33, 0])))
+
+
 def test_who_depends_may_set_parameters_first():
     inner = manifest(((b"radio",),), m20=bstr([19, {21: "#no"}, 20, {3: bstr(sha256(RADIO))}, 21, 0, 3, 15]))
     first = manifest(

@@ -206,6 +206,14 @@ def test_a_copy_and_a_swap_take_what_the_other_component_holds():
     assert copied.sources == swapped.sources == {"b"}
 
 
+def test_what_is_unlinked_is_not_installed():
+    fetch = [12, 0, 20, {21: "#app"}, 21, 0]
+    assert run(*fetch, 33, 0).contents == {}
+    assert run(*fetch, 12, 1, 20, {18: b"x"}, 18, 0, 33, 0, components=TWO).contents == {"a": Fetched("#app", None)}
+    with pytest.raises(UnsupportedPackageError, match="an unlink of a, which this update has not put there"):
+        run(*fetch, 33, 0, 33, 0)
+
+
 def test_what_is_encrypted_is_decrypted_on_its_way():
     state = run(12, 1, 20, {21: "#app"}, 21, 0, 12, 0, 20, {19: INFO, 22: 1}, 22, 0, components=TWO)
     assert isinstance(state.contents["a"], Decrypted)
@@ -225,9 +233,9 @@ def test_what_is_encrypted_is_decrypted_on_its_way():
         ([22, 0], "malformed: component a is to come from another one"),
         ([20, {22: 0}, 22, 0], "malformed: component a is to come from another one"),
         ([31, 0], "malformed: component a is to come from another one"),
-        ([33, 0], "unsupported algorithm: the directive unlink"),
+        ([33, 0], "unsupported algorithm: an unlink of a, which this update has not put there"),
         ([11, 0], "malformed: a manifest is to be processed that is no dependency"),
-        ([15, [bstr([33, 0]), None]], "the directive unlink"),
+        ([15, [bstr([33, 0]), None]], "an unlink of a"),
     ],
 )
 def test_a_directive_that_cannot_be_done_ends_the_update(commands, detail):

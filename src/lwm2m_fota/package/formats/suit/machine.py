@@ -80,6 +80,10 @@ class MachineState:
             matched=self.matched - contents.keys(),
         )
 
+    def without(self, name: str) -> "MachineState":
+        """With a component as the device has it."""
+        return attrs.evolve(self, contents={each: content for each, content in self.contents.items() if each != name})
+
     def expecting(self, expectation: Expectation) -> "MachineState":
         """With one more thing to compare later."""
         return attrs.evolve(self, expectations=(*self.expectations, expectation))

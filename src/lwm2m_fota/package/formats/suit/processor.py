@@ -462,11 +462,11 @@ def _swap(processor: Processor, state: MachineState, name: str) -> MachineState:
     return state.holding({name: state.content_of(source), source: state.content_of(name)}, [source])
 
 
-def _refused(directive: Directive) -> _Deed:
-    def deed(_processor: Processor, _state: MachineState, _name: str) -> MachineState:
-        raise unsupported(f"the directive {directive.name.lower()}")
-
-    return deed
+def _unlink(processor: Processor, state: MachineState, name: str) -> MachineState:
+    """Give up what this update has put into a component; what is from former ones is not a manifest's to remove."""
+    if processor.is_dependency(name) or isinstance(state.content_of(name), Kept):
+        raise unsupported(f"an unlink of {name}, which this update has not put there")
+    return state.without(name)
 
 
 _TESTS: Final[Mapping[Condition, _Test]] = MappingProxyType(
@@ -489,7 +489,7 @@ _DEEDS: Final[Mapping[Directive, _Deed]] = MappingProxyType(
         Directive.COPY: _copy,
         Directive.SWAP: _swap,
         Directive.PROCESS_DEPENDENCY: Processor.process,
-        Directive.UNLINK: _refused(Directive.UNLINK),
+        Directive.UNLINK: _unlink,
     }
 )
 """INVOKE is not here: it belongs to no sequence of an update."""
